@@ -1,0 +1,118 @@
+# Everything that CI does is a target here, and CI calls only these: green locally is green there.
+# Needs python3 >= 3.11, Rust >= 1.88, a C linker, and Go >= 1.25 for the tests' real components.
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+
+BIN := $(VENV)/bin
+# Stamps lie inside of the environment: they go when it goes.
+ENVIRONMENT := $(VENV)/.environment.stamp
+NATIVE := $(VENV)/.native.stamp
+RUST_SOURCES := $(shell find rust -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name '*.proto' \) -print)
+# maturin and PyO3 must see this environment, whichever one the caller is in.
+export VIRTUAL_ENV := $(abspath $(VENV))
+export PYO3_PYTHON := $(abspath $(BIN))/python
+
+.DEFAULT_GOAL := help
+.PHONY: help dev demo run test check lint-python lint-rust test-rust bench wheels test-wheel \
+	components docs format clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(ENVIRONMENT): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "python 3.11 or newer is needed; set PYTHON to one" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group build --group test --group check
+	@touch $@
+
+# A recipe that fails leaves no half-written page or stamp behind.
+.DELETE_ON_ERROR:
+
+$(NATIVE): $(ENVIRONMENT) Cargo.toml Cargo.lock $(RUST_SOURCES)
+	$(BIN)/maturin develop --release --locked
+	@touch $@
+
+dev: $(NATIVE) ## Make the environment and build the extension into it (release build).
+
+demo: dev ## Start the server, send it real telemetry of the SDK, show the rows in the files.
+	$(BIN)/python -m demo
+
+run: dev ## Start the server: OTLP/HTTP on 127.0.0.1:4318, files in ./data.
+	$(BIN)/otlp2parquet
+
+test: check components ## All checks, then all tests.
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint-python lint-rust test-rust ## Format, lint, types and the Rust core's own tests.
+
+lint-python: dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	MYPYPATH=python $(BIN)/python -m mypy.stubtest otlp2parquet._native --mypy-config-file pyproject.toml
+
+lint-rust: $(ENVIRONMENT)
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+test-rust: $(ENVIRONMENT)
+	cargo test --locked -p otlp2parquet-core
+
+format: $(ENVIRONMENT) ## Format Python and Rust.
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+	cargo fmt --all
+
+components: dev ## Build the real programs that the tests talk to (once, into a cache folder).
+	$(BIN)/python -m tests.components
+
+bench: dev ## Measure, and write docs/benchmarks.md (ten minutes on a quiet machine).
+	$(BIN)/python -m benchmarks.report
+
+docs: dev ## Write the generated pages again.
+	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md
+	$(BIN)/python -m otlp2parquet.cli.reference schema > docs/schema.md
+	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md
+
+# The aarch64 wheel is made where its target can be had; the x86_64 one always.
+MATURIN_BUILD = $(BIN)/maturin build --release --locked --zig --compatibility manylinux_2_28 \
+	--interpreter python3.11 --out dist
+WHEEL_TOOLS := 'ziglang==0.17.1' 'cargo-zigbuild==0.24.0' 'auditwheel>=6,<7' 'abi3audit>=0.0.26,<0.1'
+
+wheels: $(ENVIRONMENT) ## Make the sdist and the abi3 manylinux wheels, audit and test them.
+	rm -rf dist
+	$(BIN)/python -m pip install --quiet $(WHEEL_TOOLS)
+	PATH="$(abspath $(BIN)):$$PATH" $(MATURIN_BUILD) --sdist --target x86_64-unknown-linux-gnu
+	if rustup target add aarch64-unknown-linux-gnu; then \
+		PATH="$(abspath $(BIN)):$$PATH" $(MATURIN_BUILD) --target aarch64-unknown-linux-gnu; \
+	else echo "no aarch64 target to be had: no aarch64 wheel"; fi
+	for wheel in dist/*.whl; do \
+		$(BIN)/auditwheel show "$$wheel" | tr '\n' ' ' \
+			| grep -qE 'following platform tag: *"manylinux_2_(1[0-9]|2[0-8])_' \
+			|| { $(BIN)/auditwheel show "$$wheel"; exit 1; }; \
+	done
+	$(BIN)/abi3audit --strict --report dist/*.whl
+	$(MAKE) test-wheel
+
+# The artifact, not the checkout: no package sources, no cargo, no rustc, another folder.
+test-wheel: ## Test the wheel in dist/ in a fresh environment outside of the checkout.
+	@set -eu; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; unset VIRTUAL_ENV; \
+	$(PYTHON) -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'; \
+	"$$folder/venv/bin/python" -m pip install --quiet --group test \
+		dist/otlp2parquet-*-manylinux_2_28_$$(uname -m).whl; \
+	cp -R LICENSE Makefile *.md pyproject.toml benchmarks demo docs tests "$$folder"; \
+	PATH=$$(echo "$$PATH" | tr ':' '\n' | while read -r entry; do \
+		test -e "$$entry/cargo" || test -e "$$entry/rustc" || printf '%s:' "$$entry"; done); \
+	! command -v cargo; ! command -v rustc; \
+	cd "$$folder"; "$$folder/venv/bin/python" -m pytest $(PYTEST_ARGS)
+
+clean: ## Remove what was built here (never ./data, nor the cache of components).
+	rm -rf $(VENV) dist build target .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find python tests benchmarks demo -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f python/otlp2parquet/_native*.so

@@ -1,0 +1,1 @@
+"""Measurements: always beside another program, on the same payload, in the same run."""

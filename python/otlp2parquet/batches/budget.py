@@ -1,0 +1,48 @@
+"""The byte budget: how much may be in memory over everything that waits to be stored.
+
+Knows two numbers. Must not know what the bytes are, nor what happens when there are too many.
+"""
+
+import threading
+
+
+class Budget:
+    """Bytes in use against a limit. Safe for several threads; no call waits.
+
+    ``try_take`` is for what can still be refused (a body that is not read yet). ``take`` is for
+    what is here already (rows that grew from an admitted body): it may go over the limit, and
+    then nothing new is admitted until enough has been given back.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._used = 0
+        self._lock = threading.Lock()
+
+    @property
+    def used(self) -> int:
+        """Bytes in use now."""
+        return self._used
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nothing more would be admitted."""
+        return self._used >= self.limit
+
+    def try_take(self, count: int) -> bool:
+        """Take ``count`` bytes if they fit; a request of none fits unless the budget is used up."""
+        with self._lock:
+            if self._used >= self.limit or self._used + count > self.limit:
+                return False
+            self._used += count
+            return True
+
+    def take(self, count: int) -> None:
+        """Take ``count`` bytes that are in memory already."""
+        with self._lock:
+            self._used += count
+
+    def give(self, count: int) -> None:
+        """Give back ``count`` bytes taken before."""
+        with self._lock:
+            self._used -= count

@@ -1,0 +1,94 @@
+"""The command line: which commands there are, and ``serve`` when none is named.
+
+Loads a command's module only when that command runs, because start-up time counts for small
+conversions. Knows no work of any command.
+"""
+
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "serve": "Receive OTLP over HTTP and write Parquet files (the default).",
+        "convert": "Convert captured OTLP files to Parquet files.",
+        "schema": "Show the columns of the tables.",
+    }
+)
+"""Every command: the module of its name in this package holds it under that name."""
+
+_DEFAULT: Final = "serve"
+
+
+class _Commands(click.Group):
+    """Commands by name, loaded when asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        cmd_name: str,
+    ) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"{__name__}.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # An option that is not ours belongs to serve: "otlp2parquet -p 4319" is enough.
+        if not args or (args[0].startswith("-") and not self._is_own(ctx, args[0])):
+            args = [_DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+    def _is_own(self, ctx: click.Context, argument: str) -> bool:
+        return any(argument in parameter.opts for parameter in self.get_params(ctx))
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        # From the table above, so that --help loads no command.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: object) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    # Loaded here: neither the decoder nor package metadata is needed to print a help page.
+    from importlib.metadata import version  # noqa: PLC0415
+
+    from otlp2parquet._native import DEBUG_BUILD, __version__  # noqa: PLC0415
+    from otlp2parquet.core import DECODER  # noqa: PLC0415
+
+    build = " (debug build)" if DEBUG_BUILD else ""
+    click.echo(
+        f"otlp2parquet {__version__}, decoder {DECODER}{build}, pyarrow {version('pyarrow')}"
+    )
+    ctx.exit()
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the versions of the package, its decoder and pyarrow, and exit.",
+)
+def main() -> None:
+    """OpenTelemetry logs, traces and metrics (OTLP) in, Parquet files out.
+
+    Without a command this is serve, whose options may follow directly: "otlp2parquet -p 4319".
+    """

@@ -1,0 +1,42 @@
+"""``otlp2parquet config``: what is in effect, and where each value comes from."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from otlp2parquet.config import Flags, load
+from otlp2parquet.config.show import as_json, as_toml, effective
+from otlp2parquet.errors import ConfigError
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    "path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="TOML file with settings; it precedes ./config.toml.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="text is TOML, with the sources as comments.",
+)
+def config(path: Path | None, form: str) -> None:
+    """Show the configuration in effect and the source of each value, secrets masked.
+
+    Whatever is wrong is reported all at once, with exit code 1.
+    """
+    try:
+        loaded = load(Flags(config=path))
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    for warning in loaded.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    shown = effective(loaded.config, loaded.sources)
+    click.echo(as_json(shown) if form == "json" else as_toml(shown), nl=False)

@@ -1,0 +1,236 @@
+"""``otlp2parquet convert``: options in, problems and a summary out.
+
+Knows the terminal. The work is in ``otlp2parquet.convert``.
+"""
+
+import re
+import signal as os_signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Final, get_args
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from otlp2parquet.convert import (
+    ChunkReport,
+    ConvertOptions,
+    Inputs,
+    Problem,
+    convert_files,
+    find_inputs,
+)
+from otlp2parquet.core.signals import SIGNALS, Signal
+from otlp2parquet.errors import OtlpError
+from otlp2parquet.writers import Compression, ParquetSettings, ParquetWriter
+
+# RFC 3339, section 5.6; datetime would drop what is finer than a microsecond.
+_RFC_3339: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)"
+)
+_MOST_PAYLOAD_BYTES: Final = 192 << 20
+
+
+class _Moment(click.ParamType[int]):
+    """Nanoseconds since the epoch, as a whole number or as RFC 3339."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        text = str(value)
+        nanoseconds = int(text) if re.fullmatch(r"\d{1,20}", text) else self._from_rfc_3339(text)
+        if nanoseconds is None or not 0 <= nanoseconds < 1 << 64:
+            self.fail(
+                f"{text!r} is not a time: expected RFC 3339 such as 2026-01-31T12:00:00Z, or "
+                "nanoseconds since 1970 as a whole number",
+                param,
+                ctx,
+            )
+        return nanoseconds
+
+    @staticmethod
+    def _from_rfc_3339(text: str) -> int | None:
+        match = _RFC_3339.fullmatch(text)
+        if match is None:
+            return None
+        day, clock, fraction, zone = match.groups()
+        try:
+            moment = datetime.fromisoformat(f"{day}T{clock}{zone.upper()}")
+        except ValueError:
+            return None
+        since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+        seconds = since.days * 86_400 + since.seconds
+        return seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
+
+
+@click.command()
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    required=True,
+    type=click.Path(file_okay=False),
+    help="Folder for the Parquet files; made if missing.",
+)
+@click.option(
+    "--signal",
+    type=click.Choice(SIGNALS),
+    help="The signal of all inputs. [default: the one that each file's name contains]",
+)
+@click.option(
+    "--received-at",
+    metavar="TIME",
+    type=_Moment(),
+    help="Stands in where OTLP gives no time: RFC 3339, or nanoseconds since 1970. "
+    "[default: each file's modification time]",
+)
+@click.option(
+    "--compression",
+    type=click.Choice(get_args(Compression)),
+    default="zstd",
+    show_default=True,
+    help="Compression inside the Parquet files.",
+)
+@click.option(
+    "--max-payload-bytes",
+    metavar="N",
+    type=click.IntRange(1, _MOST_PAYLOAD_BYTES),
+    default=64 << 20,
+    show_default=True,
+    help="Largest request that is taken, decompressed; larger ones are named and left out.",
+)
+@click.option(
+    "--threads",
+    metavar="N",
+    type=click.IntRange(1, 1024),
+    help="Threads that decode and write. The files do not depend on it. [default: all cores]",
+)
+@click.pass_context
+def convert(  # noqa: PLR0917 - click passes them by name
+    ctx: click.Context,
+    inputs: tuple[str, ...],
+    output: str,
+    signal: Signal | None,
+    received_at: int | None,
+    compression: Compression,
+    max_payload_bytes: int,
+    threads: int | None,
+) -> None:
+    """Convert captured OTLP protobuf files to Parquet files.
+
+    INPUT is a file or a folder. A file (.pb, .binpb, .otlp, also with .gz or .zst after it)
+    holds one export request, or the stream that the Collector's file exporter writes: requests,
+    each after its length in 4 bytes. In folders, files with other extensions are ignored.
+
+    Whatever cannot be converted is named on standard error with its file, offset and reason,
+    and the rest is converted; the exit code is then 1.
+
+    The names of the files derive from the inputs' contents and the options. The same command
+    again completes what is missing and doubles nothing. Other inputs, such as the same folder
+    with a file more, are another conversion and give other files: convert them into another
+    folder, or each input once.
+    """
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    found = find_inputs(inputs, signal)
+    failed = _tell(errors, found.problems)
+    writer = ParquetWriter(output, compression=compression)
+    options = ConvertOptions(received_at, max_payload_bytes, ParquetSettings(compression))
+    started = time.monotonic()
+    try:
+        with _terminated_like_interrupted(), _progress(errors, found) as progress:
+
+            def on_chunk(report: ChunkReport) -> None:
+                nonlocal failed
+                failed |= _tell(errors, report.problems)
+                progress.advance(progress.task_ids[0], report.read_bytes)
+
+            total = convert_files(found.files, writer, options, threads=threads, on_chunk=on_chunk)
+    except KeyboardInterrupt:
+        errors.print("interrupted: the same command again completes the rest", markup=False)
+        ctx.exit(130)
+    except OtlpError as error:
+        errors.print(f"error: {error}", markup=False)
+        ctx.exit(1)
+    _summary(found, total, time.monotonic() - started)
+    ctx.exit(1 if failed else 0)
+
+
+def _tell(errors: Console, problems: tuple[Problem, ...] | list[Problem]) -> bool:
+    """Print each problem on a line; whether something was left out."""
+    for problem in problems:
+        errors.print(str(problem), markup=False)
+    return any(problem.left_out for problem in problems)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM ends the work as Ctrl-C does: no half-written file stays."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = os_signal.signal(os_signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        os_signal.signal(os_signal.SIGTERM, before)
+
+
+@contextmanager
+def _progress(errors: Console, found: Inputs) -> Iterator[Progress]:
+    progress = Progress(
+        TextColumn("converting"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
+    )
+    with progress:
+        progress.add_task("convert", total=sum(file.size for file in found.files))
+        yield progress
+
+
+def _summary(found: Inputs, total: ChunkReport, seconds: float) -> None:
+    output = Console(highlight=False, soft_wrap=True)
+    if total.rows:
+        table = Table("table", box=None, pad_edge=False)
+        table.add_column("rows", justify="right")
+        for name, rows in sorted(total.rows.items()):
+            table.add_row(name, f"{rows:,}")
+        output.print(table)
+    rows = total.rows.total()
+    seconds = max(seconds, 1e-9)
+    written, there = total.bytes_written / 1e6, f"{total.files_there:,}"
+    requests, files = f"{total.requests:,} requests", f"{len(found.files):,} files"
+    megabytes = total.payload_bytes / 1e6
+    lines = [
+        f"{rows:,} rows from {requests} in {files} ({megabytes:,.1f} MB of OTLP)",
+        f"{total.files_written:,} files written ({written:,.1f} MB), {there} already there",
+        f"{seconds:.2f} s: {megabytes / seconds:,.1f} MB/s, {rows / seconds:,.0f} rows/s",
+    ]
+    if total.rejected:
+        lines.append(f"{total.rejected:,} records rejected")
+    if found.ignored:
+        lines.append(f"{found.ignored:,} other files in the folders ignored")
+    for line in lines:
+        output.print(line, markup=False)
+    sys.stdout.flush()

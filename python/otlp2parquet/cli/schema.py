@@ -1,0 +1,121 @@
+"""``otlp2parquet schema``: the tables as people, programs and databases read them.
+
+Knows how to print a schema; what is in it comes from the decoder and ``core.schema``.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import click
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from otlp2parquet.core.schema import COLUMN_NOTES, SCHEMA_VERSION, TABLE_FOLDERS, table_schema
+
+_FIELD_ID: Final = b"PARQUET:field_id"
+# DuckDB's names, which PostgreSQL and Trino largely share.
+_SQL_TYPES: Final = {
+    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
+    "int32": "INTEGER",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "bool": "BOOLEAN",
+    "string": "VARCHAR",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. ``element_id`` is the field id of a list's items, ``None`` if not a list."""
+
+    id: int
+    name: str
+    type: str
+    nullable: bool
+    element_id: int | None
+    note: str
+
+
+def columns(table: str) -> list[Column]:
+    """The columns of a table in order."""
+    return [_column(field) for field in pa.schema(table_schema(table))]
+
+
+def _column(field: pa.Field) -> Column:
+    is_list = pa.types.is_list(field.type)
+    element = field.type.value_field if is_list else None
+    return Column(
+        id=int(field.metadata[_FIELD_ID]),
+        name=field.name,
+        type=str(field.type) if element is None else f"list<{element.type}>",
+        nullable=field.nullable,
+        element_id=None if element is None else int(element.metadata[_FIELD_ID]),
+        note=COLUMN_NOTES[field.name],
+    )
+
+
+def _as_text(table: str) -> str:
+    grid = Table("#", "column", "type", "", "holds", title=table, title_justify="left", box=None)
+    for column in columns(table):
+        required = "" if column.nullable else "required"
+        grid.add_row(str(column.id), column.name, column.type, required, column.note)
+    console = Console(width=160, highlight=False, markup=False)
+    with console.capture() as captured:
+        console.print(grid)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def as_json(tables: list[str]) -> str:
+    """One object: the schema version, and each table's columns."""
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "tables": {table: [asdict(column) for column in columns(table)] for table in tables},
+    }
+    return json.dumps(document, indent=2)
+
+
+def _as_arrow(table: str) -> str:
+    schema = pa.schema(table_schema(table))
+    return f"# {table}\n{schema.to_string(truncate_metadata=False)}"
+
+
+def _as_sql(table: str) -> str:
+    lines = ",\n".join(f"  {definition}" for definition in _sql_columns(table))
+    return f"CREATE TABLE {table} (\n{lines}\n);"
+
+
+def _sql_columns(table: str) -> Iterator[str]:
+    for column in columns(table):
+        item = column.type.removeprefix("list<").removesuffix(">")
+        sql_type = _SQL_TYPES[item] + ("[]" if column.element_id is not None else "")
+        yield f'"{column.name}" {sql_type}' + ("" if column.nullable else " NOT NULL")
+
+
+_FORMATS: Final = {"text": _as_text, "arrow": _as_arrow, "sql": _as_sql}
+
+
+@click.command()
+@click.argument("table", required=False, type=click.Choice(list(TABLE_FOLDERS)), metavar="[TABLE]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "arrow", "sql"]),
+    default="text",
+    show_default=True,
+    help="text for people; json; arrow as pyarrow prints it, with field ids; sql to create the "
+    "table in DuckDB.",
+)
+def schema(table: str | None, form: str) -> None:
+    """Show the columns of TABLE, or of all tables.
+
+    TABLE is otel_logs, otel_traces, otel_metrics_gauge, otel_metrics_sum,
+    otel_metrics_histogram, otel_metrics_exponential_histogram or otel_metrics_summary.
+    """
+    tables = [table] if table else list(TABLE_FOLDERS)
+    if form == "json":
+        click.echo(as_json(tables))
+    else:
+        click.echo("\n\n".join(_FORMATS[form](one) for one in tables))

@@ -1,0 +1,64 @@
+"""``otlp2parquet serve``: the server in the foreground, until a signal.
+
+Turns options into configuration and errors into one message and an exit code. Knows nothing
+else of the server.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from otlp2parquet.config import Flags, load
+from otlp2parquet.errors import ConfigError
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="TOML file with settings; it precedes ./config.toml.",
+)
+@click.option("--host", metavar="HOST", help="Name or IP address to listen on.")
+@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Folder for the Parquet files.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log every request.")
+def serve(
+    config: Path | None,
+    host: str | None,
+    port: int | None,
+    output: Path | None,
+    verbose: bool,  # noqa: FBT001 - click passes options by name
+) -> None:
+    """Receive OTLP over HTTP and write Parquet files.
+
+    Listens on 127.0.0.1:4318 and writes to ./data unless told otherwise: by options, environment
+    variables or TOML files. "otlp2parquet config" shows what is in effect. SIGTERM or Ctrl-C
+    stores everything that was acknowledged and ends with 0.
+    """
+    # Here, so that --help does not wait for pyarrow.
+    from otlp2parquet.platforms.server import logs, run
+
+    try:
+        loaded = load(Flags(config, host, port, output, verbose))
+        logs.configure(loaded.config.server.log_level, loaded.config.server.log_format)
+        for warning in loaded.warnings:
+            logging.getLogger("otlp2parquet").warning(warning)
+        code = run.serve(loaded.config)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    # Granian's threads may still be ending, and the interpreter would abort under them.
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

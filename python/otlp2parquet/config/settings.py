@@ -1,0 +1,275 @@
+"""Every setting, once: its key, type, default, environment names, meaning.
+
+These frozen classes are the table. The loader, the reference page and ``otlp2parquet config``
+walk them, so a setting is added by adding a field. Knows nothing of files or the environment.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+
+from . import values
+from .values import Address, Kind
+
+T = TypeVar("T")
+
+PREFIX = "OTLP2PARQUET_"
+
+NOT_YET = (
+    "server.grpc_addr",
+    "server.auth",
+    "server.tls",
+    "server.cors",
+    "durability.path",
+    "durability.max_bytes",
+    "storage.s3",
+    "storage.r2",
+    "storage.azure",
+    "storage.gcs",
+    "storage.fsspec",
+    "parquet.bloom_columns",
+    "layout",
+    "catalog",
+    "iceberg",
+)
+"""Keys and sections that are reserved. Setting one is an error and never silently ignored: who
+sets ``server.auth`` must not get an open server."""
+
+NOT_YET_SHORT = ("S3", "R2", "CATALOG_TYPE", "ICEBERG")
+"""The short environment names of the same (whole, or followed by ``_``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table; ``key`` is the dotted TOML path, filled in by ``settings``."""
+
+    kind: Kind[Any]
+    doc: str
+    default_doc: str
+    short: str | None
+    secret: bool
+    key: str = ""
+
+    @property
+    def env_names(self) -> tuple[str, ...]:
+        """The environment variables that set it: the long name, then the short form."""
+        long = PREFIX + self.key.upper().replace(".", "_")
+        return (long,) if self.short is None else (long, PREFIX + self.short)
+
+
+def setting(
+    kind: Kind[T],
+    default: T | Callable[[], T],
+    doc: str,
+    *,
+    default_doc: str | None = None,
+    short: str | None = None,
+    secret: bool = False,
+) -> T:
+    """A dataclass field that is also a row of the table."""
+    if callable(default):
+        factory = default
+    else:
+        constant = default
+
+        def factory() -> T:
+            return constant
+
+    if default_doc is None:
+        default_doc = json.dumps(kind.show(factory())).strip('"')
+    row = Setting(kind, doc, default_doc, short, secret)
+    return cast(T, field(default_factory=factory, metadata={"setting": row}))
+
+
+def cores() -> int:
+    """The cores this process may use: its CPU affinity, cut by a cgroup v2 quota if one is set.
+
+    A container limited to two CPUs of a large machine must not start a thread for each of them.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            count = min(count, -(-int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass  # no cgroup v2 here, so there is no quota to keep to
+    return max(1, count)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """The HTTP server and the log it writes."""
+
+    listen_addr: Address = setting(
+        values.address(),
+        Address("127.0.0.1", 4318),
+        "Address to listen on. Port 0 takes a free one.",
+        short="LISTEN_ADDR",
+    )
+    log_level: str = setting(
+        values.choice(("trace", "debug", "info", "warn", "error")),
+        "info",
+        "Least severity that is logged, to standard error; trace is the same as debug.",
+        short="LOG_LEVEL",
+    )
+    log_format: str = setting(
+        values.choice(("text", "json")),
+        "text",
+        "Form of the log lines.",
+        short="LOG_FORMAT",
+    )
+    threads: int = setting(
+        values.integer(minimum=1, maximum=1024),
+        cores,
+        "Threads that decode requests, and shards of a batch.",
+        default_doc="number of cores",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RequestConfig:
+    """What one request may be."""
+
+    max_payload_bytes: int = setting(
+        values.integer(minimum=1, maximum=2**31 - 1),
+        64 << 20,
+        "Largest body, as sent and after decompression. Larger ones are answered with 413.",
+        short="MAX_PAYLOAD_BYTES",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchConfig:
+    """When a batch is closed and its files are written."""
+
+    enabled: bool = setting(
+        values.boolean(),
+        True,
+        "false: every request is a batch of its own.",
+    )
+    max_rows: int = setting(
+        values.integer(minimum=1),
+        1_000_000,
+        "Rows after which a batch is closed.",
+    )
+    max_bytes: int = setting(
+        values.integer(minimum=1),
+        128 << 20,
+        "Bytes of Arrow data after which a batch is closed.",
+    )
+    max_age_secs: float = setting(
+        values.seconds(),
+        60.0,
+        "Age at which a batch is closed, counted from its first row. The first batch after a "
+        "start is closed after 2 seconds at the latest.",
+    )
+    memory_bytes: int = setting(
+        values.integer(minimum=1),
+        512 << 20,
+        "What may be held in memory: bodies in transit, the open batch and the closed ones that "
+        "are not stored yet. Beyond it requests are answered with 503.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DurabilityConfig:
+    """What a 200 promises."""
+
+    mode: str = setting(
+        values.choice(("memory",), later=("fsync", "stored")),
+        "memory",
+        "memory: a request is acknowledged once it is in the open batch.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FsConfig:
+    """Files on a local disk."""
+
+    path: Path = setting(
+        values.path(),
+        Path("data"),
+        "Folder that the files are written to; made if missing.",
+        default_doc="./data",
+        short="STORAGE_PATH",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StorageConfig:
+    """Where the files go."""
+
+    backend: str = setting(
+        values.choice(("fs",), later=("s3", "r2", "gcs", "azure", "fsspec")),
+        "fs",
+        "Kind of storage.",
+    )
+    fs: FsConfig = field(default_factory=FsConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetConfig:
+    """How the files are written."""
+
+    compression: str = setting(
+        values.choice(("zstd", "snappy", "gzip", "none")), "zstd", "Compression of the pages."
+    )
+    level: int = setting(
+        values.integer(minimum=0, maximum=22),
+        0,
+        "Compression level: 1 to 22 for zstd, 1 to 9 for gzip; 0 is the default of the "
+        "compression, and the others have no levels.",
+        default_doc="0 (1 for zstd, 6 for gzip)",
+    )
+    row_group_rows: int = setting(
+        values.integer(minimum=1), 262_144, "Most rows in one row group."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The effective configuration, every value checked."""
+
+    server: ServerConfig = field(default_factory=ServerConfig)
+    request: RequestConfig = field(default_factory=RequestConfig)
+    batch: BatchConfig = field(default_factory=BatchConfig)
+    durability: DurabilityConfig = field(default_factory=DurabilityConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    parquet: ParquetConfig = field(default_factory=ParquetConfig)
+
+
+def settings(root: type[Any] = Config, prefix: str = "") -> Iterator[Setting]:
+    """Every row of the table under ``root``, in the order of the code, with its key."""
+    hints = get_type_hints(root)
+    for item in fields(root):
+        row = item.metadata.get("setting")
+        if row is not None:
+            yield Setting(
+                row.kind, row.doc, row.default_doc, row.short, row.secret, prefix + item.name
+            )
+        elif is_dataclass(hints[item.name]):
+            yield from settings(cast(type[Any], hints[item.name]), f"{prefix}{item.name}.")
+
+
+def build(root: type[T], chosen: dict[str, object], prefix: str = "") -> T:
+    """``root`` with the values in ``chosen`` (by dotted key), and defaults for the rest."""
+    hints = get_type_hints(root)
+    given: dict[str, object] = {}
+    for item in fields(cast(Any, root)):
+        key = prefix + item.name
+        if "setting" not in item.metadata:
+            given[item.name] = build(hints[item.name], chosen, f"{key}.")
+        elif key in chosen:
+            given[item.name] = chosen[key]
+    return root(**given)
+
+
+def value_of(config: object, key: str) -> Any:
+    """The value at a dotted key of a configuration."""
+    for name in key.split("."):
+        config = getattr(config, name)
+    return config

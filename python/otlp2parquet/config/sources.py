@@ -1,0 +1,146 @@
+"""Where settings come from: TOML documents and environment variables.
+
+Each source becomes a ``Layer``: raw values by dotted key. Knows names (also the ones that
+Kubernetes puts into the environment); it must not judge values, nor know which layer wins.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .settings import NOT_YET, NOT_YET_SHORT, PREFIX, Setting
+from .values import found
+
+CONFIG_PATH = PREFIX + "CONFIG"
+CONFIG_CONTENT = PREFIX + "CONFIG_CONTENT"
+
+# Kubernetes describes every service of the namespace to every pod. A service called
+# "otlp2parquet" or "otlp2parquet-<anything>" gives variables that begin like ours.
+_SERVICE = re.compile(r"(.*_)?SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|(.*_)?PORT_\d+_(TCP|UDP|SCTP).*")
+_SERVICE_PORT = re.compile(r"(.*_)?PORT")
+_SERVICE_URL = re.compile(r"(tcp|udp|sctp)://")
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """One value as written; ``is_text`` when it is text that stands for another type."""
+
+    value: object
+    source: str
+    is_text: bool = False
+
+
+@dataclass(slots=True)
+class Layer:
+    """What one source sets, and what is wrong or odd about it."""
+
+    values: dict[str, Raw] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _not_yet(key: str) -> bool:
+    return any(key == name or key.startswith(name + ".") for name in NOT_YET)
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.75)
+    return f"; the nearest known one is {near[0]}" if near else ""
+
+
+def read_document(content: str, source: str, table: Mapping[str, Setting]) -> Layer:
+    """The layer of one TOML document. ``source`` names it in messages."""
+    layer = Layer()
+    try:
+        document = tomllib.loads(content)
+    except tomllib.TOMLDecodeError as error:
+        layer.errors.append(f"{source}: not valid TOML: {error}")
+        return layer
+    _walk(document, "", source, table, layer)
+    return layer
+
+
+def _walk(
+    section: Mapping[str, object],
+    prefix: str,
+    source: str,
+    table: Mapping[str, Setting],
+    layer: Layer,
+) -> None:
+    for name, value in section.items():
+        key = prefix + name
+        is_section = any(known.startswith(key + ".") for known in table)
+        if key in table:
+            layer.values[key] = Raw(value, source)
+        elif _not_yet(key):
+            layer.errors.append(f"{key} ({source}): not available in this version")
+        elif is_section and isinstance(value, dict):
+            _walk(value, key + ".", source, table, layer)
+        elif is_section:
+            layer.errors.append(f"{key} ({source}): found {found(value)}, expected a section")
+        elif isinstance(value, dict) and any(later.startswith(key + ".") for later in NOT_YET):
+            _walk(value, key + ".", source, table, layer)
+        else:
+            layer.errors.append(f"{key} ({source}): unknown key{_nearest(key, table)}")
+
+
+def read_file(path: Path, table: Mapping[str, Setting]) -> Layer:
+    """The layer of a TOML file; one that cannot be read is an error, never nothing."""
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        return Layer(errors=[f"file {path}: cannot be read: {reason}"])
+    return read_document(content, f"file {path}", table)
+
+
+def read_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -> Layer:
+    """The layer of the environment. A variable that is empty counts as not set."""
+    layer = Layer()
+    known = {CONFIG_PATH, CONFIG_CONTENT}
+    for key, row in table.items():
+        given: list[Raw] = []
+        for name in row.env_names:
+            known.add(name)
+            if environ.get(name):
+                given.append(Raw(environ[name], f"environment {name}", is_text=True))
+            if row.secret:
+                known.add(name + "_FILE")
+                if environ.get(name + "_FILE"):
+                    given.extend(_read_secret(key, name + "_FILE", environ, layer))
+        if len({raw.value for raw in given}) > 1:
+            sources = " and ".join(raw.source for raw in given)
+            layer.errors.append(f"{key} ({sources}): set twice, to different values")
+        elif given:
+            layer.values[key] = given[0]
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known and environ[name]:
+            _judge_unknown(name, environ[name], known, layer)
+    return layer
+
+
+def _read_secret(key: str, name: str, environ: Mapping[str, str], layer: Layer) -> list[Raw]:
+    path = environ[name]
+    try:
+        content = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        layer.errors.append(f"{key} (environment {name}): file {path} cannot be read: {reason}")
+        return []
+    return [Raw(content.rstrip("\r\n"), f"environment {name}", is_text=True)]
+
+
+def _judge_unknown(name: str, value: str, known: Iterable[str], layer: Layer) -> None:
+    rest = name.removeprefix(PREFIX)
+    if _SERVICE.fullmatch(rest) or (_SERVICE_PORT.fullmatch(rest) and _SERVICE_URL.match(value)):
+        return
+    later = [key.upper().replace(".", "_") for key in NOT_YET] + list(NOT_YET_SHORT)
+    if any(rest == word or rest.startswith(word + "_") for word in later):
+        layer.errors.append(f"environment {name}: not available in this version")
+    else:
+        layer.warnings.append(
+            f"environment {name}: unknown variable, ignored{_nearest(name, known)}"
+        )

@@ -1,0 +1,174 @@
+"""The kinds of value a setting can have: how each is read, checked and shown.
+
+Knows one value at a time; it must not know which setting it belongs to, where it came from, or
+that other settings exist. Every kind reads two spellings: a TOML value, and the text of an
+environment variable. A value that does not fit raises ``ValueError`` with what was found and
+what was expected, and no other error.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+_TRUE = frozenset({"true", "1", "yes", "on"})
+_FALSE = frozenset({"false", "0", "no", "off"})
+
+
+class Address(NamedTuple):
+    """A host (name or IP address, without brackets) and a TCP port; port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """One kind of value. ``expected`` completes the sentence "expected ..."."""
+
+    expected: str
+    from_toml: Callable[[object], T]
+    from_text: Callable[[str], T]
+    show: Callable[[T], object]
+    """The value as plain TOML or JSON data (text, number, bool, list)."""
+
+
+def found(value: object) -> str:
+    """A value as an error message quotes it: one line and short, whatever it is."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _same(value: T) -> object:
+    return value
+
+
+def _bounds(minimum: float | None, maximum: float | None) -> str:
+    if minimum is not None and maximum is not None:
+        return f" from {minimum} to {maximum}"
+    return f" of at least {minimum}" if minimum is not None else ""
+
+
+def integer(*, minimum: int | None = None, maximum: int | None = None) -> Kind[int]:
+    """A whole number within bounds that are themselves allowed."""
+    expected = "a whole number" + _bounds(minimum, maximum)
+
+    def check(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+            raise ValueError(f"found {value}, expected {expected}")
+        return value
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(f"found {found(text)}, expected {expected}") from None
+        return check(number)
+
+    return Kind(expected, check, parse, _same)
+
+
+def seconds() -> Kind[float]:
+    """A finite duration above zero, decimals allowed."""
+    expected = "a number of seconds above 0"
+
+    def check(value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        # Written so that NaN fails it too.
+        if not 0 < value < float("inf"):
+            raise ValueError(f"found {value}, expected {expected}")
+        return float(value)
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            raise ValueError(f"found {found(text)}, expected {expected}") from None
+        return check(number)
+
+    return Kind(expected, check, parse, _same)
+
+
+def boolean() -> Kind[bool]:
+    """true or false; in the environment also 1/0, yes/no, on/off in any case."""
+    expected = "true or false"
+
+    def check(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        return value
+
+    def parse(text: str) -> bool:
+        word = text.strip().lower()
+        if word not in _TRUE | _FALSE:
+            raise ValueError(f"found {found(text)}, expected {expected}")
+        return word in _TRUE
+
+    return Kind(expected, check, parse, _same)
+
+
+def text() -> Kind[str]:
+    """Any text that is not empty."""
+    expected = "text that is not empty"
+
+    def check(value: object) -> str:
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        return value
+
+    return Kind(expected, check, check, _same)
+
+
+def choice(available: Sequence[str], later: Sequence[str] = ()) -> Kind[str]:
+    """One of the words in ``available``; those in ``later`` exist, but not in this version."""
+    expected = "one of " + ", ".join(available) if len(available) > 1 else available[0]
+
+    def check(value: object) -> str:
+        if isinstance(value, str) and value.lower() in available:
+            return value.lower()
+        if isinstance(value, str) and value.lower() in later:
+            raise ValueError(
+                f"found {found(value)}, which is not available in this version, expected {expected}"
+            )
+        raise ValueError(f"found {found(value)}, expected {expected}")
+
+    return Kind(expected, check, check, _same)
+
+
+def address() -> Kind[Address]:
+    """``host:port``; an IPv6 address stands in brackets."""
+    expected = 'an address of the form "host:port"'
+
+    def check(value: object) -> Address:
+        if isinstance(value, str):
+            host, colon, port = value.strip().rpartition(":")
+            if host.startswith("[") and host.endswith("]"):
+                host = host[1:-1]
+            elif ":" in host:
+                host = ""
+            if colon and host and port.isascii() and port.isdigit() and int(port) <= 65535:
+                return Address(host, int(port))
+        raise ValueError(f"found {found(value)}, expected {expected}")
+
+    return Kind(expected, check, check, str)
+
+
+def path() -> Kind[Path]:
+    """A path; relative ones are taken from the folder the process starts in."""
+    expected = "a path"
+
+    def check(value: object) -> Path:
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        return Path(value).expanduser()
+
+    return Kind(expected, check, check, str)

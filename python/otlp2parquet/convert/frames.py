@@ -1,0 +1,152 @@
+"""A file as export requests, one after another, whatever its compression and framing.
+
+Knows the two framings: one request a file, or the Collector file exporter's stream, in which
+each request follows its length in 4 big-endian bytes. Must not know what a request holds.
+Never allocates what a length merely claims.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import BinaryIO, Final, cast
+
+import pyarrow as pa
+
+from otlp2parquet.convert.inputs import InputFile
+from otlp2parquet.convert.problems import Problem
+
+_BLOCK_BYTES: Final = 1 << 20
+# The first byte of protobuf is a field's tag; below 8 the field number would be 0, which no
+# message has. The length of a request of less than 128 MiB begins with such a byte.
+_FIRST_TAG: Final = 8
+_LENGTH_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One export request as read.
+
+    ``offset`` counts the decompressed bytes before the payload, ``position`` the bytes of the
+    file that have been read when it is complete.
+    """
+
+    file: InputFile
+    offset: int
+    payload: bytes
+    position: int
+
+
+class _TornError(Exception):
+    """The compressed data ends or breaks here."""
+
+
+class _Input:
+    """Exact reads from a file, decompressed, with the offset at which we are.
+
+    A read gives fewer bytes only at the end. Nothing is read ahead, so that a break in the
+    compressed data costs the frame it lies in and none before.
+    """
+
+    def __init__(self, file: InputFile, closing: ExitStack) -> None:
+        self.offset = 0
+        self._raw = raw = closing.enter_context(file.path.open("rb", buffering=_BLOCK_BYTES))
+        self._stream: BinaryIO = raw
+        if file.compression is not None:
+            self._stream = cast(
+                "BinaryIO", closing.enter_context(pa.CompressedInputStream(raw, file.compression))
+            )
+
+    @property
+    def position(self) -> int:
+        """Bytes of the file itself that have been read."""
+        return self._raw.tell()
+
+    def read(self, size: int, head: bytes = b"") -> bytes:
+        """``head`` and the next ``size`` bytes."""
+        blocks = [head] if head else []
+        while size > 0:
+            try:
+                block = self._stream.read(min(size, _BLOCK_BYTES))
+            except OSError as error:
+                raise _TornError(str(error)) from error
+            if not block:
+                break
+            blocks.append(block)
+            size -= len(block)
+            self.offset += len(block)
+        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+    def skip(self, size: int) -> int:
+        """Pass over up to ``size`` bytes; how many were there."""
+        start = self.offset
+        while (left := size - (self.offset - start)) > 0:
+            if not self.read(min(left, _BLOCK_BYTES)):
+                break
+        return self.offset - start
+
+
+def read_frames(file: InputFile, max_payload_bytes: int) -> Iterator[Frame | Problem]:
+    """Every request of ``file`` in order, and a ``Problem`` where one cannot be had.
+
+    A request over ``max_payload_bytes`` is a problem and skipped; a torn frame or broken
+    compression is a problem and the end of the file. An empty file is one empty request.
+    """
+    with ExitStack() as closing:
+        try:
+            stream = _Input(file, closing)
+        except OSError as error:
+            yield Problem(str(file.path), None, f"cannot be read: {error.strerror or error}")
+            return
+        start = 0
+        try:
+            first = stream.read(1)
+            if not first or first[0] >= _FIRST_TAG:
+                yield _whole(file, stream, first, max_payload_bytes)
+                return
+            prefix = stream.read(_LENGTH_BYTES - 1, first)
+            while prefix:
+                if len(prefix) < _LENGTH_BYTES:
+                    yield Problem(
+                        str(file.path),
+                        start,
+                        f"the file ends after {len(prefix)} of 4 length bytes",
+                    )
+                    return
+                length = int.from_bytes(prefix, "big")
+                one = _framed(file, stream, length, max_payload_bytes)
+                yield one
+                if isinstance(one, Problem) and stream.offset < start + _LENGTH_BYTES + length:
+                    return
+                start = stream.offset
+                prefix = stream.read(_LENGTH_BYTES)
+        except _TornError as error:
+            yield Problem(
+                str(file.path),
+                start,
+                f"the {file.compression or 'file'} data breaks in the frame here: {error}",
+            )
+
+
+def _whole(file: InputFile, stream: _Input, first: bytes, limit: int) -> Frame | Problem:
+    payload = stream.read(limit, first)
+    if len(payload) > limit:
+        return Problem(
+            str(file.path), 0, f"request over {limit} bytes, the most that is taken: skipped"
+        )
+    return Frame(file, 0, payload, stream.position)
+
+
+def _framed(file: InputFile, stream: _Input, length: int, limit: int) -> Frame | Problem:
+    start = stream.offset
+    if length > limit:
+        there = stream.skip(length)
+        reason = f"frame of {length} bytes, expected at most {limit}: skipped"
+    else:
+        payload = stream.read(length)
+        if len(payload) == length:
+            return Frame(file, start, payload, stream.position)
+        there = len(payload)
+        reason = f"frame of {length} bytes"
+    if there < length:
+        reason += f"; the file ends after {there} of them"
+    return Problem(str(file.path), start - _LENGTH_BYTES, reason)

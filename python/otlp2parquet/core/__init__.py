@@ -1,0 +1,84 @@
+"""The essence: OTLP bytes in, Arrow record batches out, and where each batch belongs.
+
+Knows OTLP and the tables. Must not know sockets, files, clocks, environment variables or
+pyarrow: the same bytes give the same batches, everywhere (a test holds the imports to that).
+
+The classes are native; this is their reference.
+
+``Result``, from ``process_otlp``:
+    ``batches``   one ``Batch`` per (table, service, hour) met, in order of first appearance
+    ``accepted``  rows made, over all batches
+    ``rejected``  records left out because they cannot be stored unchanged
+    ``message``   why records were rejected, or a warning when ``rejected`` is 0 (replaced
+                  invalid UTF-8); empty when there is nothing to say
+
+``Batch``, the rows of one table, service and UTC hour, in wire order:
+    ``table``     ``otel_logs``, ``otel_traces`` or one of the five ``otel_metrics_*``
+    ``service``   ``service.name`` of the resource, ``None`` when there is none
+    ``hour``      the UTC ``datetime`` at which the hour of every row's Timestamp begins
+    ``num_rows``  at least 1
+    Arrow: ``__arrow_c_schema__``, ``__arrow_c_array__`` and ``__arrow_c_stream__`` (PyCapsule
+    interface), so ``pyarrow.record_batch(batch)``, ``polars.DataFrame(batch)`` and DuckDB take
+    it without a copy.
+
+``BatchBuilder(*, max_payload_bytes=67108864)``, open batches that many requests append to:
+    ``append(payload, signal, *, content_type, content_encoding, received_at)`` is all or
+    nothing: it returns ``Appended`` (``accepted``, ``rejected``, ``message`` as in ``Result``,
+    and ``undated``, the accepted rows whose Timestamp is ``received_at`` because OTLP gave no
+    time), or raises and leaves the builder as it was. The GIL is released meanwhile.
+    ``finish(*, dictionaries=False)`` empties the builder and returns its batches; with
+    ``dictionaries`` low-cardinality columns are dictionary arrays (for the Parquet writer),
+    without it the types are exactly the tables' types.
+    ``num_rows``, ``num_bytes`` (Arrow buffers), ``num_groups`` say what it holds now.
+"""
+
+from typing import Final
+
+from otlp2parquet._native import Appended, Batch, BatchBuilder, Result
+from otlp2parquet._native import process_otlp as _process_otlp
+from otlp2parquet.core.signals import SIGNALS, Signal
+
+__all__ = [
+    "DECODER",
+    "SIGNALS",
+    "Appended",
+    "Batch",
+    "BatchBuilder",
+    "Result",
+    "Signal",
+    "process_otlp",
+]
+
+DECODER: Final = "native"
+"""Which implementation of the decode is in use."""
+
+
+def process_otlp(
+    payload: bytes,
+    signal: Signal,
+    *,
+    content_type: str = "application/x-protobuf",
+    content_encoding: str | None = None,
+    received_at: int | None = None,
+) -> Result:
+    """Decode one OTLP export request into Arrow record batches.
+
+    ``payload`` is the body of an Export<Signal>ServiceRequest as sent, ``signal`` is
+    ``"logs"``, ``"traces"`` or ``"metrics"``. ``content_encoding`` is ``None``, ``"identity"``
+    or ``"gzip"``. ``received_at``, nanoseconds since the epoch, becomes the Timestamp of
+    records for which OTLP gives no time; without it that is the epoch.
+
+    An empty payload is an empty request: no batches, nothing accepted.
+
+    Raises ``DecodeError`` (with byte offset and field path) when the payload is not OTLP,
+    ``UnsupportedError`` for another content type or encoding, ``TooLargeError`` over 64 MiB
+    decompressed, 1,000,000 records or 10,000 (table, service, hour) groups, and ``ValueError``
+    for an unknown signal.
+    """
+    return _process_otlp(
+        payload,
+        signal,
+        content_type=content_type,
+        content_encoding=content_encoding,
+        received_at=received_at,
+    )

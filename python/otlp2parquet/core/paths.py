@@ -1,0 +1,65 @@
+"""Where a batch belongs: the folder of one table, service and hour, as relative path text.
+
+Knows the layout of docs/schema.md ("Paths") and nothing of any file system: it only makes
+text. The text never leaves the prefix it is joined to, whatever the service calls itself,
+and two services never share a folder.
+"""
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final
+
+from otlp2parquet.core.schema import TABLE_FOLDERS
+
+UNKNOWN_SERVICE: Final = "unknown-service"
+MAX_SERVICE_BYTES: Final = 128
+
+_ALLOWED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+_HASH_HEX_DIGITS: Final = 32  # 128 bits: a collision cannot be searched for in practice
+_CUT_BYTES: Final = MAX_SERVICE_BYTES - 1 - _HASH_HEX_DIGITS
+
+
+def partition_path(table: str, service: str | None, hour: datetime) -> str:
+    """The folder for the rows of one table, service and hour, relative to the storage root.
+
+    ``logs/checkout/year=2026/month=07/day=01/hour=09``; no leading or trailing slash.
+    ``service`` is the ServiceName, ``None`` or empty when there is none. ``hour`` is any
+    moment of the hour, with a time zone; the path is in UTC.
+
+    Raises ``ValueError`` for an unknown table and for an ``hour`` without a time zone.
+    """
+    folder = TABLE_FOLDERS.get(table)
+    if folder is None:
+        raise ValueError(f"unknown table {table!r}: expected one of {', '.join(TABLE_FOLDERS)}")
+    if hour.tzinfo is None:
+        raise ValueError(f"hour {hour.isoformat()} has no time zone: expected an aware datetime")
+    utc = hour.astimezone(UTC)
+    return (
+        f"{folder}/{service_folder(service)}"
+        f"/year={utc.year:04}/month={utc.month:02}/day={utc.day:02}/hour={utc.hour:02}"
+    )
+
+
+def service_folder(service: str | None) -> str:
+    """The one path component that stands for a service.
+
+    ASCII letters, digits, ``-``, ``_`` and ``.`` stand for themselves, every other byte of the
+    UTF-8 text is ``%XX``; so is a leading ``.`` or ``_``, because Spark, Hive and Athena skip
+    such folders. Past 128 bytes the text is cut and ends in ``~`` and a hash of the whole
+    name; ``~`` occurs nowhere else, so a cut name never equals an uncut one.
+    """
+    if not service:
+        return UNKNOWN_SERVICE
+    # Not every str is UTF-8: a lone surrogate, which Arrow never holds, is kept apart as well.
+    name = service.encode("utf-8", "surrogatepass")
+    pieces = [chr(byte) if byte in _ALLOWED else f"%{byte:02X}" for byte in name]
+    if pieces[0] in ("_", "."):
+        pieces[0] = f"%{name[0]:02X}"
+    encoded = "".join(pieces)
+    if len(encoded) <= MAX_SERVICE_BYTES:
+        return encoded
+    cut = encoded[:_CUT_BYTES]
+    percent = cut.rfind("%", -2)  # never through the middle of %XX
+    if percent >= 0:
+        cut = cut[:percent]
+    return f"{cut}~{sha256(name).hexdigest()[:_HASH_HEX_DIGITS]}"

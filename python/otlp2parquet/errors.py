@@ -1,0 +1,48 @@
+"""Every error that otlp2parquet raises, in one tree, named by whose fault it is.
+
+``DecodeError``, ``UnsupportedError`` and ``TooLargeError`` are the sender's (HTTP 400, 415,
+413); ``ConfigError`` is the operator's; ``StorageError`` and ``CatalogError`` are the
+environment's (HTTP 503). The native module raises these same classes. Messages are lower
+case and say what was found, where, and what was expected.
+"""
+
+from __future__ import annotations
+
+
+class OtlpError(Exception):
+    """The root: catch this to catch everything that otlp2parquet raises on purpose."""
+
+
+class DecodeError(OtlpError):
+    """The payload is not what it claims to be; sending it again cannot help.
+
+    ``offset`` is the byte offset in the decompressed payload at which reading stopped
+    (``None`` when the trouble is not at a place, such as a broken gzip header), ``path`` the
+    dotted OTLP field path there, for example ``resource_logs[0].scope_logs[2].log_records[7].body``
+    (empty at the top level).
+    """
+
+    def __init__(self, message: str, offset: int | None = None, path: str = "") -> None:
+        super().__init__(message)
+        self.offset = offset
+        self.path = path
+
+
+class UnsupportedError(OtlpError):
+    """A content type or content encoding that is not read here."""
+
+
+class TooLargeError(OtlpError):
+    """A payload over one of the limits: bytes, records or groups."""
+
+
+class ConfigError(OtlpError):
+    """A setting that is unknown, of the wrong type or in contradiction to another."""
+
+
+class StorageError(OtlpError):
+    """The place for the files cannot be written or read now."""
+
+
+class CatalogError(OtlpError):
+    """The Iceberg catalog cannot be reached or refused a commit."""

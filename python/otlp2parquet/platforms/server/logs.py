@@ -1,0 +1,82 @@
+"""Log lines, as text or as JSON, one each, to standard error.
+
+Knows the standard library's logging. A record's ``fields`` (``extra={"fields": {...}}``) are
+data: ``key=value`` in text, members in JSON.
+"""
+
+import json
+import logging
+import sys
+import time
+from typing import Final
+
+LEVELS: Final = {
+    "trace": logging.DEBUG,
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def _when(record: logging.LogRecord) -> str:
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{seconds}.{int(record.msecs):03}Z"
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    fields = getattr(record, "fields", None)
+    return fields if isinstance(fields, dict) else {}
+
+
+class TextFormatter(logging.Formatter):
+    """``2026-01-31T12:00:00.000Z INFO batch stored rows=10 files=1``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and the traceback below it if there is one."""
+        parts = [_when(record), record.levelname, record.getMessage()]
+        for key, value in _fields(record).items():
+            text = str(value)
+            quoted = json.dumps(text) if not text or set(text) & set(' "=\n\r\t') else text
+            parts.append(f"{key}={quoted}")
+        line = " ".join(parts)
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object: time, level, logger, message, then the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, a traceback included."""
+        data: dict[str, object] = {
+            "time": _when(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            data["exception"] = self.formatException(record.exc_info)
+        return json.dumps(data, default=str, ensure_ascii=False)
+
+
+def configure(level: str, form: str) -> None:
+    """Send everything that this process logs to standard error, in one form.
+
+    ``level`` holds for otlp2parquet; of libraries only warnings and worse are shown.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("otlp2parquet").setLevel(LEVELS[level])
+    logging.captureWarnings(True)
+
+
+def announce(logger: logging.Logger, message: str) -> None:
+    """Log ``message`` as information whatever the level is: who starts a server wants to know."""
+    record = logger.makeRecord(logger.name, logging.INFO, "", 0, message, (), None)
+    logging.getLogger().handle(record)

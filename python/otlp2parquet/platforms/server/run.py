@@ -1,0 +1,216 @@
+"""The server's process: socket, Granian, signals, and the order in which it ends.
+
+Granian runs embedded, in this one process: its network side works on threads of its own without
+the GIL, so there is no supervisor to kill and no orphan that could keep the port. It must not
+know requests or rows.
+
+Ending: the first SIGTERM or SIGINT closes the listener; requests in progress are answered (bodies
+that are still coming get ``DRAIN_SECS``), then every batch is stored, then the process ends with
+0, or with 1 if rows had to be left. A second signal ends it at once with 1.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import Any, Final
+
+from granian._granian import SocketHolder
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+
+from otlp2parquet.batches.budget import Budget
+from otlp2parquet.batches.memory import MemoryBatches
+from otlp2parquet.batches.storing import Storing
+from otlp2parquet.config import Address, Config
+from otlp2parquet.errors import ConfigError
+from otlp2parquet.platforms.server import logs
+from otlp2parquet.platforms.server.application import STORE_SECS, Application
+from otlp2parquet.writers import OtlpWriter, ParquetWriter
+
+log = logging.getLogger(__name__)
+
+BACKLOG: Final = 1024
+MAX_CONNECTIONS: Final = 8192
+DRAIN_SECS: Final = 5.0
+"""How long bodies may still be coming once the server is asked to stop."""
+
+
+class _Granian(Server):
+    """Granian on a socket that is ours.
+
+    Granian's own sets SO_REUSEPORT, with which a second server on a port in use starts without
+    a word and takes half of the connections.
+    """
+
+    def __init__(self, sock: socket.socket, target: Any) -> None:
+        super().__init__(
+            target,
+            interface=Interfaces.ASGI,
+            http=HTTPModes.auto,
+            websockets=False,
+            backlog=BACKLOG,
+            backpressure=MAX_CONNECTIONS,
+            log_enabled=False,
+        )
+        # Its errors go where all log lines go; what it says of itself is not for operators.
+        its_log = logging.getLogger("_granian")
+        its_log.handlers.clear()
+        its_log.propagate = True
+        its_log.setLevel(logging.ERROR)
+        self._socket = sock
+
+    def _init_shared_socket(self) -> None:
+        self._shd = SocketHolder(self._socket.detach(), False, BACKLOG)
+
+
+def listen(address: Address) -> socket.socket:
+    """A socket bound to ``address``, exclusively. Raises ``ConfigError`` when it cannot be."""
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            if os.name == "posix":
+                # A port whose last connections are still in TIME_WAIT is free. (On Windows the
+                # option would let two servers share a port, and none is needed for this.)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.bind(where)
+            sock.listen(BACKLOG)
+        except BaseException:
+            sock.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(
+            f"cannot listen on {address}: {reason.lower()}, expected a free address "
+            "(server.listen_addr)"
+        ) from error
+    return sock
+
+
+def make_writer(config: Config) -> ParquetWriter:
+    """The writer for the configured storage; its folder is made, so that no row is taken for a
+    place that cannot be written. Raises ``ConfigError``."""
+    path = config.storage.fs.path
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the folder {path}: {(error.strerror or '').lower()}, expected a folder "
+            "that can be written (storage.fs.path)"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"the folder {path} cannot be written, expected one that can (storage.fs.path)"
+        )
+    parquet = config.parquet
+    return ParquetWriter(
+        path,
+        compression=parquet.compression,
+        level=parquet.level or None,
+        row_group_rows=parquet.row_group_rows,
+    )
+
+
+def make_application(config: Config, writer: OtlpWriter) -> Application:
+    """The application with everything below it, threads included."""
+    threads = config.server.threads
+    budget = Budget(config.batch.memory_bytes)
+    # Two at least, so that one slow file does not hold up the rest.
+    storing = Storing(writer, threads=max(2, min(4, threads)))
+    batches = MemoryBatches(
+        config.batch,
+        storing,
+        budget,
+        shards=threads,
+        max_payload_bytes=config.request.max_payload_bytes,
+    )
+    return Application(
+        batches,
+        budget,
+        threads=threads,
+        max_payload_bytes=config.request.max_payload_bytes,
+    )
+
+
+def serve(config: Config) -> int:
+    """Serve until a signal; the exit code. Logging is configured by the caller.
+
+    Raises ``ConfigError`` when the address or the folder cannot be used. When this returns,
+    threads of Granian may still be ending: leave the process by ``os._exit`` after a flush,
+    because the interpreter's own ending can abort under them.
+    """
+    _raise_file_limit()
+    writer = make_writer(config)
+    sock = listen(config.server.listen_addr)
+    host, port = sock.getsockname()[:2]
+    logs.announce(
+        log,
+        f"listening on http://{Address(host, port)}, writing to {writer.root}; durability is "
+        f"{config.durability.mode}: rows that are not in a file yet are lost if the process is "
+        "killed or crashes, not if it is stopped",
+    )
+    return asyncio.run(_serve(make_application(config, writer), sock))
+
+
+async def _serve(application: Application, sock: socket.socket) -> int:
+    server = _Granian(sock, application)
+    stop = asyncio.Event()
+    _on_signal(stop)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.done():
+        log.error("the http server ended by itself")
+    application.refuse_new()
+    server.stop()
+    await asyncio.wait({serving}, timeout=DRAIN_SECS)
+    if not serving.done():
+        application.bodies.expire(everything=True)
+        # Granian ends its lifespan only after the last connection. One that hangs must not
+        # keep us from storing what is acknowledged.
+        await asyncio.wait({serving}, timeout=DRAIN_SECS)
+        await application.stop()
+        await asyncio.wait({serving}, timeout=1.0)
+    if not application.unsaved_rows and stopping.done():
+        log.info("stopped, everything acknowledged is stored")
+        return 0
+    if application.unsaved_rows:
+        log.error("stopped with rows that could not be stored within %d s", STORE_SECS)
+    return 1
+
+
+def _on_signal(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def signalled() -> None:
+        if stop.is_set():
+            log.error("stopped at once by a second signal, rows may be lost")
+            logging.shutdown()
+            os._exit(1)
+        log.info("stopping: requests in progress are answered, then all rows are stored")
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, signalled)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(signalled))
+
+
+def _raise_file_limit() -> None:
+    """As many open files as the system allows: each connection is one."""
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
+        if soft < wanted:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,125 @@
+//! Arrow out of Rust by the PyCapsule protocol: schemas, arrays, streams.
+//!
+//! Every capsule owns its C struct and releases it when it was not taken, as the protocol
+//! demands: <https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html>.
+
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{Array, RecordBatchIterator, StructArray};
+use arrow_schema::SchemaRef;
+use otlp2parquet_core::{Strings, Table, TableBatch};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict, PyTuple};
+
+use crate::errors::Error;
+
+const SCHEMA_NAME: &CStr = c"arrow_schema";
+const ARRAY_NAME: &CStr = c"arrow_array";
+const STREAM_NAME: &CStr = c"arrow_array_stream";
+
+fn schema_capsule<'py>(py: Python<'py>, schema: &SchemaRef) -> PyResult<Bound<'py, PyCapsule>> {
+    let ffi = FFI_ArrowSchema::try_from(schema.as_ref()).map_err(|e| Error::from(e).into_py(py))?;
+    PyCapsule::new(py, ffi, Some(SCHEMA_NAME.into()))
+}
+
+/// The Arrow schema of a table.
+#[pyclass(frozen, module = "otlp2parquet._native")]
+pub struct Schema {
+    schema: SchemaRef,
+}
+
+impl Schema {
+    pub fn new(table: Table) -> Self {
+        Self { schema: table.schema(Strings::Plain) }
+    }
+}
+
+#[pymethods]
+impl Schema {
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        schema_capsule(py, &self.schema)
+    }
+}
+
+/// The rows of one table, service and hour.
+#[pyclass(frozen, module = "otlp2parquet._native")]
+pub struct Batch {
+    batch: TableBatch,
+}
+
+impl From<TableBatch> for Batch {
+    fn from(batch: TableBatch) -> Self {
+        Self { batch }
+    }
+}
+
+#[pymethods]
+impl Batch {
+    #[getter]
+    fn table(&self) -> &'static str {
+        self.batch.table.name()
+    }
+
+    #[getter]
+    fn service(&self) -> Option<&str> {
+        self.batch.service.as_deref()
+    }
+
+    #[getter]
+    fn hour<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let datetime = py.import("datetime")?;
+        let utc = datetime.getattr("timezone")?.getattr("utc")?;
+        let arguments = PyDict::new(py);
+        arguments.set_item("tz", utc)?;
+        datetime.getattr("datetime")?.call_method("fromtimestamp", (self.batch.hour * 3600,), Some(&arguments))
+    }
+
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.batch.batch.num_rows()
+    }
+
+    fn __repr__(&self) -> String {
+        let TableBatch { table, service, hour, batch } = &self.batch;
+        format!(
+            "<Batch {} service={service:?} hour={hour} num_rows={}>",
+            table.name(),
+            batch.num_rows()
+        )
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        schema_capsule(py, &self.batch.batch.schema())
+    }
+
+    /// The requested schema is a wish that the protocol allows to be passed over.
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        drop(requested_schema);
+        let schema = schema_capsule(py, &self.batch.batch.schema())?;
+        let array = StructArray::from(self.batch.batch.clone());
+        let array = PyCapsule::new(py, FFI_ArrowArray::new(&array.to_data()), Some(ARRAY_NAME.into()))?;
+        PyTuple::new(py, [schema, array])
+    }
+
+    /// The requested schema is a wish that the protocol allows to be passed over.
+    #[pyo3(signature = (requested_schema = None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        drop(requested_schema);
+        let batch = self.batch.batch.clone();
+        let schema = Arc::clone(&batch.schema());
+        let reader = RecordBatchIterator::new([Ok(batch)], schema);
+        PyCapsule::new(py, FFI_ArrowArrayStream::new(Box::new(reader)), Some(STREAM_NAME.into()))
+    }
+}

@@ -1,0 +1,180 @@
+//! Requests in, batches out: `BatchBuilder`, and `process_otlp` as one append and one finish.
+
+use otlp2parquet_core as core;
+use otlp2parquet_core::{Limits, Signal, Strings};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::arrow::Batch;
+use crate::errors::Error;
+use crate::inflate::inflate;
+use crate::input::{self, ContentEncoding};
+
+/// What an append did.
+#[pyclass(frozen, get_all, module = "otlp2parquet._native")]
+pub struct Appended {
+    accepted: usize,
+    rejected: usize,
+    message: String,
+    undated: usize,
+}
+
+impl From<core::Appended> for Appended {
+    fn from(appended: core::Appended) -> Self {
+        let core::Appended { accepted, rejected, message, undated, .. } = appended;
+        Self { accepted, rejected, message, undated }
+    }
+}
+
+/// The tables of one request.
+#[pyclass(frozen, module = "otlp2parquet._native")]
+pub struct Result {
+    batches: Vec<Py<Batch>>,
+    appended: Appended,
+}
+
+#[pymethods]
+impl Result {
+    #[getter]
+    fn batches(&self, py: Python<'_>) -> Vec<Py<Batch>> {
+        self.batches.iter().map(|batch| batch.clone_ref(py)).collect()
+    }
+
+    #[getter]
+    fn accepted(&self) -> usize {
+        self.appended.accepted
+    }
+
+    #[getter]
+    fn rejected(&self) -> usize {
+        self.appended.rejected
+    }
+
+    #[getter]
+    fn message(&self) -> &str {
+        &self.appended.message
+    }
+
+    fn __repr__(&self) -> String {
+        let Appended { accepted, rejected, .. } = self.appended;
+        format!("<Result batches={} accepted={accepted} rejected={rejected}>", self.batches.len())
+    }
+}
+
+fn into_batches(py: Python<'_>, batches: Vec<core::TableBatch>) -> PyResult<Vec<Py<Batch>>> {
+    batches.into_iter().map(|batch| Py::new(py, Batch::from(batch))).collect()
+}
+
+/// One request's bytes and how to read them.
+struct Body<'a> {
+    payload: &'a [u8],
+    encoding: ContentEncoding,
+    signal: Signal,
+    received_at: u64,
+}
+
+impl Body<'_> {
+    fn append_to(&self, builder: &mut core::BatchBuilder, limits: &Limits) -> std::result::Result<core::Appended, Error> {
+        let payload = inflate(self.payload, self.encoding, limits.payload_bytes)?;
+        Ok(builder.append(&payload, self.signal, self.received_at)?)
+    }
+}
+
+/// One export request as tables; documented in `otlp2parquet.core`.
+#[pyfunction]
+#[pyo3(signature = (
+    payload, signal, *, content_type = "application/x-protobuf", content_encoding = None,
+    received_at = None, max_payload_bytes = 67_108_864,
+))]
+pub fn process_otlp(
+    py: Python<'_>,
+    payload: &Bound<'_, PyBytes>,
+    signal: &str,
+    content_type: &str,
+    content_encoding: Option<&str>,
+    received_at: Option<u64>,
+    max_payload_bytes: usize,
+) -> PyResult<Result> {
+    let limits = input::limits(max_payload_bytes)?;
+    let body = body(py, payload, signal, content_type, content_encoding, received_at)?;
+    let processed = py.detach(|| {
+        let mut builder = core::BatchBuilder::new(limits);
+        let appended = body.append_to(&mut builder, &limits)?;
+        Ok((appended, builder.finish(Strings::Plain)?))
+    });
+    let (appended, batches) = processed.map_err(|error: Error| error.into_py(py))?;
+    Ok(Result { batches: into_batches(py, batches)?, appended: appended.into() })
+}
+
+fn body<'a>(
+    py: Python<'_>,
+    payload: &'a Bound<'_, PyBytes>,
+    signal: &str,
+    content_type: &str,
+    content_encoding: Option<&str>,
+    received_at: Option<u64>,
+) -> PyResult<Body<'a>> {
+    let signal = input::signal(signal)?;
+    input::check_content_type(content_type).map_err(|error| error.into_py(py))?;
+    let encoding = ContentEncoding::from_header(content_encoding).map_err(|error| error.into_py(py))?;
+    // "The epoch if it gives none."
+    Ok(Body { payload: payload.as_bytes(), encoding, signal, received_at: received_at.unwrap_or(0) })
+}
+
+/// Open builders that many requests append to; documented in `otlp2parquet.core`.
+#[pyclass(module = "otlp2parquet._native")]
+pub struct BatchBuilder {
+    builder: core::BatchBuilder,
+    limits: Limits,
+}
+
+#[pymethods]
+impl BatchBuilder {
+    #[new]
+    #[pyo3(signature = (*, max_payload_bytes = 67_108_864))]
+    fn new(max_payload_bytes: usize) -> PyResult<Self> {
+        let limits = input::limits(max_payload_bytes)?;
+        Ok(Self { builder: core::BatchBuilder::new(limits), limits })
+    }
+
+    #[pyo3(signature = (
+        payload, signal, *, content_type = "application/x-protobuf", content_encoding = None, received_at = None,
+    ))]
+    fn append(
+        &mut self,
+        py: Python<'_>,
+        payload: &Bound<'_, PyBytes>,
+        signal: &str,
+        content_type: &str,
+        content_encoding: Option<&str>,
+        received_at: Option<u64>,
+    ) -> PyResult<Appended> {
+        let body = body(py, payload, signal, content_type, content_encoding, received_at)?;
+        let Self { builder, limits } = self;
+        let appended = py.detach(|| body.append_to(builder, limits));
+        appended.map(Appended::from).map_err(|error| error.into_py(py))
+    }
+
+    #[pyo3(signature = (*, dictionaries = false))]
+    fn finish(&mut self, py: Python<'_>, dictionaries: bool) -> PyResult<Vec<Py<Batch>>> {
+        let strings = if dictionaries { Strings::Dictionary } else { Strings::Plain };
+        let builder = &mut self.builder;
+        let batches = py.detach(|| builder.finish(strings)).map_err(|error| Error::from(error).into_py(py))?;
+        into_batches(py, batches)
+    }
+
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.builder.num_rows()
+    }
+
+    #[getter]
+    fn num_bytes(&self) -> usize {
+        self.builder.num_bytes()
+    }
+
+    #[getter]
+    fn num_groups(&self) -> usize {
+        self.builder.num_groups()
+    }
+}

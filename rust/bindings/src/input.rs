@@ -1,0 +1,70 @@
+//! Python arguments as the core's types; what is not one of them is an error here.
+
+
+use otlp2parquet_core::{Limits, Signal, Table};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::errors::Error;
+
+/// How the payload is compressed.
+#[derive(Clone, Copy)]
+pub enum ContentEncoding {
+    Identity,
+    Gzip,
+}
+
+impl ContentEncoding {
+    /// Reads a Content-Encoding header's value; `None` and an empty one are identity.
+    pub fn from_header(value: Option<&str>) -> Result<Self, Error> {
+        let name = value.unwrap_or("").trim().to_ascii_lowercase();
+        match name.as_str() {
+            "" | "identity" => Ok(Self::Identity),
+            "gzip" | "x-gzip" => Ok(Self::Gzip),
+            _ => Err(Error::Unsupported(format!(
+                "found content encoding {:?}, expected identity or gzip",
+                shorten(&name)
+            ))),
+        }
+    }
+}
+
+/// Accepts the media types that are decoded; parameters are ignored, case does not matter.
+pub fn check_content_type(value: &str) -> Result<(), Error> {
+    let media_type = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    if media_type == "application/x-protobuf" {
+        return Ok(());
+    }
+    Err(Error::Unsupported(format!(
+        "found content type {:?}, expected application/x-protobuf",
+        shorten(&media_type)
+    )))
+}
+
+/// At most 64 characters of a header value for a message.
+fn shorten(value: &str) -> String {
+    value.chars().take(64).collect()
+}
+
+pub fn signal(name: &str) -> PyResult<Signal> {
+    Signal::from_name(name)
+        .ok_or_else(|| PyValueError::new_err(format!("found signal {name:?}, expected logs, traces or metrics")))
+}
+
+pub fn table(name: &str) -> PyResult<Table> {
+    Table::ALL.into_iter().find(|table| table.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = Table::ALL.iter().map(|table| table.name()).collect();
+        PyValueError::new_err(format!("found table {name:?}, expected one of {}", names.join(", ")))
+    })
+}
+
+pub fn limits(max_payload_bytes: usize) -> PyResult<Limits> {
+    if max_payload_bytes > Limits::MAX_PAYLOAD_BYTES {
+        return Err(PyValueError::new_err(format!(
+            "found max_payload_bytes {max_payload_bytes}, expected at most {}",
+            Limits::MAX_PAYLOAD_BYTES
+        )));
+    }
+    Ok(Limits { payload_bytes: max_payload_bytes, ..Limits::default() })
+}
+

@@ -1,0 +1,51 @@
+//! `otlp2parquet._native`: the Python face of the core.
+//!
+//! This skin knows Python and Arrow's C Data Interface and no OTLP: it parses Python input at
+//! the boundary, releases the GIL around one call per request (inflate, check, append), maps
+//! errors to the classes of `otlp2parquet.errors`, and exports Arrow by the capsule protocol.
+
+mod arrow;
+mod builder;
+mod errors;
+mod inflate;
+mod input;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    use pyo3::exceptions::PyRuntimeWarning;
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use super::arrow::{Batch, Schema};
+    #[pymodule_export]
+    use super::builder::{Appended, BatchBuilder, Result, process_otlp};
+    #[pymodule_export]
+    use super::{table_names, table_schema};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let is_debug = cfg!(debug_assertions);
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("DEBUG_BUILD", is_debug)?;
+        if is_debug {
+            let warning = module.py().get_type::<PyRuntimeWarning>();
+            let text = c"otlp2parquet._native is a debug build: it decodes many times slower than a release build";
+            PyErr::warn(module.py(), &warning, text, 1)?;
+        }
+        Ok(())
+    }
+}
+
+/// The names of the tables, in schema order.
+#[pyfunction]
+fn table_names() -> Vec<&'static str> {
+    otlp2parquet_core::Table::ALL.iter().map(|table| table.name()).collect()
+}
+
+/// The Arrow schema of a table.
+#[pyfunction]
+fn table_schema(table: &str) -> PyResult<arrow::Schema> {
+    input::table(table).map(arrow::Schema::new)
+}

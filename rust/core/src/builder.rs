@@ -1,0 +1,253 @@
+//! The open builders of one batch (or one shard of it): many requests in, Arrow batches out.
+
+use arrow_schema::ArrowError;
+
+use crate::common::Request;
+use crate::descriptors::{self, Descriptor};
+use crate::error::{AppendError, Excess, Fault, Reject, WireError};
+use crate::groups::{Groups, Size, TableBatch};
+use crate::limits::{FULL_COLUMN_BYTES, Limits};
+use crate::logs::{self, LogColumns};
+use crate::metrics::{self, MetricGroups};
+use crate::schema::{Strings, Table};
+use crate::traces::{self, SpanColumns};
+use crate::value::Notes;
+
+/// What an OTLP export request carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// ExportLogsServiceRequest.
+    Logs,
+    /// ExportTraceServiceRequest.
+    Traces,
+    /// ExportMetricsServiceRequest.
+    Metrics,
+}
+
+impl Signal {
+    /// The signal of a name as in OTLP/HTTP paths: `logs`, `traces`, `metrics`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "logs" => Some(Self::Logs),
+            "traces" => Some(Self::Traces),
+            "metrics" => Some(Self::Metrics),
+            _ => None,
+        }
+    }
+
+    fn descriptor(self) -> &'static Descriptor {
+        match self {
+            Self::Logs => &descriptors::LOGS_REQUEST,
+            Self::Traces => &descriptors::TRACES_REQUEST,
+            Self::Metrics => &descriptors::METRICS_REQUEST,
+        }
+    }
+
+    /// How answers call the records: the names of OTLP's `rejected_*` fields.
+    fn records(self) -> &'static str {
+        match self {
+            Self::Logs => "log records",
+            Self::Traces => "spans",
+            Self::Metrics => "data points",
+        }
+    }
+}
+
+/// What an append did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// Rows appended.
+    pub accepted: usize,
+    /// Records left out for good.
+    pub rejected: usize,
+    /// Rows whose `Timestamp` is the receive time.
+    pub undated: usize,
+    /// Why records were left out or changed; empty when there is nothing to say.
+    pub message: String,
+    /// What was met and is not stored as it came.
+    pub notes: Notes,
+}
+
+/// Columns for all seven tables, open for more requests.
+pub struct BatchBuilder {
+    limits: Limits,
+    logs: Groups<LogColumns>,
+    traces: Groups<SpanColumns>,
+    metrics: MetricGroups,
+    size: Size,
+    stamp: u64,
+}
+
+impl BatchBuilder {
+    /// Empty builders.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            logs: Groups::new(Table::Logs),
+            traces: Groups::new(Table::Traces),
+            metrics: MetricGroups::new(),
+            size: Size::default(),
+            stamp: 0,
+        }
+    }
+
+    /// Rows appended since the last finish.
+    #[must_use]
+    pub fn num_rows(&self) -> usize {
+        self.size.rows
+    }
+
+    /// Bytes held for them, as Arrow counts (dictionary columns as dictionaries).
+    #[must_use]
+    pub fn num_bytes(&self) -> usize {
+        self.size.bytes
+    }
+
+    /// Open (table, service, hour) groups: the files a finish leads to.
+    #[must_use]
+    pub fn num_groups(&self) -> usize {
+        let metrics = &self.metrics;
+        self.logs.len()
+            + self.traces.len()
+            + metrics.gauge.len()
+            + metrics.sum.len()
+            + metrics.histogram.len()
+            + metrics.exponential_histogram.len()
+            + metrics.summary.len()
+    }
+
+    /// Appends one export request in protobuf: all of it, or on an error nothing.
+    ///
+    /// Single records that do not fit the tables are left out and counted. `received_at`
+    /// (nanoseconds since the epoch) stands in for times that OTLP does not give.
+    ///
+    /// # Errors
+    /// [`AppendError`]: malformed bytes, a limit passed, or builders that are full.
+    pub fn append(&mut self, payload: &[u8], signal: Signal, received_at: u64) -> Result<Appended, AppendError> {
+        let limit = self.limits.payload_bytes.min(Limits::MAX_PAYLOAD_BYTES);
+        if payload.len() > limit {
+            return Err(AppendError::TooLarge(Excess::PayloadBytes { found: payload.len(), limit }));
+        }
+        if self.size.bytes >= FULL_COLUMN_BYTES {
+            return Err(AppendError::Full);
+        }
+        let mut request = Request::new(self.limits, received_at, self.stamp);
+        let result = match signal {
+            Signal::Logs => logs::append(&mut self.logs, &mut request, payload),
+            Signal::Traces => traces::append(&mut self.traces, &mut request, payload),
+            Signal::Metrics => metrics::append(&mut self.metrics, &mut request, payload),
+        };
+        self.stamp = request.stamp;
+        if let Err(fault) = result {
+            self.rollback();
+            return Err(explain(fault, signal, payload, &self.limits));
+        }
+        let added = self.commit();
+        self.size.rows += added.rows;
+        self.size.bytes += added.bytes;
+        Ok(Appended {
+            accepted: added.rows,
+            rejected: request.rejected,
+            undated: request.undated,
+            message: message(&request, signal, payload),
+            notes: request.renderer.notes,
+        })
+    }
+
+    fn commit(&mut self) -> Size {
+        let metrics = &mut self.metrics;
+        let sizes = [
+            self.logs.commit(),
+            self.traces.commit(),
+            metrics.gauge.commit(),
+            metrics.sum.commit(),
+            metrics.histogram.commit(),
+            metrics.exponential_histogram.commit(),
+            metrics.summary.commit(),
+        ];
+        Size { rows: sizes.iter().map(|s| s.rows).sum(), bytes: sizes.iter().map(|s| s.bytes).sum() }
+    }
+
+    fn rollback(&mut self) {
+        let metrics = &mut self.metrics;
+        self.logs.rollback();
+        self.traces.rollback();
+        metrics.gauge.rollback();
+        metrics.sum.rollback();
+        metrics.histogram.rollback();
+        metrics.exponential_histogram.rollback();
+        metrics.summary.rollback();
+    }
+
+    /// Gives the rows as Arrow batches, one per (table, service, hour) in order of table and
+    /// first appearance, and leaves the builders empty.
+    ///
+    /// Plain strings whose text would pass 1 GiB in a column take several batches.
+    ///
+    /// # Errors
+    /// None that an input can cause: Arrow's own checks of the columns built here.
+    pub fn finish(&mut self, strings: Strings) -> Result<Vec<TableBatch>, ArrowError> {
+        let mut out = Vec::with_capacity(self.num_groups());
+        self.size = Size::default();
+        let metrics = &mut self.metrics;
+        self.logs.finish(strings, &mut out)?;
+        self.traces.finish(strings, &mut out)?;
+        metrics.gauge.finish(strings, &mut out)?;
+        metrics.sum.finish(strings, &mut out)?;
+        metrics.histogram.finish(strings, &mut out)?;
+        metrics.exponential_histogram.finish(strings, &mut out)?;
+        metrics.summary.finish(strings, &mut out)?;
+        Ok(out)
+    }
+}
+
+#[cold]
+fn explain(fault: Fault, signal: Signal, payload: &[u8], limits: &Limits) -> AppendError {
+    match fault {
+        Fault::Limit(excess) => AppendError::TooLarge(excess),
+        Fault::Wire(error) => {
+            // The second walk meets the same error and knows the way to it.
+            let (error, path) = match descriptors::check(signal.descriptor(), payload, limits.depth) {
+                Err(broken) => (broken.error, broken.path),
+                Ok(()) => (error, String::new()),
+            };
+            malformed(error, path, payload)
+        }
+        // Rejects end at their record; one that comes here is placed like malformed bytes.
+        Fault::Reject(Reject { address, misfit }) => AppendError::Malformed {
+            message: misfit.describe(limits),
+            offset: address.saturating_sub(payload.as_ptr() as usize),
+            path: descriptors::locate(signal.descriptor(), payload, address),
+        },
+    }
+}
+
+fn malformed(error: WireError, path: String, payload: &[u8]) -> AppendError {
+    let offset = error.address.saturating_sub(payload.as_ptr() as usize);
+    AppendError::Malformed { message: error.kind.to_string(), offset, path }
+}
+
+/// The `error_message` of a partial success: counts, reasons, places; never payload.
+fn message(request: &Request<'_>, signal: Signal, payload: &[u8]) -> String {
+    let mut parts = Vec::new();
+    if request.rejected > 0 {
+        let mut reasons: Vec<String> = request
+            .first_rejects
+            .iter()
+            .map(|reject| {
+                let path = descriptors::locate(signal.descriptor(), payload, reject.address);
+                format!("{path}: {}", reject.misfit.describe(request.limits()))
+            })
+            .collect();
+        reasons.dedup();
+        let more = if request.rejected > request.first_rejects.len() { "; …" } else { "" };
+        parts.push(format!("rejected {} {}: {}{more}", request.rejected, signal.records(), reasons.join("; ")));
+    }
+    let replaced = request.renderer.notes.replaced_text;
+    if replaced > 0 {
+        parts.push(format!("replaced {replaced} invalid UTF-8 sequences by U+FFFD"));
+    }
+    parts.join("; ")
+}

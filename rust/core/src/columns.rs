@@ -1,0 +1,365 @@
+//! Growing Arrow columns, and the two ways back: a row that is not kept, a request that fails.
+//!
+//! A column knows rows and bytes and no OTLP. Each holds plain vectors that become Arrow
+//! buffers without a copy. `truncate` drops the rows past a count, also half-written ones, so
+//! a reader may append first and find out later; `checkpoint` and `rollback` undo everything
+//! since a request began, dictionary entries included.
+
+use std::sync::Arc;
+
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, ListArray, PrimitiveArray, StringArray};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{ArrowError, DataType, FieldRef};
+
+use crate::dictionary::Dictionary;
+
+/// What is common to the columns of a table.
+pub(crate) trait Column {
+    /// Drops the rows from `rows` on, and whatever was begun after them.
+    fn truncate(&mut self, rows: usize);
+    /// Remembers the present state.
+    fn checkpoint(&mut self);
+    /// Returns to the state of the last `checkpoint`.
+    fn rollback(&mut self);
+    /// Bytes held, as Arrow would count them.
+    fn num_bytes(&self) -> usize;
+    /// Gives the Arrow arrays (one for most columns) and leaves the column empty.
+    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError>;
+}
+
+/// Which rows are null; costs nothing until the first null.
+#[derive(Default)]
+struct Nulls {
+    len: usize,
+    /// One bit a row, set where the row is valid; empty while there is no null.
+    valid: Vec<u8>,
+}
+
+impl Nulls {
+    #[inline(always)]
+    fn push(&mut self, is_valid: bool) {
+        if is_valid && self.valid.is_empty() {
+            self.len += 1;
+        } else {
+            self.push_slow(is_valid);
+        }
+    }
+
+    #[inline(never)]
+    fn push_slow(&mut self, is_valid: bool) {
+        if self.valid.is_empty() {
+            self.valid = vec![0xff; self.len.div_ceil(8)];
+        }
+        let (byte, bit) = (self.len / 8, self.len % 8);
+        if bit == 0 {
+            self.valid.push(u8::from(is_valid));
+        } else {
+            let mask = 1 << bit;
+            self.valid[byte] = if is_valid { self.valid[byte] | mask } else { self.valid[byte] & !mask };
+        }
+        self.len += 1;
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.len = self.len.min(rows);
+        self.valid.truncate(self.len.div_ceil(8));
+    }
+
+    fn finish(&mut self) -> Option<NullBuffer> {
+        let Self { len, valid } = std::mem::take(self);
+        if valid.is_empty() {
+            return None;
+        }
+        let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(valid), 0, len));
+        (nulls.null_count() > 0).then_some(nulls)
+    }
+}
+
+/// Numbers, times included.
+pub(crate) struct Numbers<T: ArrowPrimitiveType> {
+    values: Vec<T::Native>,
+    nulls: Nulls,
+    mark: usize,
+}
+
+pub(crate) type Int32s = Numbers<Int32Type>;
+pub(crate) type Int64s = Numbers<Int64Type>;
+pub(crate) type Doubles = Numbers<Float64Type>;
+/// Microseconds since the epoch, UTC.
+pub(crate) type Instants = Numbers<TimestampMicrosecondType>;
+
+impl<T: ArrowPrimitiveType> Default for Numbers<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), nulls: Nulls::default(), mark: 0 }
+    }
+}
+
+impl<T: ArrowPrimitiveType> Numbers<T> {
+    #[inline(always)]
+    pub fn push(&mut self, value: T::Native) {
+        self.values.push(value);
+        self.nulls.push(true);
+    }
+
+    #[inline(always)]
+    pub fn push_option(&mut self, value: Option<T::Native>) {
+        self.values.push(value.unwrap_or_default());
+        self.nulls.push(value.is_some());
+    }
+
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+}
+
+/// The time zone that every time column carries.
+pub(crate) const UTC: &str = "UTC";
+
+impl<T: ArrowPrimitiveType> Column for Numbers<T> {
+    fn truncate(&mut self, rows: usize) {
+        self.values.truncate(rows);
+        self.nulls.truncate(rows);
+    }
+
+    fn checkpoint(&mut self) {
+        self.mark = self.values.len();
+    }
+
+    fn rollback(&mut self) {
+        self.truncate(self.mark);
+    }
+
+    fn num_bytes(&self) -> usize {
+        self.values.len() * size_of::<T::Native>()
+    }
+
+    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+        let values = ScalarBuffer::from(std::mem::take(&mut self.values));
+        let array = PrimitiveArray::<T>::try_new(values, self.nulls.finish())?;
+        out.push(Arc::new(match T::DATA_TYPE {
+            DataType::Timestamp(unit, _) => array.with_data_type(DataType::Timestamp(unit, Some(UTC.into()))),
+            _ => array,
+        }));
+        Ok(())
+    }
+}
+
+/// True and false, never null.
+#[derive(Default)]
+pub(crate) struct Booleans {
+    values: Vec<bool>,
+    mark: usize,
+}
+
+impl Booleans {
+    #[inline(always)]
+    pub fn push(&mut self, value: bool) {
+        self.values.push(value);
+    }
+}
+
+impl Column for Booleans {
+    fn truncate(&mut self, rows: usize) {
+        self.values.truncate(rows);
+    }
+
+    fn checkpoint(&mut self) {
+        self.mark = self.values.len();
+    }
+
+    fn rollback(&mut self) {
+        self.truncate(self.mark);
+    }
+
+    fn num_bytes(&self) -> usize {
+        self.values.len().div_ceil(8)
+    }
+
+    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+        let values = std::mem::take(&mut self.values);
+        out.push(Arc::new(BooleanArray::from(values)));
+        Ok(())
+    }
+}
+
+/// Text of many different values: ids, bodies, attribute lists.
+pub(crate) struct Texts {
+    /// The rows' bytes one after another, valid UTF-8; a row may be half written at the end.
+    pub data: Vec<u8>,
+    offsets: Vec<i32>,
+    nulls: Nulls,
+    mark: usize,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { data: Vec::new(), offsets: vec![0], nulls: Nulls::default(), mark: 0 }
+    }
+}
+
+impl Texts {
+    /// Ends the row whose bytes were pushed to `data`.
+    #[inline(always)]
+    pub fn end_row(&mut self) {
+        // No wrap: `Limits::MAX_PAYLOAD_BYTES` and `FULL_COLUMN_BYTES` keep this below 2^31.
+        self.offsets.push(self.data.len() as i32);
+        self.nulls.push(true);
+    }
+
+    /// Ends the row; null if nothing was pushed for it.
+    #[inline(always)]
+    pub fn end_row_or_null(&mut self) {
+        let end = self.data.len() as i32;
+        let is_valid = self.offsets.last() != Some(&end);
+        self.offsets.push(end);
+        self.nulls.push(is_valid);
+    }
+
+    #[inline(always)]
+    pub fn push_null(&mut self) {
+        self.offsets.push(self.data.len() as i32);
+        self.nulls.push(false);
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    fn finish_array(&mut self) -> Result<StringArray, ArrowError> {
+        let taken = std::mem::take(self);
+        let mut nulls = taken.nulls;
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(taken.offsets));
+        StringArray::try_new(offsets, Buffer::from_vec(taken.data), nulls.finish())
+    }
+}
+
+impl Column for Texts {
+    fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        let end = self.offsets.last().copied().unwrap_or(0);
+        self.data.truncate(end as usize);
+        self.nulls.truncate(rows);
+    }
+
+    fn checkpoint(&mut self) {
+        self.mark = self.len();
+    }
+
+    fn rollback(&mut self) {
+        self.truncate(self.mark);
+    }
+
+    fn num_bytes(&self) -> usize {
+        self.data.len() + self.len() * size_of::<i32>()
+    }
+
+    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+        out.push(Arc::new(self.finish_array()?));
+        Ok(())
+    }
+}
+
+/// Text of few different values: names, kinds, severities. Stored once, keyed per row.
+#[derive(Default)]
+pub(crate) struct Labels {
+    dictionary: Dictionary,
+    keys: Vec<i32>,
+    nulls: Nulls,
+    mark: usize,
+}
+
+impl Labels {
+    #[inline]
+    pub fn push_null(&mut self) {
+        self.keys.push(0);
+        self.nulls.push(false);
+    }
+
+    /// Appends a text, also an empty one; it must be valid UTF-8.
+    #[inline]
+    pub fn push(&mut self, text: &[u8]) {
+        let last = self.keys.last().copied().unwrap_or(0);
+        let key = if self.dictionary.get(last) == Some(text) { last } else { self.dictionary.key(text) };
+        self.keys.push(key);
+        self.nulls.push(true);
+    }
+}
+
+impl Column for Labels {
+    fn truncate(&mut self, rows: usize) {
+        self.keys.truncate(rows);
+        self.nulls.truncate(rows);
+    }
+
+    fn checkpoint(&mut self) {
+        self.mark = self.keys.len();
+        self.dictionary.checkpoint();
+    }
+
+    fn rollback(&mut self) {
+        self.truncate(self.mark);
+        self.dictionary.rollback();
+    }
+
+    fn num_bytes(&self) -> usize {
+        self.dictionary.num_bytes() + self.keys.len() * size_of::<i32>()
+    }
+
+    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+        let keys = PrimitiveArray::new(ScalarBuffer::from(std::mem::take(&mut self.keys)), self.nulls.finish());
+        let values = self.dictionary.finish()?;
+        out.push(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values))?));
+        Ok(())
+    }
+}
+
+/// Lists of a column's values; never null.
+pub(crate) struct Lists<C> {
+    /// The items of all rows one after another.
+    pub items: C,
+    offsets: Vec<i32>,
+    item_field: FieldRef,
+    mark: usize,
+}
+
+impl<C: Default> Lists<C> {
+    pub fn new(item_field: FieldRef) -> Self {
+        Self { items: C::default(), offsets: vec![0], item_field, mark: 0 }
+    }
+
+    /// Ends the row; `items` is the number of items in all rows now.
+    #[inline(always)]
+    pub fn end_row(&mut self, items: usize) {
+        self.offsets.push(items as i32);
+    }
+}
+
+impl<C: Column + Default> Column for Lists<C> {
+    fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        let end = self.offsets.last().copied().unwrap_or(0);
+        self.items.truncate(end as usize);
+    }
+
+    fn checkpoint(&mut self) {
+        self.mark = self.offsets.len() - 1;
+    }
+
+    fn rollback(&mut self) {
+        self.truncate(self.mark);
+    }
+
+    fn num_bytes(&self) -> usize {
+        self.items.num_bytes() + self.offsets.len() * size_of::<i32>()
+    }
+
+    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.offsets, vec![0])));
+        let mut items = Vec::with_capacity(1);
+        self.items.finish(&mut items)?;
+        let items = items.remove(0);
+        out.push(Arc::new(ListArray::try_new(self.item_field.clone(), offsets, items, None)?));
+        Ok(())
+    }
+}

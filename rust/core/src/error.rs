@@ -1,0 +1,203 @@
+//! What can go wrong in an append, and whose record it costs.
+//!
+//! On the hot path an error is an address and a kind, nothing more. The byte offset and the
+//! field path are found when the error is shown, by walking the payload once more along the
+//! message descriptors (`descriptors.rs`): a path that is kept up to date while all goes well
+//! would be paid for by every record.
+
+use std::fmt;
+
+/// Why bytes are not a protobuf message of the expected type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    Truncated,
+    VarintTooLong,
+    TagTooLarge,
+    FieldNumberZero,
+    WireType(u8),
+    LengthBeyondEnd,
+    PackedLength,
+    UnmatchedEndGroup,
+    GroupsTooDeep,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("found the end of the message inside a field, expected more bytes"),
+            Self::VarintTooLong => f.write_str("found a varint longer than 10 bytes, expected at most 10"),
+            Self::TagTooLarge => f.write_str("found a field tag above 32 bits, expected at most 5 bytes"),
+            Self::FieldNumberZero => f.write_str("found field number 0, expected 1 or more"),
+            Self::WireType(n) => write!(f, "found wire type {n}, expected 0, 1, 2, 3 or 5"),
+            Self::LengthBeyondEnd => f.write_str("found a length that reaches beyond the enclosing message"),
+            Self::PackedLength => {
+                f.write_str("found packed 64-bit values whose length is not a multiple of 8")
+            }
+            Self::UnmatchedEndGroup => f.write_str("found an end-group tag without its start-group tag"),
+            Self::GroupsTooDeep => f.write_str("found groups nested deeper than 100"),
+        }
+    }
+}
+
+/// Malformed bytes at an address inside the payload.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WireError {
+    pub address: usize,
+    pub kind: Malformed,
+}
+
+impl WireError {
+    #[cold]
+    pub fn at(bytes: &[u8], kind: Malformed) -> Self {
+        Self { address: bytes.as_ptr() as usize, kind }
+    }
+}
+
+/// Why a record that is well-formed protobuf is not stored (SCHEMA: "values that do not fit").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    Attributes(usize),
+    Depth,
+    Count(u64),
+    Duration { start: u64, end: u64 },
+}
+
+impl Misfit {
+    /// The message, with the limits that the number is compared to.
+    pub fn describe(&self, limits: &crate::Limits) -> String {
+        match self {
+            Self::Attributes(n) => {
+                format!("found {n} attributes in one list, expected at most {}", limits.attributes)
+            }
+            Self::Depth => {
+                format!("found a value nested deeper than {} arrays and key-value lists", limits.depth)
+            }
+            Self::Count(n) => format!("found a count of {n}, expected at most {}", i64::MAX),
+            Self::Duration { start, end } => {
+                format!("found start {start} ns and end {end} ns, expected a duration within 64 bits")
+            }
+        }
+    }
+}
+
+/// A record, resource, scope or metric that does not fit, and where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reject {
+    pub address: usize,
+    pub misfit: Misfit,
+}
+
+/// What stops the reading of one record: the request's end or only the record's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Fault {
+    Wire(WireError),
+    Reject(Reject),
+    Limit(Excess),
+}
+
+impl From<WireError> for Fault {
+    fn from(error: WireError) -> Self {
+        Self::Wire(error)
+    }
+}
+
+impl From<Excess> for Fault {
+    fn from(excess: Excess) -> Self {
+        Self::Limit(excess)
+    }
+}
+
+impl Fault {
+    #[cold]
+    pub fn reject(bytes: &[u8], misfit: Misfit) -> Self {
+        Self::Reject(Reject { address: bytes.as_ptr() as usize, misfit })
+    }
+}
+
+/// Which limit of a whole request is passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// The decompressed payload has more bytes than allowed.
+    PayloadBytes {
+        /// Bytes of the payload.
+        found: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// More log records, spans or data points than allowed.
+    Records {
+        /// Records allowed.
+        limit: usize,
+    },
+    /// More span events, span links and exemplars than allowed.
+    Nested {
+        /// Events, links and exemplars allowed together.
+        limit: usize,
+    },
+    /// More (table, service, hour) groups than allowed.
+    Groups {
+        /// Groups allowed.
+        limit: usize,
+    },
+    /// Resource, scope and metric values, written into every row, take more bytes than allowed.
+    RepeatedBytes {
+        /// Bytes allowed.
+        limit: u64,
+    },
+}
+
+impl fmt::Display for Excess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PayloadBytes { found, limit } => {
+                write!(f, "found a payload of {found} bytes, expected at most {limit}")
+            }
+            Self::Records { limit } => write!(f, "found more than {limit} records in one request"),
+            Self::Nested { limit } => {
+                write!(f, "found more than {limit} span events, links and exemplars in one request")
+            }
+            Self::Groups { limit } => {
+                write!(f, "found more than {limit} groups of table, service and hour in one request")
+            }
+            Self::RepeatedBytes { limit } => write!(
+                f,
+                "found resource, scope and metric values that take more than {limit} bytes when written into every row"
+            ),
+        }
+    }
+}
+
+/// Why an append was refused; the builders are as they were before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppendError {
+    /// The payload is not an OTLP export request.
+    Malformed {
+        /// What was found and expected.
+        message: String,
+        /// Byte offset in the payload.
+        offset: usize,
+        /// Dotted field path, empty at the top level.
+        path: String,
+    },
+    /// The request passes a limit.
+    TooLarge(Excess),
+    /// The builders hold as much as one batch may: finish, then append again.
+    Full,
+}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed { message, offset, path } if path.is_empty() => {
+                write!(f, "malformed protobuf at byte {offset}: {message}")
+            }
+            Self::Malformed { message, offset, path } => {
+                write!(f, "malformed protobuf at byte {offset}, in {path}: {message}")
+            }
+            Self::TooLarge(excess) => excess.fmt(f),
+            Self::Full => f.write_str("found full builders, expected a finish before the next append"),
+        }
+    }
+}
+
+impl std::error::Error for AppendError {}

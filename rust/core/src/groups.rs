@@ -1,0 +1,234 @@
+//! The open builders of one table: one set of columns per (service, hour).
+//!
+//! Grouping happens while appending, so a finish concatenates nothing and no file spans two
+//! hours. Everything a request does to the groups can be undone until it is committed.
+
+use std::hash::BuildHasher;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch};
+use arrow_schema::ArrowError;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use crate::columns::Column;
+use crate::plain::{expand, split_rows};
+use crate::schema::{Strings, Table};
+
+/// The columns of one table.
+pub(crate) trait Rows {
+    fn new(table: Table) -> Self;
+    /// Calls `f` with each column (or run of columns) in schema order.
+    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column));
+}
+
+/// One (table, service, hour): its columns and how many rows they hold.
+pub(crate) struct Group<C> {
+    pub columns: C,
+    pub rows: usize,
+    /// Names the resource and scope whose values the columns repeat now.
+    pub shared_stamp: u64,
+    /// Names the metric whose values the columns repeat now.
+    pub metric_stamp: u64,
+    service: Option<Arc<str>>,
+    hour: i64,
+    committed_rows: usize,
+    committed_bytes: usize,
+    is_touched: bool,
+}
+
+impl<C: Rows> Group<C> {
+    /// Undoes a half-written row.
+    #[cold]
+    pub fn drop_row(&mut self) {
+        let rows = self.rows;
+        self.columns.each(&mut |column| column.truncate(rows));
+    }
+
+    fn num_bytes(&mut self) -> usize {
+        let mut bytes = 0;
+        self.columns.each(&mut |column| bytes += column.num_bytes());
+        bytes
+    }
+}
+
+/// A finished Arrow batch and where it belongs.
+#[derive(Debug, Clone)]
+pub struct TableBatch {
+    /// The table whose schema the batch has.
+    pub table: Table,
+    /// The service, `None` where the resource names none.
+    pub service: Option<Arc<str>>,
+    /// Hours since the epoch, UTC: every row's `Timestamp` lies in this hour.
+    pub hour: i64,
+    /// The rows, in the order in which they were appended.
+    pub batch: RecordBatch,
+}
+
+/// Rows and bytes that a commit added, or that the groups hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Size {
+    pub rows: usize,
+    pub bytes: usize,
+}
+
+/// The groups of one table.
+pub(crate) struct Groups<C> {
+    table: Table,
+    list: Vec<Group<C>>,
+    index: HashTable<u32>,
+    hasher: RandomState,
+    touched: Vec<u32>,
+    committed_groups: usize,
+}
+
+impl<C: Rows> Groups<C> {
+    pub fn new(table: Table) -> Self {
+        Self {
+            table,
+            list: Vec::new(),
+            index: HashTable::new(),
+            hasher: RandomState::default(),
+            touched: Vec::new(),
+            committed_groups: 0,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    #[inline(always)]
+    pub fn get(&mut self, group: usize) -> &mut Group<C> {
+        &mut self.list[group]
+    }
+
+    fn hash(hasher: &RandomState, service: Option<&str>, hour: i64) -> u64 {
+        hasher.hash_one((service, hour))
+    }
+
+    /// The group of a service and hour, opened if need be; `allowance` is how many more groups
+    /// the request may touch, and `None` means that it is used up.
+    pub fn find(&mut self, service: Option<&str>, hour: i64, allowance: &mut usize) -> Option<usize> {
+        let hash = Self::hash(&self.hasher, service, hour);
+        let list = &self.list;
+        let is_it = |&i: &u32| list[i as usize].hour == hour && list[i as usize].service.as_deref() == service;
+        let at = match self.index.find(hash, is_it) {
+            Some(&at) => at as usize,
+            None => self.open(hash, service, hour),
+        };
+        let group = &mut self.list[at];
+        if !group.is_touched {
+            *allowance = allowance.checked_sub(1)?;
+            group.is_touched = true;
+            group.columns.each(&mut |column| column.checkpoint());
+            self.touched.push(at as u32);
+        }
+        Some(at)
+    }
+
+    #[cold]
+    fn open(&mut self, hash: u64, service: Option<&str>, hour: i64) -> usize {
+        let at = self.list.len();
+        self.list.push(Group {
+            columns: C::new(self.table),
+            rows: 0,
+            shared_stamp: 0,
+            metric_stamp: 0,
+            service: service.map(Arc::from),
+            hour,
+            committed_rows: 0,
+            committed_bytes: 0,
+            is_touched: false,
+        });
+        let (list, hasher) = (&self.list, &self.hasher);
+        self.index.insert_unique(hash, at as u32, |&i| {
+            let group = &list[i as usize];
+            Self::hash(hasher, group.service.as_deref(), group.hour)
+        });
+        at
+    }
+
+    /// Keeps what the request appended, and says how much that was.
+    pub fn commit(&mut self) -> Size {
+        let mut added = Size::default();
+        for at in self.touched.drain(..) {
+            let group = &mut self.list[at as usize];
+            let bytes = group.num_bytes();
+            added.rows += group.rows - group.committed_rows;
+            // A rejected record may have left a dictionary entry; bytes never shrink in a batch.
+            added.bytes += bytes.saturating_sub(group.committed_bytes);
+            group.committed_rows = group.rows;
+            group.committed_bytes = bytes;
+            group.is_touched = false;
+        }
+        self.committed_groups = self.list.len();
+        added
+    }
+
+    /// Undoes everything since the last commit.
+    #[cold]
+    pub fn rollback(&mut self) {
+        for at in self.touched.drain(..) {
+            let group = &mut self.list[at as usize];
+            group.rows = group.committed_rows;
+            group.columns.each(&mut |column| column.rollback());
+            group.is_touched = false;
+            group.shared_stamp = 0;
+            group.metric_stamp = 0;
+        }
+        while self.list.len() > self.committed_groups {
+            let at = self.list.len() - 1;
+            let hash = Self::hash(&self.hasher, self.list[at].service.as_deref(), self.list[at].hour);
+            if let Ok(entry) = self.index.find_entry(hash, |&i| i as usize == at) {
+                entry.remove();
+            }
+            self.list.pop();
+        }
+    }
+
+    /// Turns the groups into Arrow batches and leaves none.
+    pub fn finish(&mut self, strings: Strings, out: &mut Vec<TableBatch>) -> Result<(), ArrowError> {
+        self.index.clear();
+        self.committed_groups = 0;
+        for mut group in self.list.drain(..) {
+            if group.rows == 0 {
+                continue;
+            }
+            let mut arrays = Vec::new();
+            let mut result = Ok(());
+            group.columns.each(&mut |column| {
+                if result.is_ok() {
+                    result = column.finish(&mut arrays);
+                }
+            });
+            result?;
+            let Group { service, hour, rows, .. } = group;
+            for (arrays, rows) in present(arrays, rows, strings)? {
+                debug_assert!(arrays.iter().all(|array| array.len() == rows));
+                let batch = RecordBatch::try_new(self.table.schema(strings), arrays)?;
+                out.push(TableBatch { table: self.table, service: service.clone(), hour, batch });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The arrays in the form asked for; plain strings may need several batches (`plain.rs`).
+fn present(arrays: Vec<ArrayRef>, rows: usize, strings: Strings) -> Result<Vec<(Vec<ArrayRef>, usize)>, ArrowError> {
+    if strings == Strings::Dictionary {
+        return Ok(vec![(arrays, rows)]);
+    }
+    let in_range = |range: &Range<usize>| -> Result<Vec<ArrayRef>, ArrowError> {
+        arrays
+            .iter()
+            .map(|array| match array.as_any().downcast_ref::<DictionaryArray<Int32Type>>() {
+                Some(dictionary) => expand(dictionary, range.clone()),
+                None => Ok(array.slice(range.start, range.len())),
+            })
+            .collect()
+    };
+    split_rows(&arrays, rows).iter().map(|range| Ok((in_range(range)?, range.len()))).collect()
+}

@@ -1,0 +1,35 @@
+//! OTLP bytes to Arrow record batches, in one pass.
+//!
+//! This crate is the pure core: no Python, no I/O, no clock, no environment. Any byte string
+//! gives tables or an [`AppendError`] with byte offset and field path; nothing panics, and
+//! memory is bounded by [`Limits`], not by the sender. The tables are documented in
+//! `docs/schema.md`, the wire rules in `wire.rs`.
+#![forbid(unsafe_code)]
+
+mod builder;
+mod columns;
+mod common;
+mod descriptors;
+mod dictionary;
+mod enums;
+mod error;
+mod fields;
+mod groups;
+mod limits;
+mod logs;
+mod metrics;
+mod plain;
+mod repeated;
+mod schema;
+mod target;
+mod text;
+mod traces;
+mod value;
+mod wire;
+
+pub use builder::{Appended, BatchBuilder, Signal};
+pub use error::{AppendError, Excess};
+pub use groups::TableBatch;
+pub use limits::Limits;
+pub use schema::{FIELD_ID_KEY, Strings, Table};
+pub use value::Notes;

@@ -1,0 +1,179 @@
+//! ExponentialHistogramDataPoint -> otel_metrics_exponential_histogram.
+
+use crate::columns::{Column, Doubles, Int32s, Int64s, Labels, Lists, Texts};
+use crate::common::Request;
+use crate::descriptors::{Descriptor, EXPONENTIAL_HISTOGRAM_DATA_POINT};
+use crate::enums::push_enum;
+use crate::error::Fault;
+use crate::fields::{buckets, exponential_histogram_data_point};
+use crate::groups::Rows;
+use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, TEMPORALITIES, count};
+use crate::metrics::histogram::{Statistics, StatisticsColumns};
+use crate::metrics::{Metric, Point};
+use crate::schema::{Table, list_item};
+use crate::wire::{Cursor, Message};
+
+/// The columns of otel_metrics_exponential_histogram.
+pub(crate) struct ExponentialHistogramColumns {
+    base: BaseColumns,
+    exemplars: Texts,
+    statistics: StatisticsColumns,
+    scale: Int32s,
+    zero_count: Int64s,
+    zero_threshold: Doubles,
+    positive: SideColumns,
+    negative: SideColumns,
+    aggregation_temporality: Labels,
+}
+
+/// One side's buckets.
+struct SideColumns {
+    offset: Int32s,
+    bucket_counts: Lists<Int64s>,
+}
+
+impl SideColumns {
+    fn new(table: Table, column: &str) -> Self {
+        Self { offset: Int32s::default(), bucket_counts: Lists::new(list_item(table, column)) }
+    }
+
+    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
+        f(&mut self.offset);
+        f(&mut self.bucket_counts);
+    }
+
+    /// "an offset is null when that side is not given".
+    fn push(&mut self, request: &mut Request<'_>, side: &Message<'_>, bytes: &[u8]) -> Result<(), Fault> {
+        let mut offset = side.is_present().then_some(0);
+        let counts = &mut self.bucket_counts.items;
+        for part in side.parts() {
+            let mut cursor = Cursor::new(part);
+            while let Some(tag) = cursor.next_tag()? {
+                match tag {
+                    buckets::OFFSET => offset = Some(zigzag(cursor.read_varint()?)),
+                    buckets::BUCKET_COUNTS => counts.push(count(cursor.read_varint()?, bytes)?),
+                    buckets::BUCKET_COUNTS_PACKED => {
+                        let mut packed = Cursor::new(cursor.read_len()?);
+                        while !packed.is_empty() {
+                            counts.push(count(packed.read_varint()?, bytes)?);
+                        }
+                    }
+                    _ => request.renderer.skip_unknown(&mut cursor, tag)?,
+                }
+            }
+        }
+        let items = counts.len();
+        self.bucket_counts.end_row(items);
+        self.offset.push_option(offset);
+        Ok(())
+    }
+}
+
+/// A `sint32`: the low 32 bits, zigzag.
+fn zigzag(varint: u64) -> i32 {
+    let value = varint as u32;
+    (value >> 1) as i32 ^ -((value & 1) as i32)
+}
+
+impl Rows for ExponentialHistogramColumns {
+    fn new(table: Table) -> Self {
+        Self {
+            base: BaseColumns::new(),
+            exemplars: Texts::default(),
+            statistics: StatisticsColumns::default(),
+            scale: Int32s::default(),
+            zero_count: Int64s::default(),
+            zero_threshold: Doubles::default(),
+            positive: SideColumns::new(table, "PositiveBucketCounts"),
+            negative: SideColumns::new(table, "NegativeBucketCounts"),
+            aggregation_temporality: Labels::default(),
+        }
+    }
+
+    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
+        self.base.each(f);
+        f(&mut self.exemplars);
+        self.statistics.each(f);
+        f(&mut self.scale);
+        f(&mut self.zero_count);
+        f(&mut self.zero_threshold);
+        self.positive.each(f);
+        self.negative.each(f);
+        f(&mut self.aggregation_temporality);
+    }
+}
+
+impl MetricColumns for ExponentialHistogramColumns {
+    fn base(&mut self) -> &mut BaseColumns {
+        &mut self.base
+    }
+
+    fn exemplars(&mut self) -> Option<&mut Texts> {
+        Some(&mut self.exemplars)
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct ExponentialHistogramPoint<'a> {
+    base: PointBase,
+    statistics: Statistics,
+    scale: i32,
+    zero_count: u64,
+    zero_threshold: f64,
+    positive: Message<'a>,
+    negative: Message<'a>,
+}
+
+impl<'a> Point<'a> for ExponentialHistogramPoint<'a> {
+    type Columns = ExponentialHistogramColumns;
+    const DESCRIPTOR: &'static Descriptor = &EXPONENTIAL_HISTOGRAM_DATA_POINT;
+
+    fn read(request: &mut Request<'a>, bytes: &'a [u8], exemplars: &mut Vec<&'a [u8]>) -> Result<Self, Fault> {
+        use exponential_histogram_data_point as field;
+        let mut point = Self::default();
+        request.attributes.clear();
+        exemplars.clear();
+        let mut cursor = Cursor::new(bytes);
+        while let Some(tag) = cursor.next_tag()? {
+            match tag {
+                field::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+                field::START_TIME_UNIX_NANO => point.base.start_time = cursor.read_fixed64()?,
+                field::TIME_UNIX_NANO => point.base.time = cursor.read_fixed64()?,
+                field::COUNT => point.statistics.count = cursor.read_fixed64()?,
+                field::SUM => point.statistics.sum = Some(cursor.read_double()?),
+                field::SCALE => point.scale = zigzag(cursor.read_varint()?),
+                field::ZERO_COUNT => point.zero_count = cursor.read_fixed64()?,
+                field::POSITIVE => point.positive.add(cursor.read_len()?),
+                field::NEGATIVE => point.negative.add(cursor.read_len()?),
+                field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
+                field::EXEMPLARS => exemplars.push(cursor.read_len()?),
+                field::MIN => point.statistics.min = Some(cursor.read_double()?),
+                field::MAX => point.statistics.max = Some(cursor.read_double()?),
+                field::ZERO_THRESHOLD => point.zero_threshold = cursor.read_double()?,
+                _ => request.renderer.skip_unknown(&mut cursor, tag)?,
+            }
+        }
+        Ok(point)
+    }
+
+    fn base(&self) -> &PointBase {
+        &self.base
+    }
+
+    fn append(
+        &self,
+        columns: &mut ExponentialHistogramColumns,
+        request: &mut Request<'a>,
+        metric: &Metric<'a>,
+        bytes: &'a [u8],
+    ) -> Result<(), Fault> {
+        columns.statistics.push(&self.statistics, bytes)?;
+        columns.zero_count.push(count(self.zero_count, bytes)?);
+        columns.positive.push(request, &self.positive, bytes)?;
+        columns.negative.push(request, &self.negative, bytes)?;
+        columns.scale.push(self.scale);
+        columns.zero_threshold.push(self.zero_threshold);
+        push_enum(&mut columns.aggregation_temporality, &TEMPORALITIES, metric.aggregation_temporality);
+        Ok(())
+    }
+}

@@ -1,0 +1,171 @@
+//! HistogramDataPoint -> otel_metrics_histogram.
+
+use crate::columns::{Column, Doubles, Int64s, Labels, Lists, Texts};
+use crate::common::Request;
+use crate::descriptors::{Descriptor, HISTOGRAM_DATA_POINT};
+use crate::enums::push_enum;
+use crate::error::{Fault, Malformed, WireError};
+use crate::fields::histogram_data_point;
+use crate::groups::Rows;
+use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, TEMPORALITIES, count};
+use crate::metrics::{Metric, Point};
+use crate::schema::{Table, list_item};
+use crate::wire::Cursor;
+
+/// Count, Sum, Min and Max of both kinds of histogram.
+#[derive(Default)]
+pub(crate) struct StatisticsColumns {
+    count: Int64s,
+    sum: Doubles,
+    min: Doubles,
+    max: Doubles,
+}
+
+impl StatisticsColumns {
+    pub fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
+        f(&mut self.count);
+        f(&mut self.sum);
+        f(&mut self.min);
+        f(&mut self.max);
+    }
+
+    pub fn push(&mut self, statistics: &Statistics, bytes: &[u8]) -> Result<(), Fault> {
+        self.count.push(count(statistics.count, bytes)?);
+        self.sum.push_option(statistics.sum);
+        self.min.push_option(statistics.min);
+        self.max.push_option(statistics.max);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Statistics {
+    pub count: u64,
+    pub sum: Option<f64>,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+}
+
+/// The columns of otel_metrics_histogram.
+pub(crate) struct HistogramColumns {
+    base: BaseColumns,
+    exemplars: Texts,
+    statistics: StatisticsColumns,
+    bucket_counts: Lists<Int64s>,
+    explicit_bounds: Lists<Doubles>,
+    aggregation_temporality: Labels,
+}
+
+impl Rows for HistogramColumns {
+    fn new(table: Table) -> Self {
+        Self {
+            base: BaseColumns::new(),
+            exemplars: Texts::default(),
+            statistics: StatisticsColumns::default(),
+            bucket_counts: Lists::new(list_item(table, "BucketCounts")),
+            explicit_bounds: Lists::new(list_item(table, "ExplicitBounds")),
+            aggregation_temporality: Labels::default(),
+        }
+    }
+
+    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
+        self.base.each(f);
+        f(&mut self.exemplars);
+        self.statistics.each(f);
+        f(&mut self.bucket_counts);
+        f(&mut self.explicit_bounds);
+        f(&mut self.aggregation_temporality);
+    }
+}
+
+impl MetricColumns for HistogramColumns {
+    fn base(&mut self) -> &mut BaseColumns {
+        &mut self.base
+    }
+
+    fn exemplars(&mut self) -> Option<&mut Texts> {
+        Some(&mut self.exemplars)
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct HistogramPoint<'a> {
+    base: PointBase,
+    statistics: Statistics,
+    bytes: std::marker::PhantomData<&'a [u8]>,
+}
+
+impl<'a> Point<'a> for HistogramPoint<'a> {
+    type Columns = HistogramColumns;
+    const DESCRIPTOR: &'static Descriptor = &HISTOGRAM_DATA_POINT;
+
+    fn read(request: &mut Request<'a>, bytes: &'a [u8], exemplars: &mut Vec<&'a [u8]>) -> Result<Self, Fault> {
+        use histogram_data_point as field;
+        let mut point = Self::default();
+        request.attributes.clear();
+        exemplars.clear();
+        let mut cursor = Cursor::new(bytes);
+        while let Some(tag) = cursor.next_tag()? {
+            match tag {
+                field::START_TIME_UNIX_NANO => point.base.start_time = cursor.read_fixed64()?,
+                field::TIME_UNIX_NANO => point.base.time = cursor.read_fixed64()?,
+                field::COUNT => point.statistics.count = cursor.read_fixed64()?,
+                field::SUM => point.statistics.sum = Some(cursor.read_double()?),
+                field::MIN => point.statistics.min = Some(cursor.read_double()?),
+                field::MAX => point.statistics.max = Some(cursor.read_double()?),
+                // The list items are read by `append`, once it is known where they go.
+                field::BUCKET_COUNTS | field::EXPLICIT_BOUNDS => drop(cursor.read_fixed64()?),
+                field::BUCKET_COUNTS_PACKED | field::EXPLICIT_BOUNDS_PACKED => {
+                    let packed = cursor.read_len()?;
+                    if packed.len() % 8 != 0 {
+                        return Err(WireError::at(packed, Malformed::PackedLength).into());
+                    }
+                }
+                field::EXEMPLARS => exemplars.push(cursor.read_len()?),
+                field::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+                field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
+                _ => request.renderer.skip_unknown(&mut cursor, tag)?,
+            }
+        }
+        Ok(point)
+    }
+
+    fn base(&self) -> &PointBase {
+        &self.base
+    }
+
+    fn append(
+        &self,
+        columns: &mut HistogramColumns,
+        _: &mut Request<'a>,
+        metric: &Metric<'a>,
+        bytes: &'a [u8],
+    ) -> Result<(), Fault> {
+        use histogram_data_point as field;
+        columns.statistics.push(&self.statistics, bytes)?;
+        let (counts, bounds) = (&mut columns.bucket_counts.items, &mut columns.explicit_bounds.items);
+        let mut cursor = Cursor::new(bytes);
+        while let Some(tag) = cursor.next_tag()? {
+            match tag {
+                field::BUCKET_COUNTS => counts.push(count(cursor.read_fixed64()?, bytes)?),
+                field::BUCKET_COUNTS_PACKED => {
+                    for item in cursor.read_len()?.as_chunks::<8>().0 {
+                        counts.push(count(u64::from_le_bytes(*item), bytes)?);
+                    }
+                }
+                field::EXPLICIT_BOUNDS => bounds.push(cursor.read_double()?),
+                field::EXPLICIT_BOUNDS_PACKED => {
+                    for item in cursor.read_len()?.as_chunks::<8>().0 {
+                        bounds.push(f64::from_le_bytes(*item));
+                    }
+                }
+                _ => cursor.skip(tag)?,
+            }
+        }
+        let (counts, bounds) = (counts.len(), bounds.len());
+        columns.bucket_counts.end_row(counts);
+        columns.explicit_bounds.end_row(bounds);
+        push_enum(&mut columns.aggregation_temporality, &TEMPORALITIES, metric.aggregation_temporality);
+        Ok(())
+    }
+}

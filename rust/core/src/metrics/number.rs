@@ -1,0 +1,131 @@
+//! NumberDataPoint -> otel_metrics_gauge and otel_metrics_sum.
+
+use crate::columns::{Booleans, Column, Doubles, Int64s, Labels, Texts};
+use crate::common::Request;
+use crate::descriptors::{Descriptor, NUMBER_DATA_POINT};
+use crate::enums::push_enum;
+use crate::error::Fault;
+use crate::fields::number_data_point;
+use crate::groups::Rows;
+use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, TEMPORALITIES};
+use crate::metrics::{Metric, Point};
+use crate::schema::Table;
+use crate::wire::Cursor;
+
+/// The columns of otel_metrics_gauge, and with `sum` those of otel_metrics_sum.
+pub(crate) struct NumberColumns {
+    base: BaseColumns,
+    exemplars: Texts,
+    value: Doubles,
+    int_value: Int64s,
+    sum: Option<SumColumns>,
+}
+
+#[derive(Default)]
+struct SumColumns {
+    aggregation_temporality: Labels,
+    is_monotonic: Booleans,
+}
+
+impl Rows for NumberColumns {
+    fn new(table: Table) -> Self {
+        Self {
+            base: BaseColumns::new(),
+            exemplars: Texts::default(),
+            value: Doubles::default(),
+            int_value: Int64s::default(),
+            sum: (table == Table::Sum).then(SumColumns::default),
+        }
+    }
+
+    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
+        self.base.each(f);
+        f(&mut self.exemplars);
+        f(&mut self.value);
+        f(&mut self.int_value);
+        if let Some(sum) = &mut self.sum {
+            f(&mut sum.aggregation_temporality);
+            f(&mut sum.is_monotonic);
+        }
+    }
+}
+
+impl MetricColumns for NumberColumns {
+    fn base(&mut self) -> &mut BaseColumns {
+        &mut self.base
+    }
+
+    fn exemplars(&mut self) -> Option<&mut Texts> {
+        Some(&mut self.exemplars)
+    }
+}
+
+/// The `oneof value` of a number data point or exemplar.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Number {
+    #[default]
+    Absent,
+    Double(f64),
+    Int(i64),
+}
+
+#[derive(Default)]
+pub(crate) struct NumberPoint<'a> {
+    base: PointBase,
+    value: Number,
+    bytes: std::marker::PhantomData<&'a [u8]>,
+}
+
+impl<'a> Point<'a> for NumberPoint<'a> {
+    type Columns = NumberColumns;
+    const DESCRIPTOR: &'static Descriptor = &NUMBER_DATA_POINT;
+
+    #[inline]
+    fn read(request: &mut Request<'a>, bytes: &'a [u8], exemplars: &mut Vec<&'a [u8]>) -> Result<Self, Fault> {
+        use number_data_point as field;
+        let mut point = Self::default();
+        request.attributes.clear();
+        exemplars.clear();
+        let mut cursor = Cursor::new(bytes);
+        while let Some(tag) = cursor.next_tag()? {
+            match tag {
+                field::START_TIME_UNIX_NANO => point.base.start_time = cursor.read_fixed64()?,
+                field::TIME_UNIX_NANO => point.base.time = cursor.read_fixed64()?,
+                field::AS_DOUBLE => point.value = Number::Double(cursor.read_double()?),
+                field::AS_INT => point.value = Number::Int(cursor.read_fixed64()? as i64),
+                field::EXEMPLARS => exemplars.push(cursor.read_len()?),
+                field::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+                field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
+                _ => request.renderer.skip_unknown(&mut cursor, tag)?,
+            }
+        }
+        Ok(point)
+    }
+
+    fn base(&self) -> &PointBase {
+        &self.base
+    }
+
+    #[inline]
+    fn append(
+        &self,
+        columns: &mut NumberColumns,
+        _: &mut Request<'a>,
+        metric: &Metric<'a>,
+        _: &'a [u8],
+    ) -> Result<(), Fault> {
+        // "null when the point has no value; an int is also given as its double".
+        let (value, int_value) = match self.value {
+            Number::Absent => (None, None),
+            Number::Double(value) => (Some(value), None),
+            Number::Int(value) => (Some(value as f64), Some(value)),
+        };
+        columns.value.push_option(value);
+        columns.int_value.push_option(int_value);
+        if let Some(sum) = &mut columns.sum {
+            push_enum(&mut sum.aggregation_temporality, &TEMPORALITIES, metric.aggregation_temporality);
+            sum.is_monotonic.push(metric.is_monotonic);
+        }
+        Ok(())
+    }
+}

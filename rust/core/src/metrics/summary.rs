@@ -1,0 +1,124 @@
+//! SummaryDataPoint -> otel_metrics_summary.
+
+use crate::columns::{Column, Doubles, Int64s, Lists, Texts};
+use crate::common::Request;
+use crate::descriptors::{Descriptor, SUMMARY_DATA_POINT};
+use crate::error::Fault;
+use crate::fields::{summary_data_point, value_at_quantile};
+use crate::groups::Rows;
+use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, count};
+use crate::metrics::{Metric, Point};
+use crate::schema::{Table, list_item};
+use crate::wire::Cursor;
+
+/// The columns of otel_metrics_summary.
+pub(crate) struct SummaryColumns {
+    base: BaseColumns,
+    count: Int64s,
+    sum: Doubles,
+    quantiles: Lists<Doubles>,
+    quantile_values: Lists<Doubles>,
+}
+
+impl Rows for SummaryColumns {
+    fn new(table: Table) -> Self {
+        Self {
+            base: BaseColumns::new(),
+            count: Int64s::default(),
+            sum: Doubles::default(),
+            quantiles: Lists::new(list_item(table, "Quantiles")),
+            quantile_values: Lists::new(list_item(table, "QuantileValues")),
+        }
+    }
+
+    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
+        self.base.each(f);
+        f(&mut self.count);
+        f(&mut self.sum);
+        f(&mut self.quantiles);
+        f(&mut self.quantile_values);
+    }
+}
+
+impl MetricColumns for SummaryColumns {
+    fn base(&mut self) -> &mut BaseColumns {
+        &mut self.base
+    }
+
+    fn exemplars(&mut self) -> Option<&mut Texts> {
+        None
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct SummaryPoint<'a> {
+    base: PointBase,
+    count: u64,
+    sum: f64,
+    bytes: std::marker::PhantomData<&'a [u8]>,
+}
+
+impl<'a> Point<'a> for SummaryPoint<'a> {
+    type Columns = SummaryColumns;
+    const DESCRIPTOR: &'static Descriptor = &SUMMARY_DATA_POINT;
+
+    fn read(request: &mut Request<'a>, bytes: &'a [u8], exemplars: &mut Vec<&'a [u8]>) -> Result<Self, Fault> {
+        use summary_data_point as field;
+        let mut point = Self::default();
+        request.attributes.clear();
+        exemplars.clear();
+        let mut cursor = Cursor::new(bytes);
+        while let Some(tag) = cursor.next_tag()? {
+            match tag {
+                field::START_TIME_UNIX_NANO => point.base.start_time = cursor.read_fixed64()?,
+                field::TIME_UNIX_NANO => point.base.time = cursor.read_fixed64()?,
+                field::COUNT => point.count = cursor.read_fixed64()?,
+                field::SUM => point.sum = cursor.read_double()?,
+                // Read by `append`, once it is known where they go.
+                field::QUANTILE_VALUES => drop(cursor.read_len()?),
+                field::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+                field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
+                _ => request.renderer.skip_unknown(&mut cursor, tag)?,
+            }
+        }
+        Ok(point)
+    }
+
+    fn base(&self) -> &PointBase {
+        &self.base
+    }
+
+    fn append(
+        &self,
+        columns: &mut SummaryColumns,
+        request: &mut Request<'a>,
+        _: &Metric<'a>,
+        bytes: &'a [u8],
+    ) -> Result<(), Fault> {
+        columns.count.push(count(self.count, bytes)?);
+        columns.sum.push(self.sum);
+        let (quantiles, values) = (&mut columns.quantiles, &mut columns.quantile_values);
+        let mut cursor = Cursor::new(bytes);
+        while let Some(tag) = cursor.next_tag()? {
+            if tag != summary_data_point::QUANTILE_VALUES {
+                cursor.skip(tag)?;
+                continue;
+            }
+            let (mut quantile, mut value) = (0.0, 0.0);
+            let mut pair = Cursor::new(cursor.read_len()?);
+            while let Some(tag) = pair.next_tag()? {
+                match tag {
+                    value_at_quantile::QUANTILE => quantile = pair.read_double()?,
+                    value_at_quantile::VALUE => value = pair.read_double()?,
+                    _ => request.renderer.skip_unknown(&mut pair, tag)?,
+                }
+            }
+            quantiles.items.push(quantile);
+            values.items.push(value);
+        }
+        let items = quantiles.items.len();
+        quantiles.end_row(items);
+        values.end_row(items);
+        Ok(())
+    }
+}

@@ -1,0 +1,303 @@
+//! AnyValue and attribute lists as JSON text (SCHEMA: "AnyValue as JSON text").
+
+use crate::descriptors::{self, ARRAY_VALUE, KEY_VALUE_LIST};
+use crate::error::{Fault, Misfit};
+use crate::fields::{any_value, array_value, key_value, key_value_list};
+use crate::limits::Limits;
+use crate::text;
+use crate::wire::{Cursor, Message};
+
+/// What was met and is not stored as it came; for the answer and for the operator.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Invalid UTF-8 parts replaced by U+FFFD.
+    pub replaced_text: u64,
+    /// Fields that OTLP 1.11 does not define.
+    pub unknown_fields: u64,
+    /// `Resource.entity_refs` entries (Development).
+    pub entity_refs: u64,
+    /// `string_value_strindex` and `key_strindex`, which only profiles use.
+    pub string_indices: u64,
+    /// Resources, scopes and metrics without a single record.
+    pub without_records: u64,
+}
+
+/// One AnyValue after its `oneof` is decided: the last member set counts.
+#[derive(Clone, Default)]
+pub(crate) enum Value<'a> {
+    #[default]
+    Empty,
+    String(&'a [u8]),
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Array(Message<'a>),
+    Kvlist(Message<'a>),
+    Bytes(&'a [u8]),
+}
+
+impl Value<'_> {
+    /// The name that BodyType gives this kind.
+    pub fn type_name(&self) -> &'static [u8] {
+        match self {
+            Self::Empty => b"empty",
+            Self::String(_) => b"string",
+            Self::Bool(_) => b"bool",
+            Self::Int(_) => b"int",
+            Self::Double(_) => b"double",
+            Self::Array(_) => b"array",
+            Self::Kvlist(_) => b"kvlist",
+            Self::Bytes(_) => b"bytes",
+        }
+    }
+}
+
+/// The state that rendering carries: limits and what was met.
+pub(crate) struct Renderer {
+    pub limits: Limits,
+    pub notes: Notes,
+}
+
+impl Renderer {
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, notes: Notes::default() }
+    }
+
+    /// Passes over a field that has no place in the tables.
+    #[inline(never)]
+    pub fn skip_unknown(&mut self, cursor: &mut Cursor<'_>, tag: u32) -> Result<(), Fault> {
+        self.notes.unknown_fields += 1;
+        Ok(cursor.skip(tag)?)
+    }
+
+    #[inline]
+    pub fn push_text(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+        self.notes.replaced_text += text::push_text(out, bytes);
+    }
+
+    #[inline]
+    pub fn push_json_string(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+        self.notes.replaced_text += text::push_json_string(out, bytes);
+    }
+
+    /// Decides the `oneof` of an AnyValue, which stands inside `depth` arrays and lists.
+    #[inline]
+    pub fn read_any_value<'a>(&mut self, message: &Message<'a>, depth: usize) -> Result<Value<'a>, Fault> {
+        let mut value = Value::Empty;
+        for part in message.parts() {
+            self.read_any_value_part(part, &mut value, depth)?;
+        }
+        Ok(value)
+    }
+
+    #[inline]
+    fn read_any_value_part<'a>(
+        &mut self,
+        part: &'a [u8],
+        value: &mut Value<'a>,
+        depth: usize,
+    ) -> Result<(), Fault> {
+        let mut cursor = Cursor::new(part);
+        while let Some(tag) = cursor.next_tag()? {
+            let next = match tag {
+                any_value::STRING_VALUE => Value::String(cursor.read_len()?),
+                any_value::BOOL_VALUE => Value::Bool(cursor.read_varint()? != 0),
+                any_value::INT_VALUE => Value::Int(cursor.read_varint()? as i64),
+                any_value::DOUBLE_VALUE => Value::Double(cursor.read_double()?),
+                any_value::BYTES_VALUE => Value::Bytes(cursor.read_len()?),
+                any_value::ARRAY_VALUE => {
+                    let bytes = cursor.read_len()?;
+                    if let Value::Array(array) = value {
+                        array.add(bytes);
+                        continue;
+                    }
+                    Value::Array(Message::one(bytes))
+                }
+                any_value::KVLIST_VALUE => {
+                    let bytes = cursor.read_len()?;
+                    if let Value::Kvlist(list) = value {
+                        list.add(bytes);
+                        continue;
+                    }
+                    Value::Kvlist(Message::one(bytes))
+                }
+                any_value::STRING_VALUE_STRINDEX => {
+                    cursor.read_varint()?;
+                    self.notes.string_indices += 1;
+                    Value::Empty
+                }
+                _ => {
+                    self.skip_unknown(&mut cursor, tag)?;
+                    continue;
+                }
+            };
+            self.check_overwritten(value, depth)?;
+            *value = next;
+        }
+        Ok(())
+    }
+
+    /// A `oneof` member that loses is not stored, but a request is well-formed as a whole or not.
+    #[inline]
+    fn check_overwritten(&self, value: &Value<'_>, depth: usize) -> Result<(), Fault> {
+        let (descriptor, message) = match value {
+            Value::Array(message) => (&ARRAY_VALUE, message),
+            Value::Kvlist(message) => (&KEY_VALUE_LIST, message),
+            _ => return Ok(()),
+        };
+        // Levels left below this array or list; none: it is too deep itself and not looked into.
+        let Some(left) = self.limits.depth.checked_sub(depth + 1) else { return Ok(()) };
+        for part in message.parts() {
+            descriptors::check(descriptor, part, left).map_err(|broken| broken.error)?;
+        }
+        Ok(())
+    }
+
+    /// Appends the JSON text of an AnyValue that stands inside `depth` arrays and lists.
+    #[inline]
+    pub fn push_any_value(&mut self, out: &mut Vec<u8>, message: &Message<'_>, depth: usize) -> Result<(), Fault> {
+        let value = self.read_any_value(message, depth)?;
+        self.push_value(out, &value, depth)
+    }
+
+    /// Appends the JSON text of a value that stands inside `depth` arrays and lists.
+    pub fn push_value(&mut self, out: &mut Vec<u8>, value: &Value<'_>, depth: usize) -> Result<(), Fault> {
+        match value {
+            Value::String(bytes) => self.push_json_string(out, bytes),
+            Value::Int(value) => text::push_int(out, *value),
+            Value::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
+            Value::Double(value) => {
+                if let Err(name) = text::push_double(out, *value) {
+                    out.extend_from_slice(b"{\"doubleValue\":");
+                    out.extend_from_slice(name.as_bytes());
+                    out.push(b'}');
+                }
+            }
+            Value::Bytes(bytes) => {
+                out.extend_from_slice(b"{\"bytesValue\":");
+                text::push_base64(out, bytes);
+                out.push(b'}');
+            }
+            Value::Empty => out.extend_from_slice(b"null"),
+            Value::Array(array) => self.push_array(out, array, depth)?,
+            Value::Kvlist(list) => self.push_kvlist(out, list, depth)?,
+        }
+        Ok(())
+    }
+
+    fn enter(&self, message: &Message<'_>, depth: usize) -> Result<usize, Fault> {
+        if depth < self.limits.depth {
+            return Ok(depth + 1);
+        }
+        let bytes = message.parts().next().unwrap_or_default();
+        Err(Fault::reject(bytes, Misfit::Depth))
+    }
+
+    fn push_array(&mut self, out: &mut Vec<u8>, array: &Message<'_>, depth: usize) -> Result<(), Fault> {
+        let depth = self.enter(array, depth)?;
+        let mut separator = b'[';
+        for part in array.parts() {
+            let mut cursor = Cursor::new(part);
+            while let Some(tag) = cursor.next_tag()? {
+                if tag == array_value::VALUES {
+                    let item = Message::one(cursor.read_len()?);
+                    out.push(separator);
+                    separator = b',';
+                    self.push_any_value(out, &item, depth)?;
+                } else {
+                    self.skip_unknown(&mut cursor, tag)?;
+                }
+            }
+        }
+        if separator == b'[' {
+            out.push(b'[');
+        }
+        out.push(b']');
+        Ok(())
+    }
+
+    fn push_kvlist(&mut self, out: &mut Vec<u8>, list: &Message<'_>, depth: usize) -> Result<(), Fault> {
+        let depth = self.enter(list, depth)?;
+        let start = out.len();
+        let mut pairs = 0_usize;
+        let mut looks_like_marker = false;
+        for part in list.parts() {
+            let mut cursor = Cursor::new(part);
+            while let Some(tag) = cursor.next_tag()? {
+                if tag == key_value_list::VALUES {
+                    out.push(if pairs == 0 { b'{' } else { b',' });
+                    let key = self.push_key_value(out, cursor.read_len()?, depth)?;
+                    pairs += 1;
+                    looks_like_marker = matches!(key, b"bytesValue" | b"doubleValue" | b"kvlistValue");
+                } else {
+                    self.skip_unknown(&mut cursor, tag)?;
+                }
+            }
+        }
+        if pairs == 0 {
+            out.push(b'{');
+        }
+        out.push(b'}');
+        // "a kvlist that is a value and whose only pair has the key bytesValue, doubleValue or
+        // kvlistValue, whatever its value: wrapped", or it would read as one of our markers.
+        if pairs == 1 && looks_like_marker {
+            out.splice(start..start, *b"{\"kvlistValue\":");
+            out.push(b'}');
+        }
+        Ok(())
+    }
+
+    /// Appends `"key":value` and returns the key's bytes.
+    #[inline]
+    fn push_key_value<'a>(&mut self, out: &mut Vec<u8>, bytes: &'a [u8], depth: usize) -> Result<&'a [u8], Fault> {
+        let (key, value) = self.read_key_value(bytes)?;
+        self.push_json_string(out, key);
+        out.push(b':');
+        self.push_any_value(out, &value, depth)?;
+        Ok(key)
+    }
+
+    #[inline]
+    pub fn read_key_value<'a>(&mut self, bytes: &'a [u8]) -> Result<(&'a [u8], Message<'a>), Fault> {
+        let mut key: &[u8] = &[];
+        let mut value = Message::default();
+        let mut cursor = Cursor::new(bytes);
+        while let Some(tag) = cursor.next_tag()? {
+            match tag {
+                key_value::KEY => key = cursor.read_len()?,
+                key_value::VALUE => value.add(cursor.read_len()?),
+                key_value::KEY_STRINDEX => {
+                    cursor.read_varint()?;
+                    self.notes.string_indices += 1;
+                }
+                _ => self.skip_unknown(&mut cursor, tag)?,
+            }
+        }
+        Ok((key, value))
+    }
+
+    /// Appends an attribute list as a JSON object; `owner` is the message whose list it is.
+    #[inline]
+    pub fn push_attributes(&mut self, out: &mut Vec<u8>, owner: &[u8], list: &[&[u8]]) -> Result<(), Fault> {
+        self.check_attributes(owner, list)?;
+        let mut separator = b'{';
+        for bytes in list {
+            out.push(separator);
+            separator = b',';
+            self.push_key_value(out, bytes, 0)?;
+        }
+        if list.is_empty() {
+            out.push(b'{');
+        }
+        out.push(b'}');
+        Ok(())
+    }
+
+    #[inline]
+    pub fn check_attributes(&self, owner: &[u8], list: &[&[u8]]) -> Result<(), Fault> {
+        if list.len() > self.limits.attributes {
+            return Err(Fault::reject(owner, Misfit::Attributes(list.len())));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,269 @@
+//! The protobuf cursor: tags, varints, fixed-width values, lengths, and what is skipped.
+//!
+//! It knows the wire format and no message. Every read is bounded by the slice it was given,
+//! lengths are compared before they are used, and nothing here allocates for what a sender
+//! claims. It accepts what the official parsers accept: overlong varints (up to 10 bytes, the
+//! bits beyond 64 dropped), tags of up to 5 bytes, unknown fields of every wire type.
+
+use crate::error::{Malformed, WireError};
+
+pub(crate) const VARINT: u32 = 0;
+pub(crate) const FIXED64: u32 = 1;
+pub(crate) const LEN: u32 = 2;
+const START_GROUP: u32 = 3;
+const END_GROUP: u32 = 4;
+pub(crate) const FIXED32: u32 = 5;
+
+/// How deep groups may nest; the official parsers' bound on recursion.
+const MAX_GROUP_DEPTH: usize = 100;
+
+type Result<T> = std::result::Result<T, WireError>;
+
+/// A place in the bytes of one message.
+#[derive(Clone, Copy)]
+pub(crate) struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    #[inline(always)]
+    pub fn new(message: &'a [u8]) -> Self {
+        Self { rest: message }
+    }
+
+    #[inline(always)]
+    pub fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next field's tag (`number << 3 | wire type`), or `None` at the end of the message.
+    #[inline(always)]
+    pub fn next_tag(&mut self) -> Result<Option<u32>> {
+        match self.rest.split_first() {
+            None => Ok(None),
+            Some((&byte, rest)) if (8..0x80).contains(&byte) => {
+                self.rest = rest;
+                Ok(Some(u32::from(byte)))
+            }
+            Some(_) => self.next_long_tag().map(Some),
+        }
+    }
+
+    #[inline(never)]
+    fn next_long_tag(&mut self) -> Result<u32> {
+        let start = self.rest;
+        let mut tag: u64 = 0;
+        for (i, &byte) in start.iter().enumerate().take(5) {
+            tag |= u64::from(byte & 0x7f) << (7 * i);
+            if byte < 0x80 {
+                let Ok(tag) = u32::try_from(tag) else {
+                    return Err(WireError::at(start, Malformed::TagTooLarge));
+                };
+                if tag >> 3 == 0 {
+                    return Err(WireError::at(start, Malformed::FieldNumberZero));
+                }
+                self.rest = &start[i + 1..];
+                return Ok(tag);
+            }
+        }
+        let kind = if start.len() < 5 { Malformed::Truncated } else { Malformed::TagTooLarge };
+        Err(WireError::at(start, kind))
+    }
+
+    #[inline(always)]
+    pub fn read_varint(&mut self) -> Result<u64> {
+        match self.rest.split_first() {
+            Some((&byte, rest)) if byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(byte))
+            }
+            _ => self.read_long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn read_long_varint(&mut self) -> Result<u64> {
+        let start = self.rest;
+        let mut value: u64 = 0;
+        for (i, &byte) in start.iter().enumerate().take(10) {
+            // The tenth byte's upper bits fall off, as in the official parsers.
+            value |= u64::from(byte & 0x7f) << (7 * i);
+            if byte < 0x80 {
+                self.rest = &start[i + 1..];
+                return Ok(value);
+            }
+        }
+        let kind = if start.len() < 10 { Malformed::Truncated } else { Malformed::VarintTooLong };
+        Err(WireError::at(start, kind))
+    }
+
+    #[inline(always)]
+    pub fn read_fixed64(&mut self) -> Result<u64> {
+        match self.rest.split_first_chunk::<8>() {
+            Some((value, rest)) => {
+                self.rest = rest;
+                Ok(u64::from_le_bytes(*value))
+            }
+            None => Err(WireError::at(self.rest, Malformed::Truncated)),
+        }
+    }
+
+    #[inline(always)]
+    pub fn read_double(&mut self) -> Result<f64> {
+        self.read_fixed64().map(f64::from_bits)
+    }
+
+    #[inline(always)]
+    pub fn read_fixed32(&mut self) -> Result<u32> {
+        match self.rest.split_first_chunk::<4>() {
+            Some((value, rest)) => {
+                self.rest = rest;
+                Ok(u32::from_le_bytes(*value))
+            }
+            None => Err(WireError::at(self.rest, Malformed::Truncated)),
+        }
+    }
+
+    /// A length-delimited field's bytes.
+    #[inline(always)]
+    pub fn read_len(&mut self) -> Result<&'a [u8]> {
+        let start = self.rest;
+        let len = self.read_varint()?;
+        // In 64 bits: a length that does not fit `usize` on a 32-bit target is beyond the end too.
+        if len > self.rest.len() as u64 {
+            return Err(WireError::at(start, Malformed::LengthBeyondEnd));
+        }
+        let (value, rest) = self.rest.split_at(len as usize);
+        self.rest = rest;
+        Ok(value)
+    }
+
+    /// Passes over a field whose tag was just read; groups are matched without recursion.
+    #[inline]
+    pub fn skip(&mut self, tag: u32) -> Result<()> {
+        match tag & 7 {
+            VARINT => self.read_varint().map(drop),
+            FIXED64 => self.read_fixed64().map(drop),
+            LEN => self.read_len().map(drop),
+            FIXED32 => self.read_fixed32().map(drop),
+            START_GROUP => self.skip_group(tag >> 3),
+            END_GROUP => Err(WireError::at(self.rest, Malformed::UnmatchedEndGroup)),
+            other => Err(WireError::at(self.rest, Malformed::WireType(other as u8))),
+        }
+    }
+
+    #[inline(never)]
+    fn skip_group(&mut self, number: u32) -> Result<()> {
+        let mut open = vec![number];
+        while let Some(&innermost) = open.last() {
+            let start = self.rest;
+            let Some(tag) = self.next_tag()? else {
+                return Err(WireError::at(start, Malformed::Truncated));
+            };
+            match tag & 7 {
+                START_GROUP if open.len() >= MAX_GROUP_DEPTH => {
+                    return Err(WireError::at(start, Malformed::GroupsTooDeep));
+                }
+                START_GROUP => open.push(tag >> 3),
+                END_GROUP if tag >> 3 == innermost => {
+                    open.pop();
+                }
+                _ => self.skip(tag)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The occurrences of one singular submessage field, in wire order.
+///
+/// "a submessage given twice is merged" (protobuf): merging equals reading the occurrences one
+/// after the other into the same place, so that is how they are read.
+#[derive(Clone, Default)]
+pub(crate) struct Message<'a> {
+    first: Option<&'a [u8]>,
+    more: Vec<&'a [u8]>,
+}
+
+impl<'a> Message<'a> {
+    #[inline(always)]
+    pub fn one(bytes: &'a [u8]) -> Self {
+        Self { first: Some(bytes), more: Vec::new() }
+    }
+
+    #[inline(always)]
+    pub fn add(&mut self, bytes: &'a [u8]) {
+        if self.first.is_none() {
+            self.first = Some(bytes);
+        } else {
+            self.more.push(bytes);
+        }
+    }
+
+    #[inline(always)]
+    pub fn is_present(&self) -> bool {
+        self.first.is_some()
+    }
+
+    #[inline(always)]
+    pub fn parts(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+        self.first.into_iter().chain(self.more.iter().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind<T>(result: Result<T>) -> Malformed {
+        match result {
+            Ok(_) => panic!("expected an error"),
+            Err(error) => error.kind,
+        }
+    }
+
+    #[test]
+    fn varints_take_up_to_ten_bytes_and_drop_the_bits_beyond_64() {
+        let mut bytes = [0xff_u8; 10];
+        bytes[9] = 0x7f;
+        assert_eq!(Cursor::new(&bytes).read_varint().unwrap(), u64::MAX);
+        assert_eq!(Cursor::new(&[0x80, 0x00]).read_varint().unwrap(), 0);
+        assert_eq!(kind(Cursor::new(&[0xff; 11]).read_varint()), Malformed::VarintTooLong);
+        assert_eq!(kind(Cursor::new(&[0xff; 3]).read_varint()), Malformed::Truncated);
+    }
+
+    #[test]
+    fn tags_are_bounded_and_never_zero() {
+        assert_eq!(Cursor::new(&[0x8a, 0x00]).next_tag().unwrap(), Some(0x0a));
+        assert_eq!(kind(Cursor::new(&[0x00]).next_tag()), Malformed::FieldNumberZero);
+        assert_eq!(kind(Cursor::new(&[0xff; 6]).next_tag()), Malformed::TagTooLarge);
+        assert_eq!(kind(Cursor::new(&[0xff, 0xff, 0xff, 0xff, 0x1f]).next_tag()), Malformed::TagTooLarge);
+        assert_eq!(kind(Cursor::new(&[0x8a]).next_tag()), Malformed::Truncated);
+    }
+
+    #[test]
+    fn a_length_beyond_the_end_is_an_error_and_no_allocation() {
+        let bytes = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00];
+        assert_eq!(kind(Cursor::new(&bytes).read_len()), Malformed::LengthBeyondEnd);
+    }
+
+    #[test]
+    fn groups_are_matched_by_number_and_bounded_in_depth() {
+        // field 1: group { field 2: group {} }
+        let mut cursor = Cursor::new(&[0x0b, 0x13, 0x14, 0x0c, 0x08, 0x01]);
+        let tag = cursor.next_tag().unwrap().unwrap();
+        cursor.skip(tag).unwrap();
+        assert_eq!(cursor.rest, &[0x08, 0x01]);
+
+        let skip = |bytes: &[u8]| {
+            let mut cursor = Cursor::new(bytes);
+            let tag = cursor.next_tag()?.unwrap();
+            cursor.skip(tag)
+        };
+        assert_eq!(kind(skip(&[0x0b, 0x14])), Malformed::UnmatchedEndGroup);
+        assert_eq!(kind(skip(&[0x0c])), Malformed::UnmatchedEndGroup);
+        assert_eq!(kind(skip(&[0x0b, 0x08])), Malformed::Truncated);
+        assert_eq!(kind(skip(&[0x0e])), Malformed::WireType(6));
+        assert_eq!(kind(skip(&[0x0b; 200])), Malformed::GroupsTooDeep);
+    }
+}

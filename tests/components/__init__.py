@@ -1,0 +1,28 @@
+"""The real programs that tests talk to: how each is got, started, awaited and ended.
+
+Knows how to build a program once into a cache folder outside the checkout and how to run it
+on loopback with free ports. Knows nothing of what a test then asserts. A component that cannot
+be had is a failure with its reason, never a skip: a green run means that it was really there.
+
+``python -m tests.components`` builds everything that is missing.
+"""
+
+from __future__ import annotations
+
+from .cache import ComponentError, cache_folder
+from .collector import Collector, build_collector
+from .process import RunningProcess, free_port
+from .server import Server
+from .telemetrygen import build_telemetrygen, telemetrygen
+
+__all__ = [
+    "Collector",
+    "ComponentError",
+    "RunningProcess",
+    "Server",
+    "build_collector",
+    "build_telemetrygen",
+    "cache_folder",
+    "free_port",
+    "telemetrygen",
+]

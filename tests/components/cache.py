@@ -1,0 +1,88 @@
+"""Programs built once: a cache folder outside the checkout, safe for several builders at once.
+
+Knows folders, locks and ``go install``. Must not know what the programs do.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+BUILD_SECS = 1800
+"""A cold Collector build takes four minutes on two cores; past this the build hangs."""
+
+
+class ComponentError(Exception):
+    """A component could not be built or did not start; the message ends with its log."""
+
+
+def cache_folder() -> Path:
+    """Where built components live: ``$OTLP2PARQUET_CACHE``, else the user's cache folder."""
+    chosen = os.environ.get("OTLP2PARQUET_CACHE")
+    if chosen:
+        return Path(chosen).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).absolute() / "otlp2parquet"
+
+
+@contextmanager
+def locked(name: str) -> Iterator[Path]:
+    """Hold the cache's lock for ``name``: the second of two builders waits and finds it built."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
+def run_build(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> None:
+    """Run one build step to its end.
+
+    Raises ``ComponentError`` with the step's output when it fails, hangs or is not installed.
+    """
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words,
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=BUILD_SECS,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        message = f"{words[0]} is not installed; it is needed to build a test component"
+        raise ComponentError(message) from error
+    except subprocess.TimeoutExpired as error:
+        message = f"{' '.join(words)} did not end within {BUILD_SECS} s"
+        raise ComponentError(message) from error
+    if done.returncode:
+        message = f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout[-8000:]}"
+        raise ComponentError(message)
+
+
+def go_install(package: str, version: str) -> Path:
+    """The program of Go package ``package`` at ``version``, compiled on first use."""
+    name = package.rsplit("/", 1)[-1]
+    with locked(name) as folder:
+        program = folder / f"{name}-{version}" / name
+        if not program.exists():
+            building = folder / f".{name}-{version}.building"
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+            run_build(["go", "install", f"{package}@v{version}"], {"GOBIN": str(building)})
+            program.parent.mkdir(exist_ok=True)
+            (building / name).replace(program)
+            building.rmdir()
+    return program
