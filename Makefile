@@ -72,6 +72,7 @@ components: dev ## Build the real programs that the tests talk to (once, into a 
 	$(BIN)/python -m tests.components
 
 bench: dev ## Measure, and write docs/benchmarks.md (ten minutes on a quiet machine).
+	$(BIN)/python -m pytest benchmarks -q --benchmark-disable
 	$(BIN)/python -m benchmarks.report
 
 docs: dev ## Write the generated pages again.
@@ -109,7 +110,7 @@ test-wheel: ## Test the wheel in dist/ in a fresh environment outside of the che
 	cp -R LICENSE Makefile *.md pyproject.toml benchmarks demo docs tests "$$folder"; \
 	PATH=$$(echo "$$PATH" | tr ':' '\n' | while read -r entry; do \
 		test -e "$$entry/cargo" || test -e "$$entry/rustc" || printf '%s:' "$$entry"; done); \
-	! command -v cargo; ! command -v rustc; \
+	if command -v cargo || command -v rustc; then echo "Rust is still on PATH" >&2; exit 1; fi; \
 	cd "$$folder"; "$$folder/venv/bin/python" -m pytest $(PYTEST_ARGS)
 
 clean: ## Remove what was built here (never ./data, nor the cache of components).

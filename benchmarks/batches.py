@@ -22,9 +22,9 @@ ROWS: Final = 200_000
 """Rows of one measured batch: 200 typical requests."""
 
 
-def batch_requests(signal: Signal) -> list[bytes]:
-    """The requests of one batch."""
-    shape = SHAPES["typical"]
+def batch_requests(signal: Signal, name: str = "typical") -> list[bytes]:
+    """The requests of one batch, each of shape ``name``."""
+    shape = SHAPES[name]
     return Payloads(signal, shape).requests(ROWS // shape.records)
 
 

@@ -102,14 +102,13 @@ def append(signal: Signal, rounds: int) -> Pair:
 
 
 def services_ratio(signal: Signal, rounds: int) -> float:
-    """Cost of a record of 1,000 services against one of 5, in requests of 10,000 records."""
-    many, few = (
-        Payloads(signal, SHAPES[name]).requests(1)[0] for name in ("1,000 services", "5 services")
-    )
+    """Cost of a record of 1,000 services against one of 5, in a batch of ``ROWS`` rows.
+
+    Both in requests of 10,000 records, so that nothing differs but the services.
+    """
+    many, few = (batch_requests(signal, name) for name in ("1,000 services", "5 services"))
     with one_core():
-        pair = side_by_side(
-            lambda: process_otlp(many, signal), lambda: process_otlp(few, signal), rounds=rounds
-        )
+        pair = side_by_side(lambda: build(signal, many), lambda: build(signal, few), rounds=rounds)
     return pair.ratio
 
 

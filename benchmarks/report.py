@@ -117,7 +117,7 @@ def append_section(rounds: int) -> list[str]:
         "",
         f"{ROWS // SHAPES['typical'].records} requests of 1,000 records appended to one builder",
         f"and finished with dictionary columns: a batch of {ROWS:,} rows, as the server makes it.",
-        "The last column is the cost of a record when a request has 1,000 services, against 5.",
+        "The last column is the cost of a record when a batch has 1,000 services, against 5.",
         "",
         *table(
             ("records", "ours, ns a record", "upb, ns a record", "ratio", "1,000 services to 5"),

@@ -25,7 +25,8 @@ SAMPLES = {
     "otel_metrics_sum": "MetricName, Value, IntValue, IsMonotonic, Attributes",
     "otel_metrics_histogram": "MetricName, Count, round(Sum, 1) AS Sum, BucketCounts",
     "otel_metrics_exponential_histogram": (
-        "MetricName, Count, Scale, PositiveOffset, Attributes, json_array_length(Exemplars) AS ex"
+        "MetricName, Count, Scale, PositiveOffset, Attributes, "
+        "json_array_length(Exemplars) AS exemplars"
     ),
 }
 """Columns worth a look, by table."""
@@ -59,8 +60,8 @@ def missing(data: Path, expected: Mapping[str, int]) -> Sequence[str]:
 
 def show_counts(data: Path, expected: Mapping[str, int], console: Console) -> None:
     """Show records sent, rows found, files and bytes of each table."""
-    shown = Table(title="tables")
-    for column in ("table", "records sent", "rows found", "files", "bytes"):
+    shown = Table(title="records sent, and rows in the files")
+    for column in ("table", "sent", "rows", "files", "bytes"):
         shown.add_column(column, justify="left" if column == "table" else "right")
     for table, wanted in expected.items():
         files = list((data / FOLDERS[table]).rglob("*.parquet"))

@@ -232,7 +232,7 @@ def _double(tape: Tape) -> float:
     return tape.pick(DOUBLES)
 
 
-def _int(tape: Tape, pool: Sequence[int], bits: int, signed: bool) -> int:
+def _int(tape: Tape, pool: Sequence[int], bits: int, *, signed: bool) -> int:
     if tape.rarely(8):
         return int.from_bytes(tape.take(bits // 8), "little", signed=signed)
     return tape.pick(pool)
@@ -425,15 +425,17 @@ def fill(message: Message, tape: Tape, depth: int = 0) -> None:
 
 def tapes(largest: int = 3000) -> st.SearchStrategy[Tape]:
     """Tapes of many lengths: short ones for shrinking, long ones for rich messages."""
-    sizes = st.sampled_from([20, 80, 200, 400, 800, 1500, largest])
+    sizes = st.sampled_from([n for n in (20, 80, 200, 400, 800, 1500, 3000) if n <= largest])
     return sizes.flatmap(lambda n: st.binary(min_size=n, max_size=n)).map(Tape)
 
 
-def _payloads(make: Callable[[Tape, str], bytes]) -> st.SearchStrategy[tuple[str, bytes]]:
+def _payloads(
+    make: Callable[[Tape, str], bytes], largest: int = 3000
+) -> st.SearchStrategy[tuple[str, bytes]]:
     def payload(signal: str, tape: Tape) -> tuple[str, bytes]:
         return signal, make(tape, signal)
 
-    return st.builds(payload, st.sampled_from(SIGNALS), tapes())
+    return st.builds(payload, st.sampled_from(SIGNALS), tapes(largest))
 
 
 def _from_wire(*, odd: bool) -> Callable[[Tape, str], bytes]:
@@ -474,6 +476,8 @@ odd_payloads = _payloads(_from_wire(odd=True))
 """(signal, payload): nearly all valid, written in every unusual way the wire allows."""
 object_payloads = _payloads(_from_object)
 """(signal, payload): written by the official classes from message objects."""
+small_payloads = _payloads(_from_wire(odd=True), largest=200)
+"""(signal, payload): like odd ones, and short enough to look at each of their prefixes."""
 valid_payloads = st.one_of(plain_payloads, odd_payloads, object_payloads)
 
 

@@ -15,7 +15,9 @@ from otlp2parquet import partition_path
 from otlp2parquet.core.paths import service_folder
 
 HOUR = datetime(2026, 7, 1, 9, tzinfo=UTC)
-FOLDER = re.compile(r"(?:[A-Za-z0-9-]|%[0-9A-F]{2})(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})*(?:~[0-9a-f]{32})?")
+FOLDER = re.compile(
+    r"(?:[A-Za-z0-9-]|%[0-9A-F]{2})(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})*(?:~[0-9a-f]{32})?"
+)
 
 # Names that file systems, shells and readers have been seen to trip over.
 hostile = st.one_of(

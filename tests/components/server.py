@@ -42,9 +42,10 @@ class Server(RunningProcess):
         """Start it in ``folder`` (its log lies there too) and wait until it is healthy."""
         self.port = port or free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
+        folder = folder.absolute()
         self.data = folder / "data"
-        command: list[str | Path] = [COMMAND, "serve", "--listen", f"127.0.0.1:{self.port}"]
-        command += ["-o", self.data]
+        command: list[str | Path] = [COMMAND, "serve", "--host", "127.0.0.1"]
+        command += ["--port", str(self.port), "-o", self.data]
         # A setting of the caller's own server must not reach this one.
         env = {
             key: value for key, value in os.environ.items() if not key.startswith("OTLP2PARQUET_")

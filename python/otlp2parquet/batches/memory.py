@@ -2,8 +2,8 @@
 
 Knows builders, limits and the budget. It must not know requests as HTTP has them, nor what
 becomes of a closed batch: that is handed to ``Storing`` at once, and the next batch opens with
-the next request, so ingestion never waits for a write. Time comes from the caller's clock, and
-only ``tick`` looks at it.
+the next request, so ingestion never waits for a write. Nothing here waits for a time to come:
+``tick``, called now and then, compares ages with the clock.
 
 A request goes wholly into one shard of one batch. Appending takes that shard's lock and no
 other, so as many requests are decoded at once as there are shards.
@@ -13,13 +13,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.identity import new_batch_id
+from otlp2parquet.batches.open_batch import OpenBatch, Reason, Request, Shard
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import BatchConfig
-from otlp2parquet.core import Appended, Batch, BatchBuilder, Signal
+from otlp2parquet.core import Appended, Signal
+from otlp2parquet.errors import StorageError
 
 FIRST_AGE_SECS: Final = 2.0
 """The first batch after a start closes this early, so that a newcomer sees files at once."""
@@ -28,124 +30,7 @@ MAX_GROUPS: Final = 4096
 """Builders, one per (table, service, hour), that a batch may hold over all shards. Past it the
 batch is closed early: a flood of service names costs files, never memory."""
 
-Reason = Literal["rows", "bytes", "groups", "age", "memory", "request", "shutdown"]
-
-_Request = tuple[bytes, Signal, str, str | None, int]
-"""Payload, signal, content type, content encoding, receive time in ns."""
-
-
-class _Shard:
-    """One builder and what it holds, read only by the holder of the lock or approximately."""
-
-    __slots__ = ("builder", "bytes", "groups", "lock", "rows", "sealed")
-
-    def __init__(self, max_payload_bytes: int) -> None:
-        self.lock = threading.Lock()
-        self.builder = BatchBuilder(max_payload_bytes=max_payload_bytes)
-        self.rows = self.bytes = self.groups = 0
-        self.sealed = False
-
-
-class OpenBatch:
-    """A batch from its first request to the moment all its files are stored."""
-
-    def __init__(self, batch_id: str, shards: list[_Shard], budget: Budget, opened: float) -> None:
-        self.id = batch_id
-        self.shards = shards
-        self.state: Literal["open", "closed", "stored"] = "open"
-        self.reason: str = ""
-        self.age_secs = 0.0
-        self._opened = opened
-        self.first_row: float | None = None
-        self._budget = budget
-        self._taken = 0
-        self._taken_lock = threading.Lock()
-        self._sealed: list[Batch] = []
-
-    @property
-    def rows(self) -> int:
-        """Rows over all shards; exact when no request is being appended."""
-        return sum(shard.rows for shard in self.shards)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of Arrow buffers over all shards."""
-        return sum(shard.bytes for shard in self.shards)
-
-    @property
-    def groups(self) -> int:
-        """Builders over all shards."""
-        return sum(shard.groups for shard in self.shards)
-
-    def claim(self, *, wait: bool) -> _Shard | None:
-        """A shard whose lock the caller now holds; without ``wait`` None if all are busy.
-
-        The first free one: under light load all rows meet in one builder, and a file is made
-        from one piece.
-        """
-        for shard in self.shards:
-            if shard.lock.acquire(blocking=False):
-                return shard
-        if not wait:
-            return None
-        shard = self.shards[threading.get_ident() % len(self.shards)]
-        shard.lock.acquire()
-        return shard
-
-    def append(self, shard: _Shard, request: _Request) -> Appended:
-        """Append to ``shard``, whose lock the caller holds; its growth is budgeted."""
-        payload, signal, content_type, content_encoding, received_at = request
-        before = shard.bytes
-        try:
-            return shard.builder.append(
-                payload,
-                signal,
-                content_type=content_type,
-                content_encoding=content_encoding,
-                received_at=received_at,
-            )
-        finally:
-            # Also after an error: the rows are gone then, buffers may have grown.
-            shard.rows = shard.builder.num_rows
-            shard.bytes = shard.builder.num_bytes
-            shard.groups = shard.builder.num_groups
-            with self._taken_lock:
-                self._taken += shard.bytes - before
-            self._budget.take(shard.bytes - before)
-
-    def close(self, reason: Reason, now: float) -> None:
-        """Take no more requests than those that have chosen this batch already."""
-        self.state = "closed"
-        self.reason = reason
-        self.age_secs = now - self._opened
-
-    def seal(self) -> list[Batch]:
-        """All rows, shard after shard; waits for the appends in progress.
-
-        A failure half-way loses nothing: the next call goes on with the shards that are left.
-        """
-        for shard in self.shards:
-            with shard.lock:
-                if not shard.sealed:
-                    self._sealed.extend(shard.builder.finish(dictionaries=True))
-                    shard.sealed = True
-        sealed, self._sealed = self._sealed, []
-        return sealed
-
-    def free(self, share: float) -> None:
-        """One file is stored, of this share of the rows: as much memory is free again."""
-        self._give(int(self.bytes * share))
-
-    def stored(self) -> None:
-        """All files are stored: nothing of the batch is in memory any more."""
-        self._give(self.bytes)
-        self.state = "stored"
-
-    def _give(self, count: int) -> None:
-        with self._taken_lock:
-            count = min(count, self._taken)
-            self._taken -= count
-        self._budget.give(count)
+_STOPPING: Final = "the server is stopping and takes no more rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +72,7 @@ class MemoryBatches:
         self._new_id = new_id
         self._lock = threading.Lock()
         self._open: OpenBatch | None = None
+        self._draining = False
         self._max_age_secs = min(FIRST_AGE_SECS, config.max_age_secs)
 
     def append(
@@ -225,7 +111,9 @@ class MemoryBatches:
                 self._close(batch, reason)
             return appended
 
-    def _append_alone(self, request: _Request) -> Appended:
+    def _append_alone(self, request: Request) -> Appended:
+        if self._draining:
+            raise StorageError(_STOPPING)
         batch = self._new_batch(shards=1)
         (shard,) = batch.shards
         try:
@@ -240,9 +128,8 @@ class MemoryBatches:
     def tick(self) -> None:
         """Close the open batch if it is old enough, and begin the retries that are due."""
         batch = self._open
-        if batch is not None and batch.first_row is not None:
-            if self._monotonic() - batch.first_row >= self._max_age_secs:
-                self._close(batch, "age")
+        if batch is not None and batch.age_of_rows(self._monotonic()) >= self._max_age_secs:
+            self._close(batch, "age")
         self._storing.release_due()
 
     def relieve(self) -> None:
@@ -257,8 +144,11 @@ class MemoryBatches:
     def drain(self, timeout_secs: float) -> bool:
         """Close the open batch and wait until everything is stored; False when time ran out.
 
-        Nothing may be appended any more. ``tick`` goes on being needed for retries.
+        From now on an append is a ``StorageError``: it may be sent again, elsewhere or later.
+        ``tick`` goes on being needed for retries.
         """
+        with self._lock:
+            self._draining = True
         batch = self._open
         if batch is not None:
             self._close(batch, "shutdown")
@@ -282,12 +172,14 @@ class MemoryBatches:
         if batch is not None:
             return batch
         with self._lock:
+            if self._draining:
+                raise StorageError(_STOPPING)
             if self._open is None:
                 self._open = self._new_batch(self._shards)
             return self._open
 
     def _new_batch(self, shards: int) -> OpenBatch:
-        made = [_Shard(self._max_payload_bytes) for _ in range(shards)]
+        made = [Shard(self._max_payload_bytes) for _ in range(shards)]
         return OpenBatch(self._new_id(), made, self._budget, self._monotonic())
 
     def _limit_reached(self, batch: OpenBatch) -> Reason | None:

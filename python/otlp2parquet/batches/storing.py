@@ -90,6 +90,7 @@ class Storing:
     ) -> None:
         self._writer = writer
         self._monotonic = monotonic
+        # Workers and drain wait on it alike, so it is always notify_all.
         self._changed = threading.Condition()
         self._ready: list[_Job] = []
         self._waiting: list[tuple[float, _Job]] = []
@@ -113,7 +114,7 @@ class Storing:
             storing = _Storing(self._order, batch, self._monotonic())
             self._batches.add(storing)
             heapq.heappush(self._ready, _Job(storing.order, 0, storing))
-            self._changed.notify()
+            self._changed.notify_all()
 
     def release_due(self) -> float | None:
         """Begin the retries that are due; seconds until the next one, None when there is none."""
@@ -123,7 +124,7 @@ class Storing:
             for due, job in self._waiting:
                 if due <= now or self._hurry:
                     heapq.heappush(self._ready, job)
-                    self._changed.notify()
+                    self._changed.notify_all()
                 else:
                     later.append((due, job))
             self._waiting = later
@@ -138,11 +139,14 @@ class Storing:
     def drain(self, timeout_secs: float) -> bool:
         """Wait until everything is stored; False when time ran out first.
 
-        From now on each ``release_due`` retries at once: there is no later to wait for.
+        From now on each ``release_due`` retries at once: there is no later to wait for. The
+        threads end with it.
         """
         self._hurry = True
         with self._changed:
-            return self._changed.wait_for(lambda: not self._batches, timeout_secs)
+            stored = self._changed.wait_for(lambda: not self._batches, timeout_secs)
+        self.stop()
+        return stored
 
     def stop(self) -> None:
         """End the threads once the jobs that are ready are done; retries are left."""
@@ -162,7 +166,7 @@ class Storing:
                     self._seal(job.of)
                 else:
                     self._write(job, job.key)
-            except Exception as error:  # whatever it is, the rows are kept and tried again
+            except Exception as error:  # noqa: BLE001 - whatever it is, the rows are kept and tried again
                 self._retry(job, error)
 
     def _seal(self, storing: _Storing) -> None:
@@ -253,4 +257,3 @@ class Storing:
         with self._changed:
             self._batches.discard(storing)
             self._changed.notify_all()
-

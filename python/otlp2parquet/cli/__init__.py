@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "serve": "Receive OTLP over HTTP and write Parquet files (the default).",
         "convert": "Convert captured OTLP files to Parquet files.",
         "schema": "Show the columns of the tables.",
+        "config": "Show the configuration in effect and where each value comes from.",
     }
 )
 """Every command: the module of its name in this package holds it under that name."""

@@ -1,6 +1,5 @@
 """``otlp2parquet config``: what is in effect, and where each value comes from."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -37,6 +36,6 @@ def config(path: Path | None, form: str) -> None:
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     for warning in loaded.warnings:
-        print(f"Warning: {warning}", file=sys.stderr)
+        click.echo(f"Warning: {warning}", err=True)
     shown = effective(loaded.config, loaded.sources)
     click.echo(as_json(shown) if form == "json" else as_toml(shown), nl=False)

@@ -47,7 +47,7 @@ def serve(
     stores everything that was acknowledged and ends with 0.
     """
     # Here, so that --help does not wait for pyarrow.
-    from otlp2parquet.platforms.server import logs, run
+    from otlp2parquet.platforms.server import logs, run  # noqa: PLC0415
 
     try:
         loaded = load(Flags(config, host, port, output, verbose))

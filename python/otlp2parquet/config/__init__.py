@@ -3,8 +3,8 @@
 Standard library only. Nothing here opens a socket, starts a thread or writes.
 """
 
-from .load import Flags, Loaded, load
-from .settings import (
+from otlp2parquet.config.load import Flags, Loaded, load
+from otlp2parquet.config.settings import (
     BatchConfig,
     Config,
     DurabilityConfig,
@@ -14,7 +14,7 @@ from .settings import (
     ServerConfig,
     StorageConfig,
 )
-from .values import Address
+from otlp2parquet.config.values import Address
 
 __all__ = [
     "Address",

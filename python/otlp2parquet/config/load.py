@@ -8,15 +8,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, cast
 
+from otlp2parquet.config import sources
+from otlp2parquet.config.settings import Config, Setting, build, settings, value_of
+from otlp2parquet.config.sources import Layer
+from otlp2parquet.config.values import Address
 from otlp2parquet.errors import ConfigError
 
-from . import sources
-from .settings import Config, Setting, build, settings, value_of
-from .sources import Layer
-from .values import Address
+_GZIP_HIGHEST_LEVEL: Final = 9
 
-DEFAULT_FILES = ("config.toml", ".otlp2parquet.toml")
+DEFAULT_FILES: Final = ("config.toml", ".otlp2parquet.toml")
 """Looked for in the folder the process starts in; the first has precedence."""
 
 
@@ -76,10 +78,11 @@ def read_layers(
     table: Mapping[str, Setting],
 ) -> list[Layer]:
     """All layers but the flags, lowest first."""
-    layers = []
-    for name in reversed(DEFAULT_FILES):
-        if os.path.lexists(folder / name):
-            layers.append(sources.read_file(folder / name, table))
+    layers = [
+        sources.read_file(folder / name, table)
+        for name in reversed(DEFAULT_FILES)
+        if os.path.lexists(folder / name)
+    ]
     if environ.get(sources.CONFIG_CONTENT):
         content = environ[sources.CONFIG_CONTENT]
         layers.append(sources.read_document(content, sources.CONFIG_CONTENT, table))
@@ -119,8 +122,7 @@ def resolve(
 def _apply_flags(flags: Flags, chosen: dict[str, object], origin: dict[str, str]) -> None:
     if flags.host is not None or flags.port is not None:
         key = "server.listen_addr"
-        below = chosen.get(key, value_of(Config(), key))
-        assert isinstance(below, Address)
+        below = cast("Address", chosen.get(key, value_of(Config(), key)))
         chosen[key] = Address(
             below.host if flags.host is None else flags.host,
             below.port if flags.port is None else flags.port,
@@ -155,7 +157,7 @@ def _contradictions(config: Config, origin: Mapping[str, str]) -> list[str]:
             f"{name('parquet.level')}: found {parquet.level}, expected 0: "
             f"{name('parquet.compression')} is {parquet.compression}, which has no levels"
         )
-    if parquet.compression == "gzip" and parquet.level > 9:
+    if parquet.compression == "gzip" and parquet.level > _GZIP_HIGHEST_LEVEL:
         errors.append(
             f"{name('parquet.level')}: found {parquet.level}, expected 0 to 9: "
             f"{name('parquet.compression')} is gzip"

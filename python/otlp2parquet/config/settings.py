@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
-from . import values
-from .values import Address, Kind
+from otlp2parquet.config import values
+from otlp2parquet.config.values import Address, Kind
 
 T = TypeVar("T")
 
@@ -81,10 +81,11 @@ def setting(
     if default_doc is None:
         default_doc = json.dumps(kind.show(factory())).strip('"')
     row = Setting(kind, doc, default_doc, short, secret)
-    return cast(T, field(default_factory=factory, metadata={"setting": row}))
+    made: Any = field(default_factory=factory, metadata={"setting": row})
+    return cast("T", made)
 
 
-def cores() -> int:
+def cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """The cores this process may use: its CPU affinity, cut by a cgroup v2 quota if one is set.
 
     A container limited to two CPUs of a large machine must not start a thread for each of them.
@@ -92,7 +93,7 @@ def cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     count = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        quota, period = cpu_max.read_text(encoding="ascii").split()
         if quota != "max":
             count = min(count, -(-int(quota) // int(period)))
     except (OSError, ValueError):
@@ -104,7 +105,7 @@ def cores() -> int:
 class ServerConfig:
     """The HTTP server and the log it writes."""
 
-    listen_addr: Address = setting(
+    listen_addr: Address = setting(  # noqa: RUF009 - it makes a field
         values.address(),
         Address("127.0.0.1", 4318),
         "Address to listen on. Port 0 takes a free one.",
@@ -148,8 +149,8 @@ class BatchConfig:
 
     enabled: bool = setting(
         values.boolean(),
-        True,
-        "false: every request is a batch of its own.",
+        default=True,
+        doc="false: every request is a batch of its own.",
     )
     max_rows: int = setting(
         values.integer(minimum=1),
@@ -190,7 +191,7 @@ class DurabilityConfig:
 class FsConfig:
     """Files on a local disk."""
 
-    path: Path = setting(
+    path: Path = setting(  # noqa: RUF009 - it makes a field
         values.path(),
         Path("data"),
         "Folder that the files are written to; made if missing.",
@@ -225,9 +226,7 @@ class ParquetConfig:
         "compression, and the others have no levels.",
         default_doc="0 (1 for zstd, 6 for gzip)",
     )
-    row_group_rows: int = setting(
-        values.integer(minimum=1), 262_144, "Most rows in one row group."
-    )
+    row_group_rows: int = setting(values.integer(minimum=1), 262_144, "Most rows in one row group.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,14 +251,14 @@ def settings(root: type[Any] = Config, prefix: str = "") -> Iterator[Setting]:
                 row.kind, row.doc, row.default_doc, row.short, row.secret, prefix + item.name
             )
         elif is_dataclass(hints[item.name]):
-            yield from settings(cast(type[Any], hints[item.name]), f"{prefix}{item.name}.")
+            yield from settings(cast("type[Any]", hints[item.name]), f"{prefix}{item.name}.")
 
 
 def build(root: type[T], chosen: dict[str, object], prefix: str = "") -> T:
     """``root`` with the values in ``chosen`` (by dotted key), and defaults for the rest."""
     hints = get_type_hints(root)
     given: dict[str, object] = {}
-    for item in fields(cast(Any, root)):
+    for item in fields(cast("Any", root)):
         key = prefix + item.name
         if "setting" not in item.metadata:
             given[item.name] = build(hints[item.name], chosen, f"{key}.")
@@ -268,7 +267,7 @@ def build(root: type[T], chosen: dict[str, object], prefix: str = "") -> T:
     return root(**given)
 
 
-def value_of(config: object, key: str) -> Any:
+def value_of(config: object, key: str) -> Any:  # noqa: ANN401 - each key has its own type
     """The value at a dotted key of a configuration."""
     for name in key.split("."):
         config = getattr(config, name)

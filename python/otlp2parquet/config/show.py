@@ -4,9 +4,10 @@ Knows how to print; a secret's value never gets here unmasked.
 """
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 
-from .settings import Config, Setting, settings, value_of
+from otlp2parquet.config.settings import Config, Setting, settings, value_of
 
 MASK = "********"
 
@@ -88,4 +89,4 @@ def settings_page() -> str:
 
 
 if __name__ == "__main__":
-    print(settings_page(), end="")
+    sys.stdout.write(settings_page())

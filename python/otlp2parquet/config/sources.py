@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .settings import NOT_YET, NOT_YET_SHORT, PREFIX, Setting
-from .values import found
+from otlp2parquet.config.settings import NOT_YET, NOT_YET_SHORT, PREFIX, Setting
+from otlp2parquet.config.values import found
 
 CONFIG_PATH = PREFIX + "CONFIG"
 CONFIG_CONTENT = PREFIX + "CONFIG_CONTENT"

@@ -6,6 +6,8 @@ environment variable. A value that does not fit raises ``ValueError`` with what 
 what was expected, and no other error.
 """
 
+# ruff: noqa: TRY004 - a wrong type is a wrong value here: one error class for the caller
+
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,9 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+
+_LONGEST_QUOTE = 80
+_LAST_PORT = 65_535
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -42,7 +47,7 @@ class Kind(Generic[T]):
 def found(value: object) -> str:
     """A value as an error message quotes it: one line and short, whatever it is."""
     text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= _LONGEST_QUOTE else text[: _LONGEST_QUOTE - 3] + "..."
 
 
 def _same(value: T) -> object:
@@ -99,7 +104,7 @@ def seconds() -> Kind[float]:
 
 
 def boolean() -> Kind[bool]:
-    """true or false; in the environment also 1/0, yes/no, on/off in any case."""
+    """A truth value: true or false; in the environment also 1/0, yes/no, on/off in any case."""
     expected = "true or false"
 
     def check(value: object) -> bool:
@@ -155,7 +160,7 @@ def address() -> Kind[Address]:
                 host = host[1:-1]
             elif ":" in host:
                 host = ""
-            if colon and host and port.isascii() and port.isdigit() and int(port) <= 65535:
+            if colon and host and port.isascii() and port.isdigit() and int(port) <= _LAST_PORT:
                 return Address(host, int(port))
         raise ValueError(f"found {found(value)}, expected {expected}")
 

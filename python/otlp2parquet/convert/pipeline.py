@@ -205,8 +205,10 @@ def _append(builder: BatchBuilder, frame: Frame, received_at: int, report: Chunk
     try:
         appended = builder.append(frame.payload, frame.file.signal, received_at=received_at)
     except DecodeError as error:
+        # The decoder counts from the request, people look into the file.
         offset = frame.offset + (error.offset or 0)
-        report.problems.append(Problem(path, offset, f"request left out: {error}"))
+        reason = f"request that begins at byte {frame.offset} left out: {error}"
+        report.problems.append(Problem(path, offset, reason))
         return False
     except TooLargeError as error:
         report.problems.append(Problem(path, frame.offset, f"request left out: {error}"))

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from otlp2parquet.core import status
+from otlp2parquet.core.signals import Signal
 from otlp2parquet.errors import (
     DecodeError,
     OtlpError,
@@ -17,11 +19,13 @@ from otlp2parquet.errors import (
     UnsupportedError,
 )
 
-from . import status
-
 Format = Literal["protobuf", "json"]
 
-PATHS: Final = {"/v1/logs": "logs", "/v1/traces": "traces", "/v1/metrics": "metrics"}
+PATHS: Final[dict[str, Signal]] = {
+    "/v1/logs": "logs",
+    "/v1/traces": "traces",
+    "/v1/metrics": "metrics",
+}
 """Path to signal; each is also taken with a trailing slash."""
 
 MEDIA_TYPES: Final[dict[str, Format]] = {
@@ -67,7 +71,7 @@ class Response:
 class Accepted:
     """A request whose body is to be read and decoded."""
 
-    signal: str
+    signal: Signal
     media_type: str
     """Lower case, without parameters: what ``process_otlp`` calls ``content_type``."""
     encoding: str | None
@@ -78,9 +82,7 @@ class Accepted:
     """The format of the response."""
 
 
-def _respond(
-    code: int, format_: Format, body: bytes, *extra: tuple[bytes, bytes]
-) -> Response:
+def _respond(code: int, format_: Format, body: bytes, *extra: tuple[bytes, bytes]) -> Response:
     length = (b"content-length", b"%d" % len(body))
     return Response(code, ((b"content-type", _CONTENT_TYPE[format_]), length, *extra), body)
 

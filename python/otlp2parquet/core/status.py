@@ -13,6 +13,7 @@ MAX_BODY_BYTES: Final = 4096
 # Room for the tags, lengths, code and count around a text.
 _OVERHEAD: Final = 128
 _ELLIPSIS: Final = "…"
+_LOW_BITS: Final = 0x7F
 
 _REJECTED: Final = {
     "logs": "rejectedLogRecords",
@@ -24,8 +25,8 @@ _REJECTED: Final = {
 def _varint(value: int) -> bytes:
     """Base-128 with the continuation bit in every byte but the last; ``value`` >= 0."""
     out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
+    while value > _LOW_BITS:
+        out.append(value & _LOW_BITS | 0x80)
         value >>= 7
     out.append(value)
     return bytes(out)

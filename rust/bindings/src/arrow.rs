@@ -22,7 +22,7 @@ const STREAM_NAME: &CStr = c"arrow_array_stream";
 
 fn schema_capsule<'py>(py: Python<'py>, schema: &SchemaRef) -> PyResult<Bound<'py, PyCapsule>> {
     let ffi = FFI_ArrowSchema::try_from(schema.as_ref()).map_err(|e| Error::from(e).into_py(py))?;
-    PyCapsule::new(py, ffi, Some(SCHEMA_NAME.into()))
+    PyCapsule::new_with_value(py, ffi, SCHEMA_NAME)
 }
 
 /// The Arrow schema of a table.
@@ -105,7 +105,7 @@ impl Batch {
         drop(requested_schema);
         let schema = schema_capsule(py, &self.batch.batch.schema())?;
         let array = StructArray::from(self.batch.batch.clone());
-        let array = PyCapsule::new(py, FFI_ArrowArray::new(&array.to_data()), Some(ARRAY_NAME.into()))?;
+        let array = PyCapsule::new_with_value(py, FFI_ArrowArray::new(&array.to_data()), ARRAY_NAME)?;
         PyTuple::new(py, [schema, array])
     }
 
@@ -120,6 +120,6 @@ impl Batch {
         let batch = self.batch.batch.clone();
         let schema = Arc::clone(&batch.schema());
         let reader = RecordBatchIterator::new([Ok(batch)], schema);
-        PyCapsule::new(py, FFI_ArrowArrayStream::new(Box::new(reader)), Some(STREAM_NAME.into()))
+        PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(Box::new(reader)), STREAM_NAME)
     }
 }

@@ -4,7 +4,7 @@ use arrow_schema::ArrowError;
 
 use crate::common::Request;
 use crate::descriptors::{self, Descriptor};
-use crate::error::{AppendError, Excess, Fault, Reject, WireError};
+use crate::error::{AppendError, Excess, Fault, Reject, Trouble};
 use crate::groups::{Groups, Size, TableBatch};
 use crate::limits::{FULL_COLUMN_BYTES, Limits};
 use crate::logs::{self, LogColumns};
@@ -205,28 +205,24 @@ impl BatchBuilder {
 
 #[cold]
 fn explain(fault: Fault, signal: Signal, payload: &[u8], limits: &Limits) -> AppendError {
-    match fault {
-        Fault::Limit(excess) => AppendError::TooLarge(excess),
-        Fault::Wire(error) => {
-            // The second walk meets the same error and knows the way to it.
-            let (error, path) = match descriptors::check(signal.descriptor(), payload, limits.depth) {
-                Err(broken) => (broken.error, broken.path),
-                Ok(()) => (error, String::new()),
-            };
-            malformed(error, path, payload)
+    let offset = |address: usize| address.saturating_sub(payload.as_ptr() as usize);
+    // A second walk meets malformed bytes again, and knows the way to them.
+    let (fault, path) = match descriptors::check(signal.descriptor(), payload, limits.depth) {
+        Err(broken) => (broken.fault, broken.path),
+        Ok(()) => (fault, String::new()),
+    };
+    match *fault.0 {
+        Trouble::Limit(excess) => AppendError::TooLarge(excess),
+        Trouble::Wire { address, kind } => {
+            AppendError::Malformed { message: kind.to_string(), offset: offset(address), path }
         }
-        // Rejects end at their record; one that comes here is placed like malformed bytes.
-        Fault::Reject(Reject { address, misfit }) => AppendError::Malformed {
+        // Rejects end at their record; one that came here would be placed like malformed bytes.
+        Trouble::Reject(Reject { address, misfit }) => AppendError::Malformed {
             message: misfit.describe(limits),
-            offset: address.saturating_sub(payload.as_ptr() as usize),
+            offset: offset(address),
             path: descriptors::locate(signal.descriptor(), payload, address),
         },
     }
-}
-
-fn malformed(error: WireError, path: String, payload: &[u8]) -> AppendError {
-    let offset = error.address.saturating_sub(payload.as_ptr() as usize);
-    AppendError::Malformed { message: error.kind.to_string(), offset, path }
 }
 
 /// The `error_message` of a partial success: counts, reasons, places; never payload.

@@ -8,11 +8,13 @@
 use std::sync::Arc;
 
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
-use arrow_array::{ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, ListArray, PrimitiveArray, StringArray};
+use arrow_array::{ArrowPrimitiveType, BooleanArray, ListArray, PrimitiveArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, FieldRef};
 
+use crate::buffer::ByteBuffer;
 use crate::dictionary::Dictionary;
+use crate::finished::Finished;
 
 /// What is common to the columns of a table.
 pub(crate) trait Column {
@@ -24,54 +26,52 @@ pub(crate) trait Column {
     fn rollback(&mut self);
     /// Bytes held, as Arrow would count them.
     fn num_bytes(&self) -> usize;
-    /// Gives the Arrow arrays (one for most columns) and leaves the column empty.
-    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError>;
+    /// Gives the finished columns (one for most) and leaves this one empty.
+    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError>;
+    /// Makes room for `rows` more rows.
+    fn reserve(&mut self, rows: usize);
 }
 
-/// Which rows are null; costs nothing until the first null.
+/// Which rows are null; costs nothing until the first null. The column knows how many rows.
 #[derive(Default)]
 struct Nulls {
-    len: usize,
-    /// One bit a row, set where the row is valid; empty while there is no null.
+    /// One bit a row, set where the row is valid; empty while no row is null.
     valid: Vec<u8>,
 }
 
 impl Nulls {
+    /// Says whether row `row`, the next one, is valid.
     #[inline(always)]
-    fn push(&mut self, is_valid: bool) {
-        if is_valid && self.valid.is_empty() {
-            self.len += 1;
-        } else {
-            self.push_slow(is_valid);
+    fn push(&mut self, row: usize, is_valid: bool) {
+        if !(is_valid && self.valid.is_empty()) {
+            self.push_bit(row, is_valid);
         }
     }
 
     #[inline(never)]
-    fn push_slow(&mut self, is_valid: bool) {
+    fn push_bit(&mut self, row: usize, is_valid: bool) {
         if self.valid.is_empty() {
-            self.valid = vec![0xff; self.len.div_ceil(8)];
+            self.valid = vec![0xff; row.div_ceil(8)];
         }
-        let (byte, bit) = (self.len / 8, self.len % 8);
+        let (byte, bit) = (row / 8, row % 8);
         if bit == 0 {
             self.valid.push(u8::from(is_valid));
         } else {
             let mask = 1 << bit;
             self.valid[byte] = if is_valid { self.valid[byte] | mask } else { self.valid[byte] & !mask };
         }
-        self.len += 1;
     }
 
     fn truncate(&mut self, rows: usize) {
-        self.len = self.len.min(rows);
-        self.valid.truncate(self.len.div_ceil(8));
+        self.valid.truncate(rows.div_ceil(8));
     }
 
-    fn finish(&mut self) -> Option<NullBuffer> {
-        let Self { len, valid } = std::mem::take(self);
+    fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
+        let valid = std::mem::take(&mut self.valid);
         if valid.is_empty() {
             return None;
         }
-        let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(valid), 0, len));
+        let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(valid), 0, rows));
         (nulls.null_count() > 0).then_some(nulls)
     }
 }
@@ -98,14 +98,14 @@ impl<T: ArrowPrimitiveType> Default for Numbers<T> {
 impl<T: ArrowPrimitiveType> Numbers<T> {
     #[inline(always)]
     pub fn push(&mut self, value: T::Native) {
+        self.nulls.push(self.values.len(), true);
         self.values.push(value);
-        self.nulls.push(true);
     }
 
     #[inline(always)]
     pub fn push_option(&mut self, value: Option<T::Native>) {
+        self.nulls.push(self.values.len(), value.is_some());
         self.values.push(value.unwrap_or_default());
-        self.nulls.push(value.is_some());
     }
 
     pub fn len(&self) -> usize {
@@ -130,17 +130,22 @@ impl<T: ArrowPrimitiveType> Column for Numbers<T> {
         self.truncate(self.mark);
     }
 
+    fn reserve(&mut self, rows: usize) {
+        self.values.reserve(rows);
+    }
+
     fn num_bytes(&self) -> usize {
         self.values.len() * size_of::<T::Native>()
     }
 
-    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+        let nulls = self.nulls.finish(self.values.len());
         let values = ScalarBuffer::from(std::mem::take(&mut self.values));
-        let array = PrimitiveArray::<T>::try_new(values, self.nulls.finish())?;
-        out.push(Arc::new(match T::DATA_TYPE {
+        let array = PrimitiveArray::<T>::try_new(values, nulls)?;
+        out.push(Finished::Array(Arc::new(match T::DATA_TYPE {
             DataType::Timestamp(unit, _) => array.with_data_type(DataType::Timestamp(unit, Some(UTC.into()))),
             _ => array,
-        }));
+        })));
         Ok(())
     }
 }
@@ -172,13 +177,17 @@ impl Column for Booleans {
         self.truncate(self.mark);
     }
 
+    fn reserve(&mut self, rows: usize) {
+        self.values.reserve(rows);
+    }
+
     fn num_bytes(&self) -> usize {
         self.values.len().div_ceil(8)
     }
 
-    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let values = std::mem::take(&mut self.values);
-        out.push(Arc::new(BooleanArray::from(values)));
+        out.push(Finished::Array(Arc::new(BooleanArray::from(values))));
         Ok(())
     }
 }
@@ -186,7 +195,7 @@ impl Column for Booleans {
 /// Text of many different values: ids, bodies, attribute lists.
 pub(crate) struct Texts {
     /// The rows' bytes one after another, valid UTF-8; a row may be half written at the end.
-    pub data: Vec<u8>,
+    pub data: ByteBuffer,
     offsets: Vec<i32>,
     nulls: Nulls,
     mark: usize,
@@ -194,7 +203,7 @@ pub(crate) struct Texts {
 
 impl Default for Texts {
     fn default() -> Self {
-        Self { data: Vec::new(), offsets: vec![0], nulls: Nulls::default(), mark: 0 }
+        Self { data: ByteBuffer::default(), offsets: vec![0], nulls: Nulls::default(), mark: 0 }
     }
 }
 
@@ -203,8 +212,8 @@ impl Texts {
     #[inline(always)]
     pub fn end_row(&mut self) {
         // No wrap: `Limits::MAX_PAYLOAD_BYTES` and `FULL_COLUMN_BYTES` keep this below 2^31.
+        self.nulls.push(self.len(), true);
         self.offsets.push(self.data.len() as i32);
-        self.nulls.push(true);
     }
 
     /// Ends the row; null if nothing was pushed for it.
@@ -212,14 +221,14 @@ impl Texts {
     pub fn end_row_or_null(&mut self) {
         let end = self.data.len() as i32;
         let is_valid = self.offsets.last() != Some(&end);
+        self.nulls.push(self.len(), is_valid);
         self.offsets.push(end);
-        self.nulls.push(is_valid);
     }
 
     #[inline(always)]
     pub fn push_null(&mut self) {
+        self.nulls.push(self.len(), false);
         self.offsets.push(self.data.len() as i32);
-        self.nulls.push(false);
     }
 
     fn len(&self) -> usize {
@@ -227,10 +236,9 @@ impl Texts {
     }
 
     fn finish_array(&mut self) -> Result<StringArray, ArrowError> {
-        let taken = std::mem::take(self);
-        let mut nulls = taken.nulls;
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(taken.offsets));
-        StringArray::try_new(offsets, Buffer::from_vec(taken.data), nulls.finish())
+        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+        let nulls = self.nulls.finish(offsets.len() - 1);
+        StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(self.data.take()), nulls)
     }
 }
 
@@ -250,12 +258,16 @@ impl Column for Texts {
         self.truncate(self.mark);
     }
 
+    fn reserve(&mut self, rows: usize) {
+        self.offsets.reserve(rows);
+    }
+
     fn num_bytes(&self) -> usize {
         self.data.len() + self.len() * size_of::<i32>()
     }
 
-    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
-        out.push(Arc::new(self.finish_array()?));
+    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+        out.push(Finished::Array(Arc::new(self.finish_array()?)));
         Ok(())
     }
 }
@@ -272,17 +284,31 @@ pub(crate) struct Labels {
 impl Labels {
     #[inline]
     pub fn push_null(&mut self) {
+        self.nulls.push(self.keys.len(), false);
         self.keys.push(0);
-        self.nulls.push(false);
+    }
+
+    /// Appends the last row's text again, if this is it.
+    #[inline]
+    pub fn push_same(&mut self, text: &[u8]) -> bool {
+        let last = self.keys.last().copied().unwrap_or(0);
+        let is_same = self.dictionary.get(last) == Some(text);
+        if is_same {
+            self.nulls.push(self.keys.len(), true);
+            self.keys.push(last);
+        }
+        is_same
     }
 
     /// Appends a text, also an empty one; it must be valid UTF-8.
     #[inline]
     pub fn push(&mut self, text: &[u8]) {
-        let last = self.keys.last().copied().unwrap_or(0);
-        let key = if self.dictionary.get(last) == Some(text) { last } else { self.dictionary.key(text) };
+        if self.push_same(text) {
+            return;
+        }
+        let key = self.dictionary.key(text);
+        self.nulls.push(self.keys.len(), true);
         self.keys.push(key);
-        self.nulls.push(true);
     }
 }
 
@@ -302,14 +328,18 @@ impl Column for Labels {
         self.dictionary.rollback();
     }
 
+    fn reserve(&mut self, rows: usize) {
+        self.keys.reserve(rows);
+    }
+
     fn num_bytes(&self) -> usize {
         self.dictionary.num_bytes() + self.keys.len() * size_of::<i32>()
     }
 
-    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
-        let keys = PrimitiveArray::new(ScalarBuffer::from(std::mem::take(&mut self.keys)), self.nulls.finish());
-        let values = self.dictionary.finish()?;
-        out.push(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values))?));
+    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+        let nulls = self.nulls.finish(self.keys.len());
+        let keys = std::mem::take(&mut self.keys);
+        out.push(Finished::Keys { keys, nulls, values: self.dictionary.finish()? });
         Ok(())
     }
 }
@@ -350,16 +380,22 @@ impl<C: Column + Default> Column for Lists<C> {
         self.truncate(self.mark);
     }
 
+    fn reserve(&mut self, rows: usize) {
+        self.offsets.reserve(rows);
+    }
+
     fn num_bytes(&self) -> usize {
         self.items.num_bytes() + self.offsets.len() * size_of::<i32>()
     }
 
-    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.offsets, vec![0])));
         let mut items = Vec::with_capacity(1);
         self.items.finish(&mut items)?;
-        let items = items.remove(0);
-        out.push(Arc::new(ListArray::try_new(self.item_field.clone(), offsets, items, None)?));
+        for items in items {
+            let items = items.into_array()?;
+            out.push(Finished::Array(Arc::new(ListArray::try_new(self.item_field.clone(), offsets.clone(), items, None)?)));
+        }
         Ok(())
     }
 }

@@ -1,8 +1,9 @@
 //! What the three signals share: resource, scope, times, ids, and the bookkeeping of a request.
 
+use crate::buffer::ByteBuffer;
 use crate::columns::{Instants, Int32s, Labels, Texts};
 use crate::descriptors::{self, Descriptor, ENTITY_REF, RESOURCE, SCOPE};
-use crate::error::{Excess, Fault, Reject, WireError};
+use crate::error::{Excess, Fault, Reject};
 use crate::fields::{request, resource, resource_records, scope, scope_records};
 use crate::limits::Limits;
 use crate::repeated::{Constant, Repeated, or_null};
@@ -97,20 +98,23 @@ impl<'a> Request<'a> {
     /// Appends a text made valid UTF-8.
     #[inline]
     pub fn push_label(&mut self, column: &mut Labels, bytes: &[u8]) {
+        if column.push_same(bytes) {
+            return;
+        }
         match std::str::from_utf8(bytes) {
             Ok(_) => column.push(bytes),
             Err(_) => {
-                let mut text = Vec::new();
+                let mut text = ByteBuffer::default();
                 self.renderer.push_text(&mut text, bytes);
-                column.push(&text);
+                column.push(text.as_slice());
             }
         }
     }
 
     /// Counts a record that is not stored. Its bytes must be well-formed all the same.
     #[cold]
-    pub fn reject(&mut self, reject: Reject, record: &[u8], descriptor: &Descriptor) -> Result<(), WireError> {
-        descriptors::check(descriptor, record, self.limits().depth).map_err(|broken| broken.error)?;
+    pub fn reject(&mut self, reject: Reject, record: &[u8], descriptor: &Descriptor) -> Result<(), Fault> {
+        descriptors::check(descriptor, record, self.limits().depth).map_err(|broken| broken.fault)?;
         self.rejected += 1;
         if self.first_rejects.len() < MAX_EXPLAINED {
             self.first_rejects.push(reject);
@@ -185,7 +189,7 @@ impl<'a> Entries<'a> {
     }
 
     #[inline(always)]
-    pub fn next(&mut self) -> Result<Option<&'a [u8]>, WireError> {
+    pub fn next(&mut self) -> Result<Option<&'a [u8]>, Fault> {
         while let Some(tag) = self.cursor.next_tag()? {
             if tag == self.tag {
                 return self.cursor.read_len().map(Some);
@@ -200,10 +204,10 @@ impl<'a> Entries<'a> {
 #[derive(Default)]
 pub(crate) struct Origin {
     /// service.name, service.namespace, service.instance.id; name and version for a scope.
-    names: [Vec<u8>; 3],
-    attributes: Vec<u8>,
+    names: [ByteBuffer; 3],
+    attributes: ByteBuffer,
     dropped: u32,
-    schema_url: Vec<u8>,
+    schema_url: ByteBuffer,
     /// Why the records below are rejected.
     pub reject: Option<Reject>,
 }
@@ -212,7 +216,7 @@ const SERVICE_KEYS: [&[u8]; 3] = [b"service.name", b"service.namespace", b"servi
 
 impl Origin {
     fn clear(&mut self) {
-        self.names.iter_mut().for_each(Vec::clear);
+        self.names.iter_mut().for_each(ByteBuffer::clear);
         self.attributes.clear();
         self.dropped = 0;
         self.schema_url.clear();
@@ -221,7 +225,7 @@ impl Origin {
 
     /// The service that the resource names; valid UTF-8 by construction.
     pub fn service(&self) -> Option<&str> {
-        std::str::from_utf8(&self.names[0]).ok().filter(|name| !name.is_empty())
+        std::str::from_utf8(self.names[0].as_slice()).ok().filter(|name| !name.is_empty())
     }
 
     pub fn read_resource<'a>(&mut self, request: &mut Request<'a>, layer: &Layer<'a>) -> Result<(), Fault> {
@@ -239,7 +243,7 @@ impl Origin {
                     resource::DROPPED_ATTRIBUTES_COUNT => self.dropped = cursor.read_varint()? as u32,
                     resource::ENTITY_REFS => {
                         let bytes = cursor.read_len()?;
-                        descriptors::check(&ENTITY_REF, bytes, 0).map_err(|broken| broken.error)?;
+                        descriptors::check(&ENTITY_REF, bytes, 0).map_err(|broken| broken.fault)?;
                         renderer.notes.entity_refs += 1;
                     }
                     _ => renderer.skip_unknown(&mut cursor, tag)?,
@@ -293,15 +297,15 @@ impl Origin {
         attributes: &[&[u8]],
     ) -> Result<(), Fault> {
         match renderer.push_attributes(&mut self.attributes, owner, attributes) {
-            Err(Fault::Reject(reject)) => {
-                self.reject = Some(reject);
+            Err(fault) => {
+                self.reject = Some(fault.into_reject()?);
                 // Not rendered to the end, so not read to the end: what is left must be well-formed.
                 for part in layer.owner.parts() {
-                    descriptors::check(descriptor, part, renderer.limits.depth).map_err(|broken| broken.error)?;
+                    descriptors::check(descriptor, part, renderer.limits.depth).map_err(|broken| broken.fault)?;
                 }
                 Ok(())
             }
-            other => other,
+            Ok(()) => Ok(()),
         }
     }
 
@@ -328,17 +332,17 @@ impl Origin {
 /// Sets the shared columns of a group to a resource's and a scope's values.
 pub(crate) fn set_shared(shared: &mut Repeated, resource: &Origin, scope: &Origin) {
     shared.set(&[
-        or_null(&resource.names[0]),
-        or_null(&resource.names[1]),
-        or_null(&resource.names[2]),
-        Constant::Text(Some(&resource.attributes)),
+        or_null(resource.names[0].as_slice()),
+        or_null(resource.names[1].as_slice()),
+        or_null(resource.names[2].as_slice()),
+        Constant::Text(Some(resource.attributes.as_slice())),
         Constant::Int(i64::from(resource.dropped)),
-        or_null(&resource.schema_url),
-        or_null(&scope.names[0]),
-        or_null(&scope.names[1]),
-        Constant::Text(Some(&scope.attributes)),
+        or_null(resource.schema_url.as_slice()),
+        or_null(scope.names[0].as_slice()),
+        or_null(scope.names[1].as_slice()),
+        Constant::Text(Some(scope.attributes.as_slice())),
         Constant::Int(i64::from(scope.dropped)),
-        or_null(&scope.schema_url),
+        or_null(scope.schema_url.as_slice()),
     ]);
 }
 

@@ -5,7 +5,7 @@
 //! names the field path of an address. The readers in `logs.rs`, `traces.rs` and `metrics/`
 //! accept exactly what `check` accepts; a test compares the two with the official parser.
 
-use crate::error::{Malformed, WireError};
+use crate::error::{Fault, Malformed};
 use crate::wire::{Cursor, LEN};
 
 /// How a field's bytes are read when they come length-delimited.
@@ -102,7 +102,7 @@ message!(EXEMPLAR { 4 "span_id" Plain, 5 "trace_id" Plain, 7 "filtered_attribute
 
 /// Malformed bytes and the path of the innermost message that holds them.
 pub(crate) struct Broken {
-    pub error: WireError,
+    pub fault: Fault,
     pub path: String,
 }
 
@@ -119,9 +119,9 @@ impl Broken {
     }
 }
 
-impl From<WireError> for Broken {
-    fn from(error: WireError) -> Self {
-        Self { error, path: String::new() }
+impl From<Fault> for Broken {
+    fn from(fault: Fault) -> Self {
+        Self { fault, path: String::new() }
     }
 }
 
@@ -143,7 +143,7 @@ pub(crate) fn check(message: &Descriptor, bytes: &[u8], depth: usize) -> Result<
                 })?;
             }
             Fixed64s if value.len() % 8 != 0 => {
-                return Err(Broken::from(WireError::at(value, Malformed::PackedLength)).within(name, None));
+                return Err(Broken::from(Fault::wire(value, Malformed::PackedLength)).within(name, None));
             }
             Varints => {
                 let mut packed = Cursor::new(value);

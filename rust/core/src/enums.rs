@@ -1,5 +1,6 @@
 //! OTLP enums by their names.
 
+use crate::buffer::ByteBuffer;
 use crate::columns::Labels;
 use crate::text;
 
@@ -9,9 +10,9 @@ pub(crate) fn push_enum(column: &mut Labels, names: &[&str], number: i32) {
     match usize::try_from(number).ok().and_then(|i| names.get(i)) {
         Some(name) => column.push(name.as_bytes()),
         None => {
-            let mut digits = Vec::new();
+            let mut digits = ByteBuffer::default();
             text::push_int(&mut digits, number);
-            column.push(&digits);
+            column.push(digits.as_slice());
         }
     }
 }

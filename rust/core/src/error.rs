@@ -39,20 +39,6 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// Malformed bytes at an address inside the payload.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct WireError {
-    pub address: usize,
-    pub kind: Malformed,
-}
-
-impl WireError {
-    #[cold]
-    pub fn at(bytes: &[u8], kind: Malformed) -> Self {
-        Self { address: bytes.as_ptr() as usize, kind }
-    }
-}
-
 /// Why a record that is well-formed protobuf is not stored (SCHEMA: "values that do not fit").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Misfit {
@@ -88,29 +74,44 @@ pub(crate) struct Reject {
 }
 
 /// What stops the reading of one record: the request's end or only the record's.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Fault {
-    Wire(WireError),
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Malformed bytes at an address inside the payload.
+    Wire { address: usize, kind: Malformed },
     Reject(Reject),
     Limit(Excess),
 }
 
-impl From<WireError> for Fault {
-    fn from(error: WireError) -> Self {
-        Self::Wire(error)
-    }
-}
+/// A `Trouble`, boxed: results of the hot path travel in registers.
+#[derive(Debug)]
+pub(crate) struct Fault(pub Box<Trouble>);
 
 impl From<Excess> for Fault {
     fn from(excess: Excess) -> Self {
-        Self::Limit(excess)
+        Self(Box::new(Trouble::Limit(excess)))
     }
 }
 
 impl Fault {
+    /// Malformed bytes where `bytes` begin.
+    #[cold]
+    pub fn wire(bytes: &[u8], kind: Malformed) -> Self {
+        Self(Box::new(Trouble::Wire { address: bytes.as_ptr() as usize, kind }))
+    }
+
+    /// A record that does not fit, because of what `bytes` hold.
     #[cold]
     pub fn reject(bytes: &[u8], misfit: Misfit) -> Self {
-        Self::Reject(Reject { address: bytes.as_ptr() as usize, misfit })
+        Self(Box::new(Trouble::Reject(Reject { address: bytes.as_ptr() as usize, misfit })))
+    }
+
+    /// The reject, if that is what this is; any other trouble is passed on.
+    #[cold]
+    pub fn into_reject(self) -> Result<Reject, Self> {
+        match *self.0 {
+            Trouble::Reject(reject) => Ok(reject),
+            _ => Err(self),
+        }
     }
 }
 

@@ -4,17 +4,15 @@
 //! hours. Everything a request does to the groups can be undone until it is committed.
 
 use std::hash::BuildHasher;
-use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch};
+use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::columns::Column;
-use crate::plain::{expand, split_rows};
+use crate::finished::present;
 use crate::schema::{Strings, Table};
 
 /// The columns of one table.
@@ -82,7 +80,12 @@ pub(crate) struct Groups<C> {
     hasher: RandomState,
     touched: Vec<u32>,
     committed_groups: usize,
+    /// Rows that a new group makes room for.
+    pub expected_rows: usize,
 }
+
+/// Room for more rows than this is not made on a sender's word.
+const MAX_EXPECTED_ROWS: usize = 1 << 12;
 
 impl<C: Rows> Groups<C> {
     pub fn new(table: Table) -> Self {
@@ -93,6 +96,7 @@ impl<C: Rows> Groups<C> {
             hasher: RandomState::default(),
             touched: Vec::new(),
             committed_groups: 0,
+            expected_rows: 0,
         }
     }
 
@@ -132,8 +136,11 @@ impl<C: Rows> Groups<C> {
     #[cold]
     fn open(&mut self, hash: u64, service: Option<&str>, hour: i64) -> usize {
         let at = self.list.len();
+        let mut columns = C::new(self.table);
+        let rows = self.expected_rows.min(MAX_EXPECTED_ROWS);
+        columns.each(&mut |column| column.reserve(rows));
         self.list.push(Group {
-            columns: C::new(self.table),
+            columns,
             rows: 0,
             shared_stamp: 0,
             metric_stamp: 0,
@@ -197,38 +204,20 @@ impl<C: Rows> Groups<C> {
             if group.rows == 0 {
                 continue;
             }
-            let mut arrays = Vec::new();
+            let mut columns = Vec::new();
             let mut result = Ok(());
             group.columns.each(&mut |column| {
                 if result.is_ok() {
-                    result = column.finish(&mut arrays);
+                    result = column.finish(&mut columns);
                 }
             });
             result?;
             let Group { service, hour, rows, .. } = group;
-            for (arrays, rows) in present(arrays, rows, strings)? {
-                debug_assert!(arrays.iter().all(|array| array.len() == rows));
+            for arrays in present(columns, rows, strings)? {
                 let batch = RecordBatch::try_new(self.table.schema(strings), arrays)?;
                 out.push(TableBatch { table: self.table, service: service.clone(), hour, batch });
             }
         }
         Ok(())
     }
-}
-
-/// The arrays in the form asked for; plain strings may need several batches (`plain.rs`).
-fn present(arrays: Vec<ArrayRef>, rows: usize, strings: Strings) -> Result<Vec<(Vec<ArrayRef>, usize)>, ArrowError> {
-    if strings == Strings::Dictionary {
-        return Ok(vec![(arrays, rows)]);
-    }
-    let in_range = |range: &Range<usize>| -> Result<Vec<ArrayRef>, ArrowError> {
-        arrays
-            .iter()
-            .map(|array| match array.as_any().downcast_ref::<DictionaryArray<Int32Type>>() {
-                Some(dictionary) => expand(dictionary, range.clone()),
-                None => Ok(array.slice(range.start, range.len())),
-            })
-            .collect()
-    };
-    split_rows(&arrays, rows).iter().map(|range| Ok((in_range(range)?, range.len()))).collect()
 }

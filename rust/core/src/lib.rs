@@ -6,6 +6,7 @@
 //! `docs/schema.md`, the wire rules in `wire.rs`.
 #![forbid(unsafe_code)]
 
+mod buffer;
 mod builder;
 mod columns;
 mod common;
@@ -14,11 +15,11 @@ mod dictionary;
 mod enums;
 mod error;
 mod fields;
+mod finished;
 mod groups;
 mod limits;
 mod logs;
 mod metrics;
-mod plain;
 mod repeated;
 mod schema;
 mod target;

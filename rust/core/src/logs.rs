@@ -9,7 +9,7 @@ use crate::groups::{Group, Groups, Rows};
 use crate::repeated::Repeated;
 use crate::schema::Table;
 use crate::target::Target;
-use crate::value::{Renderer, Value};
+use crate::value::{Renderer, Value, read_usual_string};
 use crate::wire::{Cursor, Message};
 
 /// The columns of otel_logs, in schema order.
@@ -98,6 +98,7 @@ pub(crate) fn append<'a>(
             let layer = Layer::read(&mut request.renderer, bytes)?;
             scope.read_scope(request, &layer)?;
             request.note_without_records(layer.entries);
+            groups.expected_rows = layer.entries;
             append_records(groups, request, &resource, &scope, bytes)?;
         }
     }
@@ -127,11 +128,10 @@ fn append_records<'a>(
         let group = groups.get(at);
         match group.append_log_record(request, time, &record, bytes) {
             Ok(()) => request.undated += usize::from(record.time == 0 && record.observed_time == 0),
-            Err(Fault::Reject(reject)) => {
+            Err(fault) => {
                 group.drop_row();
-                request.reject(reject, bytes, &LOG_RECORD)?;
+                request.reject(fault.into_reject()?, bytes, &LOG_RECORD)?;
             }
-            Err(fault) => return Err(fault),
         }
     }
     Ok(())
@@ -207,6 +207,12 @@ impl LogColumns {
         if !body.is_present() {
             self.body.push_null();
             self.body_type.push_null();
+            return Ok(());
+        }
+        if let Some(text) = body.single().and_then(read_usual_string) {
+            renderer.push_text(&mut self.body.data, text);
+            self.body.end_row();
+            self.body_type.push(b"string");
             return Ok(());
         }
         let value = renderer.read_any_value(body, 0)?;

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray};
-use arrow_buffer::{NullBuffer, ScalarBuffer};
+use arrow_array::PrimitiveArray;
+use arrow_array::types::Int64Type;
 use arrow_schema::ArrowError;
 
 use crate::columns::Column;
 use crate::dictionary::Dictionary;
+use crate::finished::Finished;
 
 /// One rendered value of a repeated column.
 #[derive(Clone, Copy)]
@@ -104,24 +104,9 @@ impl Repeated {
         self.row_bytes as u64
     }
 
-    /// One value per row: what `number` gives for each run, repeated over its rows.
-    fn spread<T: Copy + Default>(&self, column: usize, number: impl Fn(i64) -> T) -> Vec<T> {
-        let mut out = Vec::with_capacity(self.rows);
-        for run in &self.runs {
-            out.resize(run.end, number(self.values[run.values + column]));
-        }
-        out
-    }
-
-    fn has_nulls(&self, column: usize) -> bool {
-        self.runs.iter().any(|run| self.values[run.values + column] == NULL)
-    }
-
-    fn finish_text(&self, column: usize, dictionary: &mut Dictionary) -> Result<ArrayRef, ArrowError> {
-        let nulls = self.has_nulls(column).then(|| NullBuffer::from(self.spread(column, |v| v != NULL)));
-        let keys = self.spread(column, |v| if v == NULL { 0 } else { v as i32 });
-        let keys = PrimitiveArray::<Int32Type>::try_new(ScalarBuffer::from(keys), nulls)?;
-        Ok(Arc::new(DictionaryArray::try_new(keys, Arc::new(dictionary.finish()?))?))
+    /// The runs of one column: its value, and the row after the run's last.
+    fn runs(&self, column: usize) -> impl Iterator<Item = (i64, usize)> + '_ {
+        self.runs.iter().map(move |run| (self.values[run.values + column], run.end))
     }
 }
 
@@ -163,16 +148,25 @@ impl Column for Repeated {
         keys + self.columns.iter().flatten().map(Dictionary::num_bytes).sum::<usize>()
     }
 
-    fn finish(&mut self, out: &mut Vec<ArrayRef>) -> Result<(), ArrowError> {
+    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let mut columns = std::mem::take(&mut self.columns);
         for (i, column) in columns.iter_mut().enumerate() {
             out.push(match column {
-                Some(dictionary) => self.finish_text(i, dictionary)?,
-                None => Arc::new(PrimitiveArray::<Int64Type>::from(self.spread(i, |v| v))),
+                Some(dictionary) => Finished::Runs {
+                    runs: self.runs(i).map(|(key, end)| (i32::try_from(key).ok().filter(|&key| key >= 0), end)).collect(),
+                    values: dictionary.finish()?,
+                },
+                None => {
+                    let mut numbers = Vec::with_capacity(self.rows);
+                    self.runs(i).for_each(|(number, end)| numbers.resize(end, number));
+                    Finished::Array(Arc::new(PrimitiveArray::<Int64Type>::from(numbers)))
+                }
             });
         }
         let texts: Vec<bool> = columns.iter().map(Option::is_some).collect();
         *self = Self::new(&texts);
         Ok(())
     }
+
+    fn reserve(&mut self, _: usize) {}
 }

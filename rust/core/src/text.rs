@@ -6,6 +6,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::buffer::ByteBuffer;
+
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
 /// Appends `bytes` as UTF-8 and returns how many invalid parts became U+FFFD.
@@ -13,7 +15,7 @@ const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 /// "each maximal invalid part becomes one U+FFFD": the substitution of maximal subparts that
 /// Unicode recommends, which `utf8_chunks` implements.
 #[inline]
-pub(crate) fn push_text(out: &mut Vec<u8>, bytes: &[u8]) -> u64 {
+pub(crate) fn push_text(out: &mut ByteBuffer, bytes: &[u8]) -> u64 {
     if is_valid_utf8(bytes) {
         out.extend_from_slice(bytes);
         return 0;
@@ -22,7 +24,7 @@ pub(crate) fn push_text(out: &mut Vec<u8>, bytes: &[u8]) -> u64 {
 }
 
 #[cold]
-fn push_text_lossy(out: &mut Vec<u8>, bytes: &[u8]) -> u64 {
+fn push_text_lossy(out: &mut ByteBuffer, bytes: &[u8]) -> u64 {
     let mut replaced = 0;
     for chunk in bytes.utf8_chunks() {
         out.extend_from_slice(chunk.valid().as_bytes());
@@ -41,46 +43,63 @@ fn is_valid_utf8(bytes: &[u8]) -> bool {
 }
 
 /// Appends `bytes` as a JSON string with its quotes; returns the replaced invalid parts.
+///
+/// Copies and checks in one go: nearly every string is ASCII that JSON holds as it is.
 #[inline]
-pub(crate) fn push_json_string(out: &mut Vec<u8>, bytes: &[u8]) -> u64 {
-    if is_plain_ascii(bytes) {
-        out.reserve(bytes.len() + 2);
-        out.push(b'"');
-        out.extend_from_slice(bytes);
-        out.push(b'"');
-        return 0;
+pub(crate) fn push_json_string(out: &mut ByteBuffer, bytes: &[u8]) -> u64 {
+    let spare = out.spare(bytes.len() + 2);
+    spare[0] = b'"';
+    let is_plain = copy_plain_ascii(&mut spare[1..=bytes.len()], bytes);
+    spare[bytes.len() + 1] = b'"';
+    if !is_plain {
+        return push_json_string_escaped(out, bytes);
     }
-    push_json_string_escaped(out, bytes)
+    out.advance(bytes.len() + 2);
+    0
 }
 
-/// ASCII that a JSON string holds as it is: no control character, quote or backslash.
-#[inline]
-fn is_plain_ascii(bytes: &[u8]) -> bool {
+/// Copies `from` to `to`; true if it is ASCII without control characters, quotes, backslashes.
+#[inline(always)]
+fn copy_plain_ascii(to: &mut [u8], from: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = ONES * 0x80;
     /// A word whose high bits are set where a byte is special (and perhaps above such a byte).
     #[inline(always)]
     fn special(word: u64) -> u64 {
         let control = word.wrapping_sub(ONES * 0x20);
         let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
         let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
-        (control | quote | backslash | word) & HIGH
+        (control | quote | backslash | word) & (ONES * 0x80)
     }
-    if let Some(last) = bytes.last_chunk::<8>() {
+    if let (Some(last), Some(to_last)) = (from.last_chunk::<8>(), to.last_chunk_mut::<8>()) {
+        // The last word overlaps the one before it unless the length is a multiple of eight.
+        *to_last = *last;
         let mut found = special(u64::from_le_bytes(*last));
-        for word in bytes.as_chunks::<8>().0 {
+        for (to, word) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
+            *to = *word;
             found |= special(u64::from_le_bytes(*word));
         }
         return found == 0;
     }
-    // Fewer than eight bytes: spaces fill the word.
-    let mut word = [b' '; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    special(u64::from_le_bytes(word)) == 0
+    if let (Some(first), Some(last), Some(to_first)) =
+        (from.first_chunk::<4>(), from.last_chunk::<4>(), to.first_chunk_mut::<4>())
+    {
+        *to_first = *first;
+        if let Some(to_last) = to.last_chunk_mut::<4>() {
+            *to_last = *last;
+        }
+        let word = u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+        return special(word) == 0;
+    }
+    let mut is_plain = true;
+    for (to, &byte) in to.iter_mut().zip(from) {
+        *to = byte;
+        is_plain &= (0x20..0x80).contains(&byte) && byte != b'"' && byte != b'\\';
+    }
+    is_plain
 }
 
 #[inline(never)]
-fn push_json_string_escaped(out: &mut Vec<u8>, bytes: &[u8]) -> u64 {
+fn push_json_string_escaped(out: &mut ByteBuffer, bytes: &[u8]) -> u64 {
     let mut replaced = 0;
     out.push(b'"');
     if is_valid_utf8(bytes) {
@@ -99,7 +118,7 @@ fn push_json_string_escaped(out: &mut Vec<u8>, bytes: &[u8]) -> u64 {
 }
 
 /// "escapes are JSON's short forms, other control characters `\u00xx`; non-ASCII and `/` raw".
-fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
+fn push_escaped(out: &mut ByteBuffer, text: &[u8]) {
     let mut clean = 0;
     for (i, &byte) in text.iter().enumerate() {
         if byte >= 0x20 && byte != b'"' && byte != b'\\' {
@@ -126,7 +145,7 @@ fn push_escaped(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Appends lower-case hex.
 #[inline]
-pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_hex(out: &mut ByteBuffer, bytes: &[u8]) {
     // The two lengths of OTLP's ids, with sizes known so that the loop becomes vector code.
     if let Ok(id) = <&[u8; 16]>::try_from(bytes) {
         out.extend_from_slice(hex_pairs(id).as_flattened());
@@ -158,34 +177,39 @@ fn hex_pair(byte: u8) -> [u8; 2] {
 }
 
 /// Appends a JSON string of standard base64.
-pub(crate) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn push_base64(out: &mut ByteBuffer, bytes: &[u8]) {
     out.push(b'"');
-    let start = out.len();
-    // Four characters for every three bytes begun; the payload bound keeps this far below usize.
-    out.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    let written = STANDARD.encode_slice(bytes, &mut out[start..]).unwrap_or(0);
-    out.truncate(start + written);
+    // Four characters for every three bytes begun: always room enough.
+    let written = STANDARD.encode_slice(bytes, out.spare(bytes.len().div_ceil(3) * 4)).unwrap_or(0);
+    out.advance(written);
     out.push(b'"');
 }
 
 /// Appends decimal digits.
 #[inline]
-pub(crate) fn push_int(out: &mut Vec<u8>, value: impl itoa::Integer) {
+pub(crate) fn push_int(out: &mut ByteBuffer, value: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 /// Appends a 64-bit integer as OTLP/JSON spells it: a string of digits.
-pub(crate) fn push_int_string(out: &mut Vec<u8>, value: impl itoa::Integer) {
+pub(crate) fn push_int_string(out: &mut ByteBuffer, value: impl itoa::Integer) {
     out.push(b'"');
     push_int(out, value);
     out.push(b'"');
 }
 
-/// Appends a finite double as ryu prints it, or says why it cannot be a JSON number.
+/// Appends a finite double as ryu spells it, or says why it cannot be a JSON number.
 #[inline]
-pub(crate) fn push_double(out: &mut Vec<u8>, value: f64) -> Result<(), &'static str> {
+pub(crate) fn push_double(out: &mut ByteBuffer, value: f64) -> Result<(), &'static str> {
     if value.is_finite() {
-        out.extend_from_slice(ryu::Buffer::new().format_finite(value).as_bytes());
+        let mut buffer = zmij::Buffer::new();
+        let text = buffer.format_finite(value);
+        if value.abs() < 1e16 {
+            out.extend_from_slice(text.as_bytes());
+        } else {
+            // zmij signs positive exponents (`1e+300`), ryu does not (`1e300`).
+            text.split('+').for_each(|part| out.extend_from_slice(part.as_bytes()));
+        }
         Ok(())
     } else if value.is_nan() {
         Err("\"NaN\"")
@@ -201,9 +225,9 @@ mod tests {
     use super::*;
 
     fn json(bytes: &[u8]) -> (String, u64) {
-        let mut out = Vec::new();
+        let mut out = ByteBuffer::default();
         let replaced = push_json_string(&mut out, bytes);
-        (String::from_utf8(out).unwrap(), replaced)
+        (String::from_utf8(out.take()).unwrap(), replaced)
     }
 
     #[test]
@@ -213,12 +237,12 @@ mod tests {
                 for byte in 0..=0x7f_u8 {
                     let mut text = vec![b'a'; len];
                     text[at] = byte;
-                    let mut one = Vec::new();
+                    let mut one = ByteBuffer::default();
                     push_escaped(&mut one, &[byte]);
                     let expected = format!(
                         "\"{}{}{}\"",
                         "a".repeat(at),
-                        String::from_utf8(one).unwrap(),
+                        String::from_utf8(one.take()).unwrap(),
                         "a".repeat(len - at - 1)
                     );
                     assert_eq!(json(&text), (expected, 0));
@@ -232,9 +256,9 @@ mod tests {
         assert_eq!(json(b"a\xffb"), ("\"a\u{fffd}b\"".into(), 1));
         assert_eq!(json(b"\xf0\x9f\x98"), ("\"\u{fffd}\"".into(), 1));
         assert_eq!(json(b"\xed\xa0\x80"), ("\"\u{fffd}\u{fffd}\u{fffd}\"".into(), 3));
-        let mut out = Vec::new();
+        let mut out = ByteBuffer::default();
         assert_eq!(push_text(&mut out, b"\xc3(\"\xe2\x82"), 2);
-        assert_eq!(out, "\u{fffd}(\"\u{fffd}".as_bytes());
+        assert_eq!(out.take(), "\u{fffd}(\"\u{fffd}".as_bytes());
     }
 
     #[test]
@@ -250,9 +274,24 @@ mod tests {
             (0.1 + 0.2, "0.30000000000000004"),
             (5e-324, "5e-324"),
         ] {
-            let mut out = Vec::new();
+            let mut out = ByteBuffer::default();
             push_double(&mut out, value).unwrap();
-            assert_eq!(out, text.as_bytes());
+            assert_eq!(out.take(), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn any_double_is_spelled_as_the_ryu_crate_spells_it() {
+        // A multiplicative walk over the bit patterns: all exponents, both signs.
+        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..200_000 {
+            bits = bits.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
+            let value = f64::from_bits(bits);
+            if value.is_finite() {
+                let mut out = ByteBuffer::default();
+                push_double(&mut out, value).unwrap();
+                assert_eq!(out.take(), ryu::Buffer::new().format_finite(value).as_bytes());
+            }
         }
     }
 }

@@ -174,6 +174,7 @@ pub(crate) fn append<'a>(
             let layer = Layer::read(&mut request.renderer, bytes)?;
             scope.read_scope(request, &layer)?;
             request.note_without_records(layer.entries);
+            groups.expected_rows = layer.entries;
             append_spans(groups, request, &resource, &scope, bytes, &mut nested)?;
         }
     }
@@ -202,11 +203,10 @@ fn append_spans<'a>(
         let group = groups.get(at);
         match group.append_span(request, time, &span, nested, bytes) {
             Ok(()) => request.undated += usize::from(span.start_time == 0),
-            Err(Fault::Reject(reject)) => {
+            Err(fault) => {
                 group.drop_row();
-                request.reject(reject, bytes, &SPAN)?;
+                request.reject(fault.into_reject()?, bytes, &SPAN)?;
             }
-            Err(fault) => return Err(fault),
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! AnyValue and attribute lists as JSON text (SCHEMA: "AnyValue as JSON text").
 
+use crate::buffer::ByteBuffer;
 use crate::descriptors::{self, ARRAY_VALUE, KEY_VALUE_LIST};
 use crate::error::{Fault, Misfit};
 use crate::fields::{any_value, array_value, key_value, key_value_list};
@@ -67,16 +68,16 @@ impl Renderer {
     #[inline(never)]
     pub fn skip_unknown(&mut self, cursor: &mut Cursor<'_>, tag: u32) -> Result<(), Fault> {
         self.notes.unknown_fields += 1;
-        Ok(cursor.skip(tag)?)
+        cursor.skip(tag)
     }
 
     #[inline]
-    pub fn push_text(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+    pub fn push_text(&mut self, out: &mut ByteBuffer, bytes: &[u8]) {
         self.notes.replaced_text += text::push_text(out, bytes);
     }
 
     #[inline]
-    pub fn push_json_string(&mut self, out: &mut Vec<u8>, bytes: &[u8]) {
+    pub fn push_json_string(&mut self, out: &mut ByteBuffer, bytes: &[u8]) {
         self.notes.replaced_text += text::push_json_string(out, bytes);
     }
 
@@ -90,7 +91,7 @@ impl Renderer {
         Ok(value)
     }
 
-    #[inline]
+    #[inline(never)]
     fn read_any_value_part<'a>(
         &mut self,
         part: &'a [u8],
@@ -148,31 +149,57 @@ impl Renderer {
         // Levels left below this array or list; none: it is too deep itself and not looked into.
         let Some(left) = self.limits.depth.checked_sub(depth + 1) else { return Ok(()) };
         for part in message.parts() {
-            descriptors::check(descriptor, part, left).map_err(|broken| broken.error)?;
+            descriptors::check(descriptor, part, left).map_err(|broken| broken.fault)?;
         }
         Ok(())
     }
 
     /// Appends the JSON text of an AnyValue that stands inside `depth` arrays and lists.
     #[inline]
-    pub fn push_any_value(&mut self, out: &mut Vec<u8>, message: &Message<'_>, depth: usize) -> Result<(), Fault> {
+    pub fn push_any_value(&mut self, out: &mut ByteBuffer, message: &Message<'_>, depth: usize) -> Result<(), Fault> {
         let value = self.read_any_value(message, depth)?;
         self.push_value(out, &value, depth)
     }
 
+    /// Appends the JSON text of an AnyValue that came in one piece.
+    ///
+    /// A value of one scalar member, which is what nearly every one is, goes straight to text.
+    #[inline]
+    fn push_any_value_bytes(&mut self, out: &mut ByteBuffer, bytes: &[u8], depth: usize) -> Result<(), Fault> {
+        const STRING: u8 = any_value::STRING_VALUE as u8;
+        const INT: u8 = any_value::INT_VALUE as u8;
+        const DOUBLE: u8 = any_value::DOUBLE_VALUE as u8;
+        match bytes {
+            [STRING, len @ ..0x80, text @ ..] if text.len() == usize::from(*len) => {
+                self.push_json_string(out, text);
+                return Ok(());
+            }
+            [INT, rest @ ..] => {
+                let mut cursor = Cursor::new(rest);
+                let value = cursor.read_varint()? as i64;
+                if cursor.is_empty() {
+                    text::push_int(out, value);
+                    return Ok(());
+                }
+            }
+            [DOUBLE, value @ ..] => {
+                if let Ok(value) = value.try_into() {
+                    push_double(out, f64::from_le_bytes(value));
+                    return Ok(());
+                }
+            }
+            _ => {}
+        }
+        self.push_any_value(out, &Message::one(bytes), depth)
+    }
+
     /// Appends the JSON text of a value that stands inside `depth` arrays and lists.
-    pub fn push_value(&mut self, out: &mut Vec<u8>, value: &Value<'_>, depth: usize) -> Result<(), Fault> {
+    pub fn push_value(&mut self, out: &mut ByteBuffer, value: &Value<'_>, depth: usize) -> Result<(), Fault> {
         match value {
             Value::String(bytes) => self.push_json_string(out, bytes),
             Value::Int(value) => text::push_int(out, *value),
             Value::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
-            Value::Double(value) => {
-                if let Err(name) = text::push_double(out, *value) {
-                    out.extend_from_slice(b"{\"doubleValue\":");
-                    out.extend_from_slice(name.as_bytes());
-                    out.push(b'}');
-                }
-            }
+            Value::Double(value) => push_double(out, *value),
             Value::Bytes(bytes) => {
                 out.extend_from_slice(b"{\"bytesValue\":");
                 text::push_base64(out, bytes);
@@ -193,17 +220,17 @@ impl Renderer {
         Err(Fault::reject(bytes, Misfit::Depth))
     }
 
-    fn push_array(&mut self, out: &mut Vec<u8>, array: &Message<'_>, depth: usize) -> Result<(), Fault> {
+    fn push_array(&mut self, out: &mut ByteBuffer, array: &Message<'_>, depth: usize) -> Result<(), Fault> {
         let depth = self.enter(array, depth)?;
         let mut separator = b'[';
         for part in array.parts() {
             let mut cursor = Cursor::new(part);
             while let Some(tag) = cursor.next_tag()? {
                 if tag == array_value::VALUES {
-                    let item = Message::one(cursor.read_len()?);
+                    let item = cursor.read_len()?;
                     out.push(separator);
                     separator = b',';
-                    self.push_any_value(out, &item, depth)?;
+                    self.push_any_value_bytes(out, item, depth)?;
                 } else {
                     self.skip_unknown(&mut cursor, tag)?;
                 }
@@ -216,7 +243,7 @@ impl Renderer {
         Ok(())
     }
 
-    fn push_kvlist(&mut self, out: &mut Vec<u8>, list: &Message<'_>, depth: usize) -> Result<(), Fault> {
+    fn push_kvlist(&mut self, out: &mut ByteBuffer, list: &Message<'_>, depth: usize) -> Result<(), Fault> {
         let depth = self.enter(list, depth)?;
         let start = out.len();
         let mut pairs = 0_usize;
@@ -241,7 +268,7 @@ impl Renderer {
         // "a kvlist that is a value and whose only pair has the key bytesValue, doubleValue or
         // kvlistValue, whatever its value: wrapped", or it would read as one of our markers.
         if pairs == 1 && looks_like_marker {
-            out.splice(start..start, *b"{\"kvlistValue\":");
+            out.insert(start, b"{\"kvlistValue\":");
             out.push(b'}');
         }
         Ok(())
@@ -249,7 +276,13 @@ impl Renderer {
 
     /// Appends `"key":value` and returns the key's bytes.
     #[inline]
-    fn push_key_value<'a>(&mut self, out: &mut Vec<u8>, bytes: &'a [u8], depth: usize) -> Result<&'a [u8], Fault> {
+    fn push_key_value<'a>(&mut self, out: &mut ByteBuffer, bytes: &'a [u8], depth: usize) -> Result<&'a [u8], Fault> {
+        if let Some((key, value)) = read_usual_key_value(bytes) {
+            self.push_json_string(out, key);
+            out.push(b':');
+            self.push_any_value_bytes(out, value, depth)?;
+            return Ok(key);
+        }
         let (key, value) = self.read_key_value(bytes)?;
         self.push_json_string(out, key);
         out.push(b':');
@@ -278,7 +311,7 @@ impl Renderer {
 
     /// Appends an attribute list as a JSON object; `owner` is the message whose list it is.
     #[inline]
-    pub fn push_attributes(&mut self, out: &mut Vec<u8>, owner: &[u8], list: &[&[u8]]) -> Result<(), Fault> {
+    pub fn push_attributes(&mut self, out: &mut ByteBuffer, owner: &[u8], list: &[&[u8]]) -> Result<(), Fault> {
         self.check_attributes(owner, list)?;
         let mut separator = b'{';
         for bytes in list {
@@ -300,4 +333,39 @@ impl Renderer {
         }
         Ok(())
     }
+}
+
+/// "NaN, ±Infinity: `{"doubleValue":"NaN"}`"; any other double is a JSON number.
+#[inline]
+fn push_double(out: &mut ByteBuffer, value: f64) {
+    if let Err(name) = text::push_double(out, value) {
+        out.extend_from_slice(b"{\"doubleValue\":");
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'}');
+    }
+}
+
+/// Key and value of a KeyValue that is just these two fields in this order with lengths below
+/// 128, as senders write nearly all of them.
+#[inline(always)]
+fn read_usual_key_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    const KEY: u8 = key_value::KEY as u8;
+    const VALUE: u8 = key_value::VALUE as u8;
+    let [KEY, key_len @ ..0x80, rest @ ..] = bytes else { return None };
+    let (key, rest) = rest.split_at_checked(usize::from(*key_len))?;
+    match rest {
+        [VALUE, value_len @ ..0x80, value @ ..] if value.len() == usize::from(*value_len) => Some((key, value)),
+        _ => None,
+    }
+}
+
+/// The text of an AnyValue that is just a string.
+#[inline(always)]
+pub(crate) fn read_usual_string(bytes: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor::new(bytes);
+    if cursor.next_tag().ok()? != Some(any_value::STRING_VALUE) {
+        return None;
+    }
+    let text = cursor.read_len().ok()?;
+    cursor.is_empty().then_some(text)
 }

@@ -5,7 +5,7 @@
 //! claims. It accepts what the official parsers accept: overlong varints (up to 10 bytes, the
 //! bits beyond 64 dropped), tags of up to 5 bytes, unknown fields of every wire type.
 
-use crate::error::{Malformed, WireError};
+use crate::error::{Fault, Malformed};
 
 pub(crate) const VARINT: u32 = 0;
 pub(crate) const FIXED64: u32 = 1;
@@ -17,7 +17,7 @@ pub(crate) const FIXED32: u32 = 5;
 /// How deep groups may nest; the official parsers' bound on recursion.
 const MAX_GROUP_DEPTH: usize = 100;
 
-type Result<T> = std::result::Result<T, WireError>;
+type Result<T> = std::result::Result<T, Fault>;
 
 /// A place in the bytes of one message.
 #[derive(Clone, Copy)]
@@ -57,17 +57,17 @@ impl<'a> Cursor<'a> {
             tag |= u64::from(byte & 0x7f) << (7 * i);
             if byte < 0x80 {
                 let Ok(tag) = u32::try_from(tag) else {
-                    return Err(WireError::at(start, Malformed::TagTooLarge));
+                    return Err(Fault::wire(start, Malformed::TagTooLarge));
                 };
                 if tag >> 3 == 0 {
-                    return Err(WireError::at(start, Malformed::FieldNumberZero));
+                    return Err(Fault::wire(start, Malformed::FieldNumberZero));
                 }
                 self.rest = &start[i + 1..];
                 return Ok(tag);
             }
         }
         let kind = if start.len() < 5 { Malformed::Truncated } else { Malformed::TagTooLarge };
-        Err(WireError::at(start, kind))
+        Err(Fault::wire(start, kind))
     }
 
     #[inline(always)]
@@ -94,7 +94,7 @@ impl<'a> Cursor<'a> {
             }
         }
         let kind = if start.len() < 10 { Malformed::Truncated } else { Malformed::VarintTooLong };
-        Err(WireError::at(start, kind))
+        Err(Fault::wire(start, kind))
     }
 
     #[inline(always)]
@@ -104,7 +104,7 @@ impl<'a> Cursor<'a> {
                 self.rest = rest;
                 Ok(u64::from_le_bytes(*value))
             }
-            None => Err(WireError::at(self.rest, Malformed::Truncated)),
+            None => Err(Fault::wire(self.rest, Malformed::Truncated)),
         }
     }
 
@@ -120,7 +120,7 @@ impl<'a> Cursor<'a> {
                 self.rest = rest;
                 Ok(u32::from_le_bytes(*value))
             }
-            None => Err(WireError::at(self.rest, Malformed::Truncated)),
+            None => Err(Fault::wire(self.rest, Malformed::Truncated)),
         }
     }
 
@@ -131,7 +131,7 @@ impl<'a> Cursor<'a> {
         let len = self.read_varint()?;
         // In 64 bits: a length that does not fit `usize` on a 32-bit target is beyond the end too.
         if len > self.rest.len() as u64 {
-            return Err(WireError::at(start, Malformed::LengthBeyondEnd));
+            return Err(Fault::wire(start, Malformed::LengthBeyondEnd));
         }
         let (value, rest) = self.rest.split_at(len as usize);
         self.rest = rest;
@@ -147,8 +147,8 @@ impl<'a> Cursor<'a> {
             LEN => self.read_len().map(drop),
             FIXED32 => self.read_fixed32().map(drop),
             START_GROUP => self.skip_group(tag >> 3),
-            END_GROUP => Err(WireError::at(self.rest, Malformed::UnmatchedEndGroup)),
-            other => Err(WireError::at(self.rest, Malformed::WireType(other as u8))),
+            END_GROUP => Err(Fault::wire(self.rest, Malformed::UnmatchedEndGroup)),
+            other => Err(Fault::wire(self.rest, Malformed::WireType(other as u8))),
         }
     }
 
@@ -158,11 +158,11 @@ impl<'a> Cursor<'a> {
         while let Some(&innermost) = open.last() {
             let start = self.rest;
             let Some(tag) = self.next_tag()? else {
-                return Err(WireError::at(start, Malformed::Truncated));
+                return Err(Fault::wire(start, Malformed::Truncated));
             };
             match tag & 7 {
                 START_GROUP if open.len() >= MAX_GROUP_DEPTH => {
-                    return Err(WireError::at(start, Malformed::GroupsTooDeep));
+                    return Err(Fault::wire(start, Malformed::GroupsTooDeep));
                 }
                 START_GROUP => open.push(tag >> 3),
                 END_GROUP if tag >> 3 == innermost => {
@@ -200,6 +200,12 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The bytes, if the field came exactly once.
+    #[inline(always)]
+    pub fn single(&self) -> Option<&'a [u8]> {
+        if self.more.is_empty() { self.first } else { None }
+    }
+
     #[inline(always)]
     pub fn is_present(&self) -> bool {
         self.first.is_some()
@@ -214,11 +220,15 @@ impl<'a> Message<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Trouble;
 
     fn kind<T>(result: Result<T>) -> Malformed {
         match result {
             Ok(_) => panic!("expected an error"),
-            Err(error) => error.kind,
+            Err(Fault(trouble)) => match *trouble {
+                Trouble::Wire { kind, .. } => kind,
+                other => panic!("expected malformed bytes, found {other:?}"),
+            },
         }
     }
 

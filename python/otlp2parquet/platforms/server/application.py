@@ -204,9 +204,8 @@ class Application:
         )
         small = INLINE_BYTES if accepted.encoding is None else INLINE_COMPRESSED_BYTES
         appended = append(wait=False) if len(body) <= small else None
-        if appended is None:
+        while appended is None:  # once: with wait=True there is always an answer
             appended = await asyncio.get_running_loop().run_in_executor(self._pool, append)
-        assert appended is not None  # with wait=True there is always an answer
         return appended
 
     def _why(self, refused: Exception, accepted: Accepted) -> Response:
@@ -260,13 +259,9 @@ def _json_page(status: int, page: dict[str, object], *extra: tuple[bytes, bytes]
     return Response(status, (*head, *extra), body)
 
 
-async def _send(
-    send: Send, response: Response, *, close: bool = False, head: bool = False
-) -> None:
+async def _send(send: Send, response: Response, *, close: bool = False, head: bool = False) -> None:
     headers = list(response.headers)
     if close:
         headers.append((b"connection", b"close"))
-    await send(
-        {"type": "http.response.start", "status": response.status, "headers": headers}
-    )
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else response.body})

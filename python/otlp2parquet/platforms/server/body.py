@@ -8,7 +8,7 @@ is missing, never comes back as bytes: cut at the right place it would look vali
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from otlp2parquet.batches.budget import Budget
 
@@ -54,7 +54,7 @@ class Admission:
         self._top = max_payload_bytes
         self._taken = 0
 
-    def __enter__(self) -> "Admission":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

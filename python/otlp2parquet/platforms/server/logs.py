@@ -73,7 +73,7 @@ def configure(level: str, form: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("otlp2parquet").setLevel(LEVELS[level])
-    logging.captureWarnings(True)
+    logging.captureWarnings(capture=True)
 
 
 def announce(logger: logging.Logger, message: str) -> None:

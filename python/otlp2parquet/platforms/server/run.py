@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import sys
-from typing import Any, Final
+from typing import Final, cast
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
@@ -29,7 +29,7 @@ from otlp2parquet.config import Address, Config
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms.server import logs
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
-from otlp2parquet.writers import OtlpWriter, ParquetWriter
+from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class _Granian(Server):
     a word and takes half of the connections.
     """
 
-    def __init__(self, sock: socket.socket, target: Any) -> None:
+    def __init__(self, sock: socket.socket, target: Application) -> None:
         super().__init__(
             target,
             interface=Interfaces.ASGI,
@@ -64,7 +64,8 @@ class _Granian(Server):
         self._socket = sock
 
     def _init_shared_socket(self) -> None:
-        self._shd = SocketHolder(self._socket.detach(), False, BACKLOG)
+        uds = False
+        self._shd = SocketHolder(self._socket.detach(), uds, BACKLOG)  # type: ignore[assignment, call-arg]
 
 
 def listen(address: Address) -> socket.socket:
@@ -95,8 +96,10 @@ def listen(address: Address) -> socket.socket:
 
 
 def make_writer(config: Config) -> ParquetWriter:
-    """The writer for the configured storage; its folder is made, so that no row is taken for a
-    place that cannot be written. Raises ``ConfigError``."""
+    """The writer for the configured storage, or ``ConfigError``.
+
+    Its folder is made now, so that no row is taken for a place that cannot be written.
+    """
     path = config.storage.fs.path
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -112,7 +115,7 @@ def make_writer(config: Config) -> ParquetWriter:
     parquet = config.parquet
     return ParquetWriter(
         path,
-        compression=parquet.compression,
+        compression=cast("Compression", parquet.compression),
         level=parquet.level or None,
         row_group_rows=parquet.row_group_rows,
     )
@@ -169,7 +172,7 @@ async def _serve(application: Application, sock: socket.socket) -> int:
     if not stopping.done():
         log.error("the http server ended by itself")
     application.refuse_new()
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     await asyncio.wait({serving}, timeout=DRAIN_SECS)
     if not serving.done():
         application.bodies.expire(everything=True)
@@ -207,7 +210,7 @@ def _on_signal(stop: asyncio.Event) -> None:
 def _raise_file_limit() -> None:
     """As many open files as the system allows: each connection is one."""
     if sys.platform != "win32":
-        import resource
+        import resource  # noqa: PLC0415 - there is none on Windows
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536

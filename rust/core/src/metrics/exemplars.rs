@@ -1,5 +1,6 @@
 //! Exemplars as JSON text, in the OTLP/JSON form of the message.
 
+use crate::buffer::ByteBuffer;
 use crate::common::Request;
 use crate::error::{Fault, Misfit};
 use crate::fields::{array_value, exemplar, key_value_list};
@@ -12,7 +13,7 @@ use crate::wire::{Cursor, Message};
 /// strings, defaults left out", members in the order of their field numbers.
 #[inline]
 pub(crate) fn push_exemplars<'a>(
-    out: &mut Vec<u8>,
+    out: &mut ByteBuffer,
     request: &mut Request<'a>,
     exemplars: &[&'a [u8]],
 ) -> Result<(), Fault> {
@@ -40,14 +41,14 @@ impl Object {
         Self { separator: b'{' }
     }
 
-    fn member(&mut self, out: &mut Vec<u8>, name: &str) {
+    fn member(&mut self, out: &mut ByteBuffer, name: &str) {
         out.push(std::mem::replace(&mut self.separator, b','));
         out.push(b'"');
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b"\":");
     }
 
-    fn end(self, out: &mut Vec<u8>) {
+    fn end(self, out: &mut ByteBuffer) {
         if self.separator == b'{' {
             out.push(b'{');
         }
@@ -56,7 +57,7 @@ impl Object {
 }
 
 fn push_exemplar<'a>(
-    out: &mut Vec<u8>,
+    out: &mut ByteBuffer,
     renderer: &mut Renderer,
     bytes: &'a [u8],
     attributes: &mut Vec<&'a [u8]>,
@@ -110,13 +111,13 @@ fn push_exemplar<'a>(
     Ok(())
 }
 
-fn push_double(out: &mut Vec<u8>, value: f64) {
+fn push_double(out: &mut ByteBuffer, value: f64) {
     if let Err(name) = text::push_double(out, value) {
         out.extend_from_slice(name.as_bytes());
     }
 }
 
-fn push_key_value(out: &mut Vec<u8>, renderer: &mut Renderer, bytes: &[u8], depth: usize) -> Result<(), Fault> {
+fn push_key_value(out: &mut ByteBuffer, renderer: &mut Renderer, bytes: &[u8], depth: usize) -> Result<(), Fault> {
     let (key, value) = renderer.read_key_value(bytes)?;
     let value = renderer.read_any_value(&value, depth)?;
     let mut object = Object::new();
@@ -133,7 +134,7 @@ fn push_key_value(out: &mut Vec<u8>, renderer: &mut Renderer, bytes: &[u8], dept
 }
 
 /// Appends an AnyValue in its OTLP/JSON form, for example `{"intValue":"7"}`.
-fn push_any_value(out: &mut Vec<u8>, renderer: &mut Renderer, value: &Value<'_>, depth: usize) -> Result<(), Fault> {
+fn push_any_value(out: &mut ByteBuffer, renderer: &mut Renderer, value: &Value<'_>, depth: usize) -> Result<(), Fault> {
     let mut object = Object::new();
     match value {
         Value::Empty => {}
@@ -173,11 +174,11 @@ fn push_any_value(out: &mut Vec<u8>, renderer: &mut Renderer, value: &Value<'_>,
     Ok(())
 }
 
-type PushItem = fn(&mut Vec<u8>, &mut Renderer, &[u8], usize) -> Result<(), Fault>;
+type PushItem = fn(&mut ByteBuffer, &mut Renderer, &[u8], usize) -> Result<(), Fault>;
 
 /// Appends `{"values":[…]}`, or `{}` where there are none.
 fn push_values(
-    out: &mut Vec<u8>,
+    out: &mut ByteBuffer,
     renderer: &mut Renderer,
     list: &Message<'_>,
     values: u32,

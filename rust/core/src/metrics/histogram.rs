@@ -4,7 +4,7 @@ use crate::columns::{Column, Doubles, Int64s, Labels, Lists, Texts};
 use crate::common::Request;
 use crate::descriptors::{Descriptor, HISTOGRAM_DATA_POINT};
 use crate::enums::push_enum;
-use crate::error::{Fault, Malformed, WireError};
+use crate::error::{Fault, Malformed};
 use crate::fields::histogram_data_point;
 use crate::groups::Rows;
 use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, TEMPORALITIES, count};
@@ -118,7 +118,7 @@ impl<'a> Point<'a> for HistogramPoint<'a> {
                 field::BUCKET_COUNTS_PACKED | field::EXPLICIT_BOUNDS_PACKED => {
                     let packed = cursor.read_len()?;
                     if packed.len() % 8 != 0 {
-                        return Err(WireError::at(packed, Malformed::PackedLength).into());
+                        return Err(Fault::wire(packed, Malformed::PackedLength));
                     }
                 }
                 field::EXEMPLARS => exemplars.push(cursor.read_len()?),

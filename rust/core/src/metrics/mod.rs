@@ -21,6 +21,7 @@ use histogram::HistogramPoint;
 use number::NumberPoint;
 use summary::SummaryPoint;
 
+use crate::buffer::ByteBuffer;
 use crate::common::{Entries, Layer, Origin, Request, RowTime};
 use crate::descriptors::{self, Descriptor, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRIC, SUM, SUMMARY};
 use crate::error::{Fault, Reject};
@@ -86,10 +87,10 @@ struct Buffers<'a> {
 /// The values that all points of a metric repeat.
 #[derive(Default)]
 struct RenderedMetric {
-    name: Vec<u8>,
-    description: Vec<u8>,
-    unit: Vec<u8>,
-    metadata: Vec<u8>,
+    name: ByteBuffer,
+    description: ByteBuffer,
+    unit: ByteBuffer,
+    metadata: ByteBuffer,
 }
 
 /// One Metric's fields.
@@ -197,14 +198,14 @@ impl<'a> Points<'_, 'a> {
             while let Some(bytes) = entries.next()? {
                 points += 1;
                 self.request.count_record()?;
-                let appended = match reject {
-                    Some(reject) => Err(Fault::Reject(reject)),
-                    None => self.append_point::<P>(groups, target, bytes),
+                let reject = match reject {
+                    Some(reject) => reject,
+                    None => match self.append_point::<P>(groups, target, bytes) {
+                        Ok(()) => continue,
+                        Err(fault) => fault.into_reject()?,
+                    },
                 };
-                match appended {
-                    Err(Fault::Reject(reject)) => self.request.reject(reject, bytes, P::DESCRIPTOR)?,
-                    other => other?,
-                }
+                self.request.reject(reject, bytes, P::DESCRIPTOR)?;
             }
         }
         self.request.note_without_records(points);
@@ -264,21 +265,21 @@ impl RenderedMetric {
         self.metadata.clear();
         match renderer.push_attributes(&mut self.metadata, bytes, metadata) {
             Ok(()) => Ok(None),
-            Err(Fault::Reject(reject)) => {
+            Err(fault) => {
+                let reject = fault.into_reject()?;
                 // Not rendered to the end, so not read to the end: it must be well-formed anyway.
-                descriptors::check(&METRIC, bytes, renderer.limits.depth).map_err(|broken| broken.error)?;
+                descriptors::check(&METRIC, bytes, renderer.limits.depth).map_err(|broken| broken.fault)?;
                 Ok(Some(reject))
             }
-            Err(fault) => Err(fault),
         }
     }
 
     fn set(&self, columns: &mut Repeated) {
         columns.set(&[
-            Constant::Text(Some(&self.name)),
-            or_null(&self.description),
-            or_null(&self.unit),
-            Constant::Text(Some(&self.metadata)),
+            Constant::Text(Some(self.name.as_slice())),
+            or_null(self.description.as_slice()),
+            or_null(self.unit.as_slice()),
+            Constant::Text(Some(self.metadata.as_slice())),
         ]);
     }
 }
@@ -372,7 +373,7 @@ impl<'a> Data<'a> {
                 // The member that loses is not stored, but the request is well-formed or not.
                 if let Some((descriptor, message)) = self.message() {
                     for part in message.parts() {
-                        descriptors::check(descriptor, part, depth).map_err(|broken| broken.error)?;
+                        descriptors::check(descriptor, part, depth).map_err(|broken| broken.fault)?;
                     }
                 }
                 *self = next;

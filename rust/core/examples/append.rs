@@ -1,0 +1,28 @@
+//! Appends a file's request again and again: something for a profiler to look at.
+//!
+//! `cargo run --profile profiling --example append -- logs request.pb 1000 [plain|dictionary]`
+
+use std::time::Instant;
+
+use otlp2parquet_core::{BatchBuilder, Limits, Signal, Strings};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let signal = Signal::from_name(&arguments[1]).expect("logs, traces or metrics");
+    let payload = std::fs::read(&arguments[2]).expect("a readable file");
+    let times: usize = arguments[3].parse().expect("a number of times");
+    let per_batch = if arguments.get(4).is_some_and(|form| form == "plain") { 1 } else { 200 };
+    let strings = if per_batch == 1 { Strings::Plain } else { Strings::Dictionary };
+
+    let mut builder = BatchBuilder::new(Limits::default());
+    let (mut rows, mut batches) = (0, 0);
+    let start = Instant::now();
+    for i in 1..=times {
+        rows += builder.append(&payload, signal, 1).expect("a valid request").accepted;
+        if i % per_batch == 0 {
+            batches += builder.finish(strings).expect("sound columns").len();
+        }
+    }
+    let nanos = start.elapsed().as_nanos();
+    println!("{rows} rows, {batches} batches, {} ns a row", nanos / rows.max(1) as u128);
+}

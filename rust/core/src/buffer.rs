@@ -1,0 +1,81 @@
+//! A growing byte buffer that can be written in whole words.
+//!
+//! A `Vec` copies a short string by a call to `memcpy` behind a capacity check; telemetry is
+//! short strings. This buffer is initialised past its end, so that a string is checked and
+//! copied eight bytes at a time by plain (and safe) stores, and counts its own length.
+
+/// Bytes, `len` of them in use.
+#[derive(Default)]
+pub(crate) struct ByteBuffer {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl ByteBuffer {
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline(always)]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// The `count` bytes after the end, whatever they hold; `advance` takes them into use.
+    #[inline(always)]
+    pub fn spare(&mut self, count: usize) -> &mut [u8] {
+        if self.bytes.len() - self.len < count {
+            self.grow(count);
+        }
+        &mut self.bytes[self.len..self.len + count]
+    }
+
+    #[inline(always)]
+    pub fn advance(&mut self, count: usize) {
+        self.len += count;
+        debug_assert!(self.len <= self.bytes.len());
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, count: usize) {
+        let len = (self.bytes.len() * 2).max(self.len + count).max(1024);
+        self.bytes.resize(len, 0);
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, byte: u8) {
+        self.spare(1)[0] = byte;
+        self.len += 1;
+    }
+
+    #[inline(always)]
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.spare(bytes.len()).copy_from_slice(bytes);
+        self.len += bytes.len();
+    }
+
+    /// Moves everything from `at` on to make room for `bytes`.
+    pub fn insert(&mut self, at: usize, bytes: &[u8]) {
+        let end = self.len;
+        self.extend_from_slice(bytes);
+        self.bytes.copy_within(at..end, at + bytes.len());
+        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// The bytes in use; the buffer is empty afterwards.
+    pub fn take(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.truncate(std::mem::take(&mut self.len));
+        bytes
+    }
+}
