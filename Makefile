@@ -71,7 +71,7 @@ format: $(ENVIRONMENT) ## Format Python and Rust.
 components: dev ## Build the real programs that the tests talk to (once, into a cache folder).
 	$(BIN)/python -m tests.components
 
-bench: dev ## Measure, and write docs/benchmarks.md (ten minutes on a quiet machine).
+bench: dev ## Measure, and write docs/benchmarks.md (some minutes on a quiet machine).
 	$(BIN)/python -m pytest benchmarks -q --benchmark-disable
 	$(BIN)/python -m benchmarks.report
 

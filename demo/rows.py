@@ -25,8 +25,7 @@ SAMPLES = {
     "otel_metrics_sum": "MetricName, Value, IntValue, IsMonotonic, Attributes",
     "otel_metrics_histogram": "MetricName, Count, round(Sum, 1) AS Sum, BucketCounts",
     "otel_metrics_exponential_histogram": (
-        "MetricName, Count, Scale, PositiveOffset, Attributes, "
-        "json_array_length(Exemplars) AS exemplars"
+        "MetricName, Count, Scale, Attributes, json_array_length(Exemplars) AS exemplars"
     ),
 }
 """Columns worth a look, by table."""

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from google.protobuf import text_format
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from hypothesis import assume, given, reject
@@ -22,13 +20,13 @@ from otlp2parquet import process_otlp
 from tests import oracle, strategies
 from tests.canonical import NOT_STORED, canonical, exact_rows, groups_of
 from tests.rebuild import rebuild
+from tests.vectors.shapes import VECTORS, every_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otlp2parquet import Signal
 
-VECTORS = Path(__file__).parent / "vectors"
 SIGNALS: tuple[Signal, ...] = ("logs", "traces", "metrics")
 
 
@@ -71,12 +69,6 @@ def test_table_rows_give_the_message_back(signal_payload: tuple[Signal, bytes]) 
     result = process_otlp(payload, signal)
     assume(not result.rejected)
     assert canonical(rebuild(signal, table_rows(payload, signal))) == canonical(want)
-
-
-def every_field(signal: Signal) -> Any:
-    """The request in which every field of OTLP is set."""
-    text = (VECTORS / f"every_field.{signal}.textproto").read_text(encoding="utf-8")
-    return text_format.Parse(text, oracle.REQUESTS[signal]())
 
 
 def messages_in(message: Message) -> Iterator[Message]:

@@ -12,6 +12,11 @@ mod input;
 
 use pyo3::prelude::*;
 
+/// Columns grow by doubling and go when a batch is written: an allocator that keeps its pages
+/// from one batch to the next saves the system a page fault for every 4 KiB of telemetry.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[pymodule]
 mod _native {
     use pyo3::exceptions::PyRuntimeWarning;

@@ -6,6 +6,10 @@ use std::time::Instant;
 
 use otlp2parquet_core::{BatchBuilder, Limits, Signal, Strings};
 
+/// As in the bindings.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let signal = Signal::from_name(&arguments[1]).expect("logs, traces or metrics");

@@ -288,27 +288,20 @@ impl Labels {
         self.keys.push(0);
     }
 
-    /// Appends the last row's text again, if this is it.
+    /// Appends a text, also an empty one; false (and nothing done) if it is not valid UTF-8.
     #[inline]
-    pub fn push_same(&mut self, text: &[u8]) -> bool {
+    pub fn push(&mut self, text: &[u8]) -> bool {
         let last = self.keys.last().copied().unwrap_or(0);
-        let is_same = self.dictionary.get(last) == Some(text);
-        if is_same {
-            self.nulls.push(self.keys.len(), true);
-            self.keys.push(last);
-        }
-        is_same
-    }
-
-    /// Appends a text, also an empty one; it must be valid UTF-8.
-    #[inline]
-    pub fn push(&mut self, text: &[u8]) {
-        if self.push_same(text) {
-            return;
-        }
-        let key = self.dictionary.key(text);
+        let key = if self.dictionary.get(last) == Some(text) {
+            last
+        } else if let Some(key) = self.dictionary.key(text) {
+            key
+        } else {
+            return false;
+        };
         self.nulls.push(self.keys.len(), true);
         self.keys.push(key);
+        true
     }
 }
 

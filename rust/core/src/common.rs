@@ -98,16 +98,10 @@ impl<'a> Request<'a> {
     /// Appends a text made valid UTF-8.
     #[inline]
     pub fn push_label(&mut self, column: &mut Labels, bytes: &[u8]) {
-        if column.push_same(bytes) {
-            return;
-        }
-        match std::str::from_utf8(bytes) {
-            Ok(_) => column.push(bytes),
-            Err(_) => {
-                let mut text = ByteBuffer::default();
-                self.renderer.push_text(&mut text, bytes);
-                column.push(text.as_slice());
-            }
+        if !column.push(bytes) {
+            let mut text = ByteBuffer::default();
+            self.renderer.push_text(&mut text, bytes);
+            column.push(text.as_slice());
         }
     }
 

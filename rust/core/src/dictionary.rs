@@ -44,18 +44,20 @@ impl Dictionary {
         ((key as usize) < self.len()).then(|| slice(&self.data, &self.offsets, key))
     }
 
-    /// The key of a text, which is added if it is new.
-    pub fn key(&mut self, text: &[u8]) -> i32 {
+    /// The key of a text, which is added if it is new; none if it is not valid UTF-8.
+    pub fn key(&mut self, text: &[u8]) -> Option<i32> {
         let hash = self.hasher.hash_one(text);
         let (data, offsets, hasher) = (&self.data, &self.offsets, &self.hasher);
         if let Some(key) = self.keys.find(hash, |&key| slice(data, offsets, key) == text) {
-            return *key;
+            return Some(*key);
         }
+        // Only a new text has to be looked at: one that is here already is valid.
+        std::str::from_utf8(text).ok()?;
         let key = (offsets.len() - 1) as i32;
         self.keys.insert_unique(hash, key, |&key| hasher.hash_one(slice(data, offsets, key)));
         self.data.extend_from_slice(text);
         self.offsets.push(self.data.len() as i32);
-        key
+        Some(key)
     }
 
     pub fn checkpoint(&mut self) {

@@ -10,7 +10,7 @@ use crate::repeated::Repeated;
 use crate::schema::Table;
 use crate::target::Target;
 use crate::value::{Renderer, Value, read_usual_string};
-use crate::wire::{Cursor, Message};
+use crate::wire::{Cursor, Message, read_fields};
 
 /// The columns of otel_logs, in schema order.
 pub(crate) struct LogColumns {
@@ -120,7 +120,8 @@ fn append_records<'a>(
             request.reject(reject, bytes, &LOG_RECORD)?;
             continue;
         }
-        let record = LogRecord::read(request, bytes)?;
+        let mut record = LogRecord::default();
+        record.read(request, bytes)?;
         // "time_unix_nano, else observed_time_unix_nano, else the receive time".
         let given = if record.observed_time == 0 { request.received_at } else { record.observed_time };
         let time = RowTime::new(record.time, given);
@@ -140,27 +141,47 @@ fn append_records<'a>(
 impl<'a> LogRecord<'a> {
     /// Reads the fields; the attributes go to `request.attributes`.
     #[inline]
-    fn read(request: &mut Request<'a>, bytes: &'a [u8]) -> Result<Self, Fault> {
-        let mut record = Self::default();
+    fn read(&mut self, request: &mut Request<'a>, bytes: &'a [u8]) -> Result<(), Fault> {
+        use log_record::{
+            ATTRIBUTES, BODY, FLAGS, OBSERVED_TIME_UNIX_NANO, SEVERITY_NUMBER, SEVERITY_TEXT, SPAN_ID, TIME_UNIX_NANO, TRACE_ID,
+        };
         request.attributes.clear();
         let mut cursor = Cursor::new(bytes);
-        while let Some(tag) = cursor.next_tag()? {
-            match tag {
-                log_record::TIME_UNIX_NANO => record.time = cursor.read_fixed64()?,
-                log_record::OBSERVED_TIME_UNIX_NANO => record.observed_time = cursor.read_fixed64()?,
-                log_record::SEVERITY_NUMBER => record.severity_number = cursor.read_varint()? as i32,
-                log_record::SEVERITY_TEXT => record.severity_text = cursor.read_len()?,
-                log_record::BODY => record.body.add(cursor.read_len()?),
-                log_record::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
-                log_record::DROPPED_ATTRIBUTES_COUNT => record.dropped_attributes = cursor.read_varint()? as u32,
-                log_record::FLAGS => record.flags = cursor.read_fixed32()?,
-                log_record::TRACE_ID => record.trace_id = cursor.read_len()?,
-                log_record::SPAN_ID => record.span_id = cursor.read_len()?,
-                log_record::EVENT_NAME => record.event_name = cursor.read_len()?,
-                _ => request.renderer.skip_unknown(&mut cursor, tag)?,
-            }
+        read_fields!(
+            cursor,
+            [
+                TIME_UNIX_NANO,
+                SEVERITY_NUMBER,
+                SEVERITY_TEXT,
+                BODY,
+                ATTRIBUTES,
+                FLAGS,
+                TRACE_ID,
+                SPAN_ID,
+                OBSERVED_TIME_UNIX_NANO,
+            ],
+            |cursor, tag| self.read_field(request, cursor, tag)
+        );
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn read_field(&mut self, request: &mut Request<'a>, cursor: &mut Cursor<'a>, tag: u32) -> Result<(), Fault> {
+        match tag {
+            log_record::TIME_UNIX_NANO => self.time = cursor.read_fixed64()?,
+            log_record::OBSERVED_TIME_UNIX_NANO => self.observed_time = cursor.read_fixed64()?,
+            log_record::SEVERITY_NUMBER => self.severity_number = cursor.read_varint()? as i32,
+            log_record::SEVERITY_TEXT => self.severity_text = cursor.read_len()?,
+            log_record::BODY => self.body.add(cursor.read_len()?),
+            log_record::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+            log_record::DROPPED_ATTRIBUTES_COUNT => self.dropped_attributes = cursor.read_varint()? as u32,
+            log_record::FLAGS => self.flags = cursor.read_fixed32()?,
+            log_record::TRACE_ID => self.trace_id = cursor.read_len()?,
+            log_record::SPAN_ID => self.span_id = cursor.read_len()?,
+            log_record::EVENT_NAME => self.event_name = cursor.read_len()?,
+            _ => request.renderer.skip_unknown(cursor, tag)?,
         }
-        Ok(record)
+        Ok(())
     }
 }
 

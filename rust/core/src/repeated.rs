@@ -79,7 +79,8 @@ impl Repeated {
             self.values.push(match (column, constant) {
                 (Some(dictionary), Constant::Text(Some(text))) => {
                     self.row_bytes += text.len();
-                    i64::from(dictionary.key(text))
+                    // Rendered by us, so valid UTF-8.
+                    dictionary.key(text).map_or(NULL, i64::from)
                 }
                 (_, Constant::Int(value)) => *value,
                 (_, Constant::Text(_)) => NULL,

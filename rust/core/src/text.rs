@@ -60,7 +60,7 @@ pub(crate) fn push_json_string(out: &mut ByteBuffer, bytes: &[u8]) -> u64 {
 
 /// Copies `from` to `to`; true if it is ASCII without control characters, quotes, backslashes.
 #[inline(always)]
-fn copy_plain_ascii(to: &mut [u8], from: &[u8]) -> bool {
+pub(crate) fn copy_plain_ascii(to: &mut [u8], from: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     /// A word whose high bits are set where a byte is special (and perhaps above such a byte).
     #[inline(always)]

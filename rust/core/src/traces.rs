@@ -10,7 +10,7 @@ use crate::groups::{Group, Groups, Rows};
 use crate::repeated::Repeated;
 use crate::schema::{Table, list_item};
 use crate::target::Target;
-use crate::wire::{Cursor, Message};
+use crate::wire::{Cursor, Message, read_fields};
 
 const SPAN_KINDS: [&str; 6] = [
     "SPAN_KIND_UNSPECIFIED",
@@ -197,7 +197,8 @@ fn append_spans<'a>(
             request.reject(reject, bytes, &SPAN)?;
             continue;
         }
-        let span = Span::read(request, bytes, nested)?;
+        let mut span = Span::default();
+        span.read(request, bytes, nested)?;
         let time = RowTime::new(span.start_time, request.received_at);
         let at = target.find(groups, request, time.hour(), |columns| &mut columns.shared)?;
         let group = groups.get(at);
@@ -215,34 +216,63 @@ fn append_spans<'a>(
 impl<'a> Span<'a> {
     /// Reads the fields; the attributes go to `request.attributes`, events and links to `nested`.
     #[inline]
-    fn read(request: &mut Request<'a>, bytes: &'a [u8], nested: &mut Nested<'a>) -> Result<Self, Fault> {
-        let mut record = Self::default();
+    fn read(&mut self, request: &mut Request<'a>, bytes: &'a [u8], nested: &mut Nested<'a>) -> Result<(), Fault> {
+        use span::{
+            ATTRIBUTES, END_TIME_UNIX_NANO, EVENTS, KIND, LINKS, NAME, PARENT_SPAN_ID, SPAN_ID, START_TIME_UNIX_NANO, STATUS,
+            TRACE_ID,
+        };
         request.attributes.clear();
         nested.events.clear();
         nested.links.clear();
         let mut cursor = Cursor::new(bytes);
-        while let Some(tag) = cursor.next_tag()? {
-            match tag {
-                span::TRACE_ID => record.trace_id = cursor.read_len()?,
-                span::SPAN_ID => record.span_id = cursor.read_len()?,
-                span::TRACE_STATE => record.trace_state = cursor.read_len()?,
-                span::PARENT_SPAN_ID => record.parent_span_id = cursor.read_len()?,
-                span::FLAGS => record.flags = cursor.read_fixed32()?,
-                span::NAME => record.name = cursor.read_len()?,
-                span::KIND => record.kind = cursor.read_varint()? as i32,
-                span::START_TIME_UNIX_NANO => record.start_time = cursor.read_fixed64()?,
-                span::END_TIME_UNIX_NANO => record.end_time = cursor.read_fixed64()?,
-                span::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
-                span::DROPPED_ATTRIBUTES_COUNT => record.dropped_attributes = cursor.read_varint()? as u32,
-                span::EVENTS => nested.events.push(cursor.read_len()?),
-                span::DROPPED_EVENTS_COUNT => record.dropped_events = cursor.read_varint()? as u32,
-                span::LINKS => nested.links.push(cursor.read_len()?),
-                span::DROPPED_LINKS_COUNT => record.dropped_links = cursor.read_varint()? as u32,
-                span::STATUS => record.status.add(cursor.read_len()?),
-                _ => request.renderer.skip_unknown(&mut cursor, tag)?,
-            }
+        read_fields!(
+            cursor,
+            [
+                TRACE_ID,
+                SPAN_ID,
+                PARENT_SPAN_ID,
+                NAME,
+                KIND,
+                START_TIME_UNIX_NANO,
+                END_TIME_UNIX_NANO,
+                ATTRIBUTES,
+                EVENTS,
+                LINKS,
+                STATUS,
+            ],
+            |cursor, tag| self.read_field(request, nested, cursor, tag)
+        );
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn read_field(
+        &mut self,
+        request: &mut Request<'a>,
+        nested: &mut Nested<'a>,
+        cursor: &mut Cursor<'a>,
+        tag: u32,
+    ) -> Result<(), Fault> {
+        match tag {
+            span::TRACE_ID => self.trace_id = cursor.read_len()?,
+            span::SPAN_ID => self.span_id = cursor.read_len()?,
+            span::TRACE_STATE => self.trace_state = cursor.read_len()?,
+            span::PARENT_SPAN_ID => self.parent_span_id = cursor.read_len()?,
+            span::FLAGS => self.flags = cursor.read_fixed32()?,
+            span::NAME => self.name = cursor.read_len()?,
+            span::KIND => self.kind = cursor.read_varint()? as i32,
+            span::START_TIME_UNIX_NANO => self.start_time = cursor.read_fixed64()?,
+            span::END_TIME_UNIX_NANO => self.end_time = cursor.read_fixed64()?,
+            span::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+            span::DROPPED_ATTRIBUTES_COUNT => self.dropped_attributes = cursor.read_varint()? as u32,
+            span::EVENTS => nested.events.push(cursor.read_len()?),
+            span::DROPPED_EVENTS_COUNT => self.dropped_events = cursor.read_varint()? as u32,
+            span::LINKS => nested.links.push(cursor.read_len()?),
+            span::DROPPED_LINKS_COUNT => self.dropped_links = cursor.read_varint()? as u32,
+            span::STATUS => self.status.add(cursor.read_len()?),
+            _ => request.renderer.skip_unknown(cursor, tag)?,
         }
-        Ok(record)
+        Ok(())
     }
 
     /// "end - start, signed: never clamped"; a span for which it does not fit is rejected.

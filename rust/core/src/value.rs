@@ -161,38 +161,6 @@ impl Renderer {
         self.push_value(out, &value, depth)
     }
 
-    /// Appends the JSON text of an AnyValue that came in one piece.
-    ///
-    /// A value of one scalar member, which is what nearly every one is, goes straight to text.
-    #[inline]
-    fn push_any_value_bytes(&mut self, out: &mut ByteBuffer, bytes: &[u8], depth: usize) -> Result<(), Fault> {
-        const STRING: u8 = any_value::STRING_VALUE as u8;
-        const INT: u8 = any_value::INT_VALUE as u8;
-        const DOUBLE: u8 = any_value::DOUBLE_VALUE as u8;
-        match bytes {
-            [STRING, len @ ..0x80, text @ ..] if text.len() == usize::from(*len) => {
-                self.push_json_string(out, text);
-                return Ok(());
-            }
-            [INT, rest @ ..] => {
-                let mut cursor = Cursor::new(rest);
-                let value = cursor.read_varint()? as i64;
-                if cursor.is_empty() {
-                    text::push_int(out, value);
-                    return Ok(());
-                }
-            }
-            [DOUBLE, value @ ..] => {
-                if let Ok(value) = value.try_into() {
-                    push_double(out, f64::from_le_bytes(value));
-                    return Ok(());
-                }
-            }
-            _ => {}
-        }
-        self.push_any_value(out, &Message::one(bytes), depth)
-    }
-
     /// Appends the JSON text of a value that stands inside `depth` arrays and lists.
     pub fn push_value(&mut self, out: &mut ByteBuffer, value: &Value<'_>, depth: usize) -> Result<(), Fault> {
         match value {
@@ -230,7 +198,7 @@ impl Renderer {
                     let item = cursor.read_len()?;
                     out.push(separator);
                     separator = b',';
-                    self.push_any_value_bytes(out, item, depth)?;
+                    self.push_any_value(out, &Message::one(item), depth)?;
                 } else {
                     self.skip_unknown(&mut cursor, tag)?;
                 }
@@ -275,14 +243,7 @@ impl Renderer {
     }
 
     /// Appends `"key":value` and returns the key's bytes.
-    #[inline]
     fn push_key_value<'a>(&mut self, out: &mut ByteBuffer, bytes: &'a [u8], depth: usize) -> Result<&'a [u8], Fault> {
-        if let Some((key, value)) = read_usual_key_value(bytes) {
-            self.push_json_string(out, key);
-            out.push(b':');
-            self.push_any_value_bytes(out, value, depth)?;
-            return Ok(key);
-        }
         let (key, value) = self.read_key_value(bytes)?;
         self.push_json_string(out, key);
         out.push(b':');
@@ -315,9 +276,11 @@ impl Renderer {
         self.check_attributes(owner, list)?;
         let mut separator = b'{';
         for bytes in list {
-            out.push(separator);
+            if !push_usual_key_value(out, separator, bytes) {
+                out.push(separator);
+                self.push_key_value(out, bytes, 0)?;
+            }
             separator = b',';
-            self.push_key_value(out, bytes, 0)?;
         }
         if list.is_empty() {
             out.push(b'{');
@@ -345,18 +308,79 @@ fn push_double(out: &mut ByteBuffer, value: f64) {
     }
 }
 
-/// Key and value of a KeyValue that is just these two fields in this order with lengths below
-/// 128, as senders write nearly all of them.
+/// Appends `"key":value` after a separator, if the KeyValue is of the usual form: key and value
+/// in this order, shorter than 128 bytes, the value a single scalar, the text plain ASCII.
+///
+/// Nearly every attribute is. This is where most of the time goes, so the text is measured once
+/// and written in place; anything else leaves no trace and takes the general way.
 #[inline(always)]
-fn read_usual_key_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+fn push_usual_key_value(out: &mut ByteBuffer, separator: u8, bytes: &[u8]) -> bool {
     const KEY: u8 = key_value::KEY as u8;
     const VALUE: u8 = key_value::VALUE as u8;
-    let [KEY, key_len @ ..0x80, rest @ ..] = bytes else { return None };
-    let (key, rest) = rest.split_at_checked(usize::from(*key_len))?;
-    match rest {
-        [VALUE, value_len @ ..0x80, value @ ..] if value.len() == usize::from(*value_len) => Some((key, value)),
-        _ => None,
+    const STRING: u8 = any_value::STRING_VALUE as u8;
+    const BOOL: u8 = any_value::BOOL_VALUE as u8;
+    const INT: u8 = any_value::INT_VALUE as u8;
+    const DOUBLE: u8 = any_value::DOUBLE_VALUE as u8;
+    let [KEY, key_len @ ..0x80, rest @ ..] = bytes else { return false };
+    let Some((key, [VALUE, value_len @ ..0x80, value @ ..])) = rest.split_at_checked(usize::from(*key_len)) else {
+        return false;
+    };
+    if value.len() != usize::from(*value_len) {
+        return false;
     }
+    match value {
+        [STRING, text_len @ ..0x80, text @ ..] if text.len() == usize::from(*text_len) => {
+            let len = key.len() + text.len() + 6;
+            let to = out.spare(len);
+            let (to_key, to_text) = to.split_at_mut(key.len() + 4);
+            let is_plain = put_key(to_key, separator, key) & text::copy_plain_ascii(&mut to_text[1..=text.len()], text);
+            to_text[0] = b'"';
+            to_text[text.len() + 1] = b'"';
+            out.advance(if is_plain { len } else { 0 });
+            return is_plain;
+        }
+        [INT, varint @ ..] => {
+            let mut cursor = Cursor::new(varint);
+            let Ok(value) = cursor.read_varint() else { return false };
+            if !cursor.is_empty() || !push_key(out, separator, key) {
+                return false;
+            }
+            text::push_int(out, value as i64);
+        }
+        [DOUBLE, double @ ..] => {
+            let Ok(double) = double.try_into() else { return false };
+            if !push_key(out, separator, key) {
+                return false;
+            }
+            push_double(out, f64::from_le_bytes(double));
+        }
+        [BOOL, value @ (0 | 1)] => {
+            if !push_key(out, separator, key) {
+                return false;
+            }
+            out.extend_from_slice(if *value == 1 { b"true" } else { b"false" });
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Writes separator, key and colon; false if the key has to be escaped.
+#[inline(always)]
+fn put_key(to: &mut [u8], separator: u8, key: &[u8]) -> bool {
+    to[0] = separator;
+    to[1] = b'"';
+    to[key.len() + 2] = b'"';
+    to[key.len() + 3] = b':';
+    text::copy_plain_ascii(&mut to[2..key.len() + 2], key)
+}
+
+#[inline(always)]
+fn push_key(out: &mut ByteBuffer, separator: u8, key: &[u8]) -> bool {
+    let len = key.len() + 4;
+    let is_plain = put_key(out.spare(len), separator, key);
+    out.advance(if is_plain { len } else { 0 });
+    is_plain
 }
 
 /// The text of an AnyValue that is just a string.

@@ -49,6 +49,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Passes over the next field's tag if it is this one, a tag of one byte.
+    #[inline(always)]
+    pub fn take_tag(&mut self, tag: u32) -> bool {
+        match self.rest.split_first() {
+            Some((&byte, rest)) if u32::from(byte) == tag => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
     #[inline(never)]
     fn next_long_tag(&mut self) -> Result<u32> {
         let start = self.rest;
@@ -216,6 +228,22 @@ impl<'a> Message<'a> {
         self.first.into_iter().chain(self.more.iter().copied())
     }
 }
+
+/// Reads the fields of a message: first those that senders write, in the order of their numbers,
+/// each by one well-predicted comparison; then whatever is left, in any order.
+///
+/// `$read` is called with constant tags first, so that inlining leaves one arm of its `match`.
+macro_rules! read_fields {
+    ($cursor:ident, [$($tag:path),* $(,)?], $read:expr) => {{
+        $(while $cursor.take_tag($tag) {
+            $read(&mut $cursor, $tag)?;
+        })*
+        while let Some(tag) = $cursor.next_tag()? {
+            $read(&mut $cursor, tag)?;
+        }
+    }};
+}
+pub(crate) use read_fields;
 
 #[cfg(test)]
 mod tests {

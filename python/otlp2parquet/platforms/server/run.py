@@ -38,6 +38,10 @@ MAX_CONNECTIONS: Final = 8192
 DRAIN_SECS: Final = 5.0
 """How long bodies may still be coming once the server is asked to stop."""
 
+GIVE_UP_SECS: Final = 2.0
+"""How long connections may then still hang. With ``STORE_SECS`` it stays below the 30 s after
+which Kubernetes kills."""
+
 
 class _Granian(Server):
     """Granian on a socket that is ours.
@@ -178,7 +182,7 @@ async def _serve(application: Application, sock: socket.socket) -> int:
         application.bodies.expire(everything=True)
         # Granian ends its lifespan only after the last connection. One that hangs must not
         # keep us from storing what is acknowledged.
-        await asyncio.wait({serving}, timeout=DRAIN_SECS)
+        await asyncio.wait({serving}, timeout=GIVE_UP_SECS)
         await application.stop()
         await asyncio.wait({serving}, timeout=1.0)
     if not application.unsaved_rows and stopping.done():

@@ -10,7 +10,7 @@ use crate::groups::Rows;
 use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, TEMPORALITIES};
 use crate::metrics::{Metric, Point};
 use crate::schema::Table;
-use crate::wire::Cursor;
+use crate::wire::{Cursor, read_fields};
 
 /// The columns of otel_metrics_gauge, and with `sum` those of otel_metrics_sum.
 pub(crate) struct NumberColumns {
@@ -76,29 +76,46 @@ pub(crate) struct NumberPoint<'a> {
     bytes: std::marker::PhantomData<&'a [u8]>,
 }
 
+impl<'a> NumberPoint<'a> {
+    #[inline(always)]
+    fn read_field(
+        &mut self,
+        request: &mut Request<'a>,
+        exemplars: &mut Vec<&'a [u8]>,
+        cursor: &mut Cursor<'a>,
+        tag: u32,
+    ) -> Result<(), Fault> {
+        use number_data_point as field;
+        match tag {
+            field::START_TIME_UNIX_NANO => self.base.start_time = cursor.read_fixed64()?,
+            field::TIME_UNIX_NANO => self.base.time = cursor.read_fixed64()?,
+            field::AS_DOUBLE => self.value = Number::Double(cursor.read_double()?),
+            field::AS_INT => self.value = Number::Int(cursor.read_fixed64()? as i64),
+            field::EXEMPLARS => exemplars.push(cursor.read_len()?),
+            field::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+            field::FLAGS => self.base.flags = cursor.read_varint()? as u32,
+            _ => request.renderer.skip_unknown(cursor, tag)?,
+        }
+        Ok(())
+    }
+}
+
 impl<'a> Point<'a> for NumberPoint<'a> {
     type Columns = NumberColumns;
     const DESCRIPTOR: &'static Descriptor = &NUMBER_DATA_POINT;
 
     #[inline]
     fn read(request: &mut Request<'a>, bytes: &'a [u8], exemplars: &mut Vec<&'a [u8]>) -> Result<Self, Fault> {
-        use number_data_point as field;
+        use number_data_point::{AS_DOUBLE, AS_INT, ATTRIBUTES, EXEMPLARS, START_TIME_UNIX_NANO, TIME_UNIX_NANO};
         let mut point = Self::default();
         request.attributes.clear();
         exemplars.clear();
         let mut cursor = Cursor::new(bytes);
-        while let Some(tag) = cursor.next_tag()? {
-            match tag {
-                field::START_TIME_UNIX_NANO => point.base.start_time = cursor.read_fixed64()?,
-                field::TIME_UNIX_NANO => point.base.time = cursor.read_fixed64()?,
-                field::AS_DOUBLE => point.value = Number::Double(cursor.read_double()?),
-                field::AS_INT => point.value = Number::Int(cursor.read_fixed64()? as i64),
-                field::EXEMPLARS => exemplars.push(cursor.read_len()?),
-                field::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
-                field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
-                _ => request.renderer.skip_unknown(&mut cursor, tag)?,
-            }
-        }
+        read_fields!(
+            cursor,
+            [START_TIME_UNIX_NANO, TIME_UNIX_NANO, AS_DOUBLE, EXEMPLARS, AS_INT, ATTRIBUTES],
+            |cursor, tag| point.read_field(request, exemplars, cursor, tag)
+        );
         Ok(point)
     }
 

@@ -1,0 +1,194 @@
+"""The public names: what ``import otlp2parquet`` gives, and that it is what it says."""
+
+from __future__ import annotations
+
+import gzip
+import inspect
+import json
+import subprocess
+import sys
+import time
+import uuid
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import otlp2parquet
+from otlp2parquet.batches.identity import ContentHash, content_batch_id
+from tests.test_parquet_writer import HOUR, START, logs_request, metrics_request
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after ``statement``."""
+    program = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    return set(json.loads(done.stdout))
+
+
+def test_every_name_is_there() -> None:
+    """Each name of ``__all__`` can be imported, is listed by ``dir``, and has a docstring."""
+    for name in otlp2parquet.__all__:
+        value = getattr(otlp2parquet, name)
+        assert name in dir(otlp2parquet)
+        if name not in {"Signal", "__version__"}:
+            assert inspect.getdoc(value), name
+
+
+def test_unknown_name() -> None:
+    """A name that does not exist is an AttributeError, as everywhere."""
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = otlp2parquet.nothing  # type: ignore[attr-defined]
+
+
+def test_signature_of_process_otlp() -> None:
+    """The documented signature: payload and signal by place, the rest by name."""
+    assert str(inspect.signature(otlp2parquet.process_otlp)).replace("'", '"') == (
+        '(payload: bytes, signal: Literal["logs", "traces", "metrics"], *, '
+        'content_type: str = "application/x-protobuf", content_encoding: str | None = None, '
+        "received_at: int | None = None) -> otlp2parquet._native.Result"
+    ).replace("otlp2parquet._native.Result", inspect.formatannotation(otlp2parquet.Result))
+
+
+def test_version() -> None:
+    """The package, its metadata and its decoder are of one version."""
+    assert otlp2parquet.__version__ == version("otlp2parquet")
+
+
+def test_decoding_needs_no_pyarrow() -> None:
+    """Whoever only decodes pays for no Arrow library, no server and no command line."""
+    loaded = loaded_by("from otlp2parquet import BatchBuilder, partition_path, process_otlp")
+    assert loaded.isdisjoint({"pyarrow", "click", "rich", "granian", "asyncio", "logging"})
+
+
+def test_writers_come_when_asked_for() -> None:
+    """The first use of a writer's name loads pyarrow, and the name is then the class itself."""
+    assert "pyarrow" in loaded_by("from otlp2parquet import ParquetWriter")
+    assert otlp2parquet.ParquetWriter is otlp2parquet.ParquetWriter
+
+
+def test_result() -> None:
+    """A result has a batch for each table, service and hour, and says what became of all."""
+    result = otlp2parquet.process_otlp(logs_request(3) + logs_request(2, "cart"), "logs")
+    assert [(batch.service, batch.num_rows) for batch in result.batches] == [
+        ("checkout", 3),
+        ("cart", 2),
+    ]
+    assert {batch.table for batch in result.batches} == {"otel_logs"}
+    assert {batch.hour for batch in result.batches} == {HOUR}
+    assert result.batches[0].hour.utcoffset() == UTC.utcoffset(None)
+    assert (result.accepted, result.rejected, result.message) == (5, 0, "")
+
+
+def test_empty_request() -> None:
+    """No bytes are a request without records."""
+    result = otlp2parquet.process_otlp(b"", "traces")
+    assert (result.batches, result.accepted, result.rejected, result.message) == ([], 0, 0, "")
+
+
+def test_gzip() -> None:
+    """A gzip payload is inflated on the way in."""
+    packed = gzip.compress(logs_request(3))
+    result = otlp2parquet.process_otlp(packed, "logs", content_encoding="gzip")
+    assert result.accepted == 3
+
+
+def test_received_at() -> None:
+    """Records without a time take the receive time, in nanoseconds, or the epoch."""
+    undated = bytes.fromhex("0a 06 12 04 12 02 10 09".replace(" ", ""))
+    (batch,) = otlp2parquet.process_otlp(undated, "logs", received_at=START).batches
+    assert batch.hour == HOUR
+    (batch,) = otlp2parquet.process_otlp(undated, "logs").batches
+    assert batch.hour == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("payload", "options", "error"),
+    [
+        (b"\x0a\xff\x01", {}, otlp2parquet.DecodeError),
+        (b"no gzip", {"content_encoding": "gzip"}, otlp2parquet.DecodeError),
+        (b"", {"content_type": "text/plain"}, otlp2parquet.UnsupportedError),
+        (b"x", {"content_encoding": "br"}, otlp2parquet.UnsupportedError),
+        (
+            gzip.compress(bytes((64 << 20) + 1), 1),
+            {"content_encoding": "gzip"},
+            otlp2parquet.TooLargeError,
+        ),
+    ],
+)
+def test_errors(payload: bytes, options: dict[str, str], error: type[Exception]) -> None:
+    """Each kind of refusal is its own class, and all are OtlpError."""
+    with pytest.raises(error) as caught:
+        otlp2parquet.process_otlp(payload, "logs", **options)  # type: ignore[arg-type]
+    assert isinstance(caught.value, otlp2parquet.OtlpError)
+    assert str(caught.value)[0].islower()
+
+
+def test_unknown_signal() -> None:
+    """A signal that does not exist is the caller's mistake, not the payload's."""
+    with pytest.raises(ValueError, match="expected logs, traces or metrics"):
+        otlp2parquet.process_otlp(b"", "profiles")  # type: ignore[arg-type]
+
+
+def test_batches_go_everywhere() -> None:
+    """pyarrow, polars and DuckDB take a batch as it is, with the same rows."""
+    for batch in otlp2parquet.process_otlp(metrics_request(5), "metrics").batches:
+        rows = pa.record_batch(batch).to_pylist()
+        assert len(rows) == batch.num_rows == 5
+        assert pa.table(batch).to_pylist() == rows
+        assert pl.DataFrame(batch).height == 5
+        # DuckDB finds the variable by its name and reads it through its Arrow stream.
+        found = duckdb.sql("SELECT MetricName, count(*) FROM batch GROUP BY ALL").fetchall()
+        assert found == [(rows[0]["MetricName"], 5)]
+
+
+def test_new_batch_ids() -> None:
+    """Fresh ids are UUIDs of version 7: unique, and in the order of their milliseconds."""
+    before = time.time_ns() // 1_000_000
+    ids = [otlp2parquet.new_batch_id() for _ in range(1000)]
+    after = time.time_ns() // 1_000_000
+    assert len(set(ids)) == 1000
+    for one in map(uuid.UUID, ids):
+        assert one.variant == uuid.RFC_4122
+        assert one.version == 7
+        assert before <= one.int >> 80 <= after
+
+
+def content_id(*requests: tuple[str, bytes], **options: object) -> str:
+    """The id of a chunk that holds these requests."""
+    content = ContentHash(options)
+    for signal, payload in requests:
+        content.add(signal, payload)
+    return content_batch_id(content.digest(), 0, [])
+
+
+def test_content_ids() -> None:
+    """The same content has the same id, and nothing else has."""
+    base = content_id(("logs", b"ab"), ("logs", b"c"), level=1)
+    assert base == content_id(("logs", b"ab"), ("logs", b"c"), level=1)
+    others = [
+        content_id(("logs", b"ab"), ("logs", b"c"), level=2),
+        content_id(("logs", b"a"), ("logs", b"bc"), level=1),
+        content_id(("logs", b"abc"), level=1),
+        content_id(("traces", b"ab"), ("logs", b"c"), level=1),
+        content_id(("logs", b"ab"), ("logs", b"c"), ("logs", b""), level=1),
+    ]
+    assert len({base, *others}) == 6
+    one = uuid.UUID(base)
+    assert (one.version, one.variant) == (8, uuid.RFC_4122)
+
+
+def test_content_ids_of_parts_and_receive_times() -> None:
+    """Each part has an id of its own, and so has each receive time that was used."""
+    digest = ContentHash({}).digest()
+    ids = [
+        content_batch_id(digest, part, undated)
+        for part in (0, 1)
+        for undated in ([], [(0, 5)], [(1, 5)], [(0, 6)], [(0, 5), (1, 5)])
+    ]
+    assert len(set(ids)) == 10

@@ -1,0 +1,188 @@
+"""The order of the house: what may import what, and what no file may hold."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import otlp2parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE = Path(otlp2parquet.__file__).parent
+PROJECT = Path(__file__).parents[1]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+LAYERS = (
+    {"errors", "_native"},
+    {"core", "config"},
+    {"writers"},
+    {"batches"},
+    {"catalogs"},
+    {"convert", "platforms"},
+    {"cli"},
+)
+"""Lowest first; a module imports from lower layers and from its own part only. The writers lie
+below the batches, because who stores a batch knows the writers' protocol and no writer knows
+what a batch is."""
+
+FACADE = "__init__"
+
+PURE = frozenset(
+    {
+        "__future__", "base64", "binascii", "collections", "dataclasses", "datetime", "enum",
+        "functools", "hashlib", "itertools", "json", "math", "re", "string", "struct", "types",
+        "typing", "zlib",
+    }
+)  # fmt: skip
+"""What of the standard library the core may use: no file, socket, process, clock, environment
+or thread among it."""
+
+CORE_PACKAGES = frozenset({"otlp2parquet"})
+
+MACHINE_PATH = re.compile(r"(?<![\w.*])/(?:home|root|work|Users|mnt|opt)/\w")
+
+
+def part_of(module: Path) -> str:
+    """The part of the package that a file belongs to: the first name below the package."""
+    return module.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports_of(module: Path) -> Iterator[tuple[str, int]]:
+    """Every module that a file imports, at any depth, absolutely named, with its line."""
+    folder = module.relative_to(PACKAGE.parent).parent
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((name.name, node.lineno) for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = folder.parts[: len(folder.parts) - node.level + 1]
+                base = ".".join([*above, base]).rstrip(".")
+            for name in node.names:
+                whole = f"{base}.{name.name}"
+                # "from otlp2parquet import batches" names a module, most others do not.
+                yield (whole if is_module(whole) else base, node.lineno)
+
+
+def is_module(name: str) -> bool:
+    """Whether a dotted name is a module of the package."""
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    return path.is_dir() or path.with_suffix(".py").is_file() or path.with_suffix(".pyi").is_file()
+
+
+def rank(part: str) -> int:
+    """The layer of a part."""
+    for number, layer in enumerate(LAYERS):
+        if part in layer:
+            return number
+    pytest.fail(f"{part} has no layer yet: add it to LAYERS")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(module: Path) -> None:
+    """A file imports from its own part and from layers below, never up or sideways."""
+    part = part_of(module)
+    if part == FACADE:
+        return
+    for name, line in imports_of(module):
+        package, _, rest = name.partition(".")
+        if package != "otlp2parquet":
+            continue
+        place = f"{module.name}:{line} imports {name}"
+        assert rest, f"{place}: the public names are for users of the package"
+        target = rest.split(".")[0]
+        assert target == part or rank(target) < rank(part), place
+
+
+@pytest.mark.parametrize(
+    "module",
+    [path for path in MODULES if part_of(path) == "core"],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_core_is_pure(module: Path) -> None:
+    """The core imports nothing that does I/O, tells the time or reads the environment."""
+    for name, line in imports_of(module):
+        assert name.split(".")[0] in PURE | CORE_PACKAGES, f"{module.name}:{line} imports {name}"
+    calls = [
+        node.func.id
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    assert not {"open", "print", "input", "__import__", "exec", "eval"} & set(calls)
+
+
+def test_core_does_nothing_when_imported() -> None:
+    """Importing the core, all of it, writes nothing, connects to nothing and loads no pyarrow."""
+    names = [
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for path in MODULES
+        if part_of(path) == "core"
+    ]
+    program = f"""
+import importlib, sys
+def watch(event, arguments):
+    if event == "open" and arguments[2] & 3:
+        raise SystemExit(f"opened {{arguments[0]}} to write")
+    if event.startswith(("socket.", "subprocess.", "os.system", "os.mkdir", "os.remove")):
+        raise SystemExit(f"{{event}} {{arguments}}")
+sys.dont_write_bytecode = True
+sys.addaudithook(watch)
+for name in {names}:
+    importlib.import_module(name)
+loaded = {{name.partition(".")[0] for name in sys.modules}}
+foreign = loaded & {{"pyarrow", "numpy", "click", "rich", "granian", "asyncio", "logging"}}
+sys.exit(f"loaded {{foreign}}" if foreign else 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_module_states_its_rule(module: Path) -> None:
+    """Each file opens by saying what it is."""
+    docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
+    assert docstring, module
+    assert len(docstring.split()) >= 5, f"{module} says too little: {docstring}"
+
+
+@pytest.mark.parametrize("folder", ["package", "tests", "benchmarks", "demo"])
+def test_no_file_shadows_the_standard_library(folder: str) -> None:
+    """No module is called like one of the standard library."""
+    root = PACKAGE if folder == "package" else PROJECT / folder
+    for path in root.rglob("*.py"):
+        name = path.stem if path.stem != "__init__" else path.parent.name
+        assert name.startswith("__") or name not in sys.stdlib_module_names, path
+
+
+def project_files() -> Iterator[Path]:
+    """Every file of ours that people read, wherever the tests run."""
+    roots = [PACKAGE, *(PROJECT / name for name in ("tests", "benchmarks", "demo", "docs", "rust"))]
+    kinds = {".py", ".pyi", ".rs", ".toml", ".md", ".yaml", ".lua", ".go", ".mjs"}
+    below = chain.from_iterable(root.rglob("*") for root in roots if root.is_dir())
+    for path in chain(below, PROJECT.glob("*.md"), PROJECT.glob("*.toml"), [PROJECT / "Makefile"]):
+        if path.suffix in kinds or path.name == "Makefile":
+            relative = path.parts[len(PROJECT.parts) :] if path.is_relative_to(PROJECT) else ()
+            if path.is_file() and "target" not in relative:
+                yield path
+
+
+def test_no_machine_paths() -> None:
+    """No file names a place on somebody's machine."""
+    found = [
+        f"{path}: {line.strip()}"
+        for path in project_files()
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if MACHINE_PATH.search(line)
+    ]
+    assert found == []
