@@ -122,7 +122,7 @@ class Storing:
         with self._changed:
             later = []
             for due, job in self._waiting:
-                if due <= now:
+                if due <= now or self._hurry:
                     heapq.heappush(self._ready, job)
                     self._changed.notify_all()
                 else:

@@ -48,7 +48,7 @@ impl Nulls {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn push_bit(&mut self, row: usize, is_valid: bool) {
         if self.valid.is_empty() {
             self.valid = vec![0xff; row.div_ceil(8)];

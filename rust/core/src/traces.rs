@@ -218,7 +218,7 @@ impl<'a> Span<'a> {
     #[inline]
     fn read(&mut self, request: &mut Request<'a>, bytes: &'a [u8], nested: &mut Nested<'a>) -> Result<(), Fault> {
         use span::{
-            ATTRIBUTES, END_TIME_UNIX_NANO, EVENTS, KIND, LINKS, NAME, PARENT_SPAN_ID, SPAN_ID, START_TIME_UNIX_NANO, STATUS,
+            ATTRIBUTES, END_TIME_UNIX_NANO, EVENTS, FLAGS, KIND, LINKS, NAME, PARENT_SPAN_ID, SPAN_ID, START_TIME_UNIX_NANO, STATUS,
             TRACE_ID,
         };
         request.attributes.clear();
@@ -239,6 +239,7 @@ impl<'a> Span<'a> {
                 EVENTS,
                 LINKS,
                 STATUS,
+                FLAGS,
             ],
             |cursor, tag| self.read_field(request, nested, cursor, tag)
         );

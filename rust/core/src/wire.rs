@@ -49,15 +49,21 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes over the next field's tag if it is this one, a tag of one byte.
+    /// Passes over the next field's tag if it is this one, in its shortest spelling.
     #[inline(always)]
     pub fn take_tag(&mut self, tag: u32) -> bool {
-        match self.rest.split_first() {
-            Some((&byte, rest)) if u32::from(byte) == tag => {
+        // Field numbers up to 15 take one byte, up to 2047 two.
+        let rest = if tag < 0x80 {
+            self.rest.strip_prefix(&[tag as u8])
+        } else {
+            self.rest.strip_prefix(&[tag as u8 | 0x80, (tag >> 7) as u8])
+        };
+        match rest {
+            Some(rest) => {
                 self.rest = rest;
                 true
             }
-            _ => false,
+            None => false,
         }
     }
 
@@ -84,10 +90,14 @@ impl<'a> Cursor<'a> {
 
     #[inline(always)]
     pub fn read_varint(&mut self) -> Result<u64> {
-        match self.rest.split_first() {
-            Some((&byte, rest)) if byte < 0x80 => {
+        match self.rest {
+            [low @ ..0x80, rest @ ..] => {
                 self.rest = rest;
-                Ok(u64::from(byte))
+                Ok(u64::from(*low))
+            }
+            [low, high @ ..0x80, rest @ ..] => {
+                self.rest = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
             }
             _ => self.read_long_varint(),
         }

@@ -51,6 +51,15 @@ impl MetricGroups {
             summary: Groups::new(Table::Summary),
         }
     }
+
+    /// Each metric has at least a point, or so one hopes.
+    fn expect_rows(&mut self, metrics: usize) {
+        self.gauge.expected_rows = metrics;
+        self.sum.expected_rows = metrics;
+        self.histogram.expected_rows = metrics;
+        self.exponential_histogram.expected_rows = metrics;
+        self.summary.expected_rows = metrics;
+    }
 }
 
 /// One data point kind: how its fields are read and appended.
@@ -135,6 +144,7 @@ pub(crate) fn append<'a>(
             let layer = Layer::read(&mut request.renderer, bytes)?;
             scope.read_scope(request, &layer)?;
             request.note_without_records(layer.entries);
+            groups.expect_rows(layer.entries);
             append_metrics(groups, request, &resource, &scope, bytes, &mut buffers)?;
         }
     }
