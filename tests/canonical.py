@@ -159,8 +159,27 @@ def groups_of(batches: Iterable[Any]) -> dict[tuple[str, str | None, datetime], 
     return groups
 
 
+def _facts(column: pa.Array) -> tuple[Any, ...]:
+    """All of one column that Arrow gives a meaning to, dictionary entries without rows too."""
+    if pa.types.is_dictionary(column.type):
+        return column.indices.to_pylist(), column.dictionary.to_pylist()
+    return column.null_count, exact(_plain(column).to_pylist())
+
+
+def arrow_facts(batches: Iterable[Any]) -> list[tuple[Any, ...]]:
+    """Batches in their order, by all that Arrow gives a meaning to: keys, schemas, values."""
+    facts = []
+    for batch in batches:
+        arrow = pa.record_batch(batch)
+        arrow.validate(full=True)
+        columns = {name: _facts(arrow.column(name)) for name in arrow.schema.names}
+        schema = arrow.schema.to_string(show_field_metadata=True)
+        facts.append((batch.table, batch.service, batch.hour, schema, columns))
+    return facts
+
+
 def arrow_bytes(batches: Iterable[Any]) -> list[tuple[Any, ...]]:
-    """Batches to the byte: keys, schemas with their metadata, and all buffers."""
+    """Batches to the byte, padding included: keys, schemas with their metadata, all buffers."""
     return [
         (
             batch.table,
@@ -168,12 +187,6 @@ def arrow_bytes(batches: Iterable[Any]) -> list[tuple[Any, ...]]:
             batch.hour,
             (arrow := pa.record_batch(batch)).schema.serialize().to_pybytes(),
             arrow.serialize().to_pybytes(),
-            # IPC of a batch alone holds no dictionaries.
-            [
-                column.dictionary.to_pylist()
-                for column in arrow.columns
-                if pa.types.is_dictionary(column.type)
-            ],
         )
         for batch in batches
     ]

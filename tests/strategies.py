@@ -275,16 +275,19 @@ _FIXED = {
 }
 
 
-def _pad(tape: Tape, *, odd: bool) -> int:
-    """How overlong a tag or length is; more than 5 bytes of either are one too many."""
-    return tape.pick((1, 2, 3, 4, 1, 2, 3, 5)) if odd and tape.rarely(50) else 0
+def _overlong(tape: Tape, encoded: bytes, *, odd: bool) -> bytes:
+    """A tag or length, rarely longer than it needs to be, never beyond its five bytes."""
+    if not (odd and tape.rarely(50)) or len(encoded) == 5:
+        return encoded
+    pad = 1 + tape.below(5 - len(encoded))
+    return encoded[:-1] + bytes([encoded[-1] | 0x80]) + b"\x80" * (pad - 1) + b"\x00"
 
 
 def _encode(tape: Tape, field: FieldDescriptor, *, odd: bool) -> tuple[int, bytes]:
     """The wire type and payload of one scalar."""
     value = scalar(tape, field, odd=odd)
     if field.type in (F.TYPE_STRING, F.TYPE_BYTES):
-        return LENGTH, varint(len(value), _pad(tape, odd=odd)) + value
+        return LENGTH, _overlong(tape, varint(len(value)), odd=odd) + value
     if field.type in _FIXED:
         layout, wire_type = _FIXED[field.type]
         return wire_type, struct.pack(layout, value)
@@ -372,15 +375,15 @@ def wire_message(tape: Tape, message: Descriptor, *, odd: bool, depth: int = 0) 
         if field.message_type is not None:
             body = wire_message(tape, field.message_type, odd=odd, depth=depth + 1)
             parts.append(
-                tag(field.number, LENGTH, _pad(tape, odd=odd))
-                + varint(len(body), _pad(tape, odd=odd))
+                _overlong(tape, tag(field.number, LENGTH), odd=odd)
+                + _overlong(tape, varint(len(body)), odd=odd)
                 + body
             )
         elif field.is_repeated and field.type not in (F.TYPE_STRING, F.TYPE_BYTES):
             parts += _repeated_scalar(tape, field, odd=odd)
         else:
             wire_type, encoded = _encode(tape, field, odd=odd)
-            parts.append(tag(field.number, wire_type, _pad(tape, odd=odd)) + encoded)
+            parts.append(_overlong(tape, tag(field.number, wire_type), odd=odd) + encoded)
         if odd and tape.rarely(60):
             parts.append(unknown_field(tape, tape.pick(UNKNOWN_NUMBERS)))
     if odd and tape.rarely(6):

@@ -15,6 +15,7 @@ from otlp2parquet.batches import memory, storing
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.identity import new_batch_id
 from otlp2parquet.batches.memory import MemoryBatches
+from otlp2parquet.batches.open_batch import OpenBatch
 from otlp2parquet.batches.storing import RETRY_FIRST_SECS, RETRY_LONGEST_SECS, Storing
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.errors import DecodeError, StorageError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from otlp2parquet.batches.open_batch import Shard
     from otlp2parquet.core import Appended
     from otlp2parquet.writers import ArrowArrayExportable
 
@@ -336,6 +338,8 @@ def test_nothing_is_taken_after_draining_has_begun(bench: Bench) -> None:
         assert alone.batches.drain(PATIENCE_SECS)
         with pytest.raises(StorageError, match="stopping"):
             alone.append(logs())
+        assert alone.budget.used == 0
+        assert alone.batches.held().closed_batches == 0
 
 
 def test_a_request_that_fails_leaves_the_batch_as_it_was(bench: Bench) -> None:
@@ -614,6 +618,26 @@ def test_a_thread_that_must_not_wait_gets_none_when_all_shards_are_busy() -> Non
         assert bench.append(logs(), wait=False) is not None
         bench.batches.drain(PATIENCE_SECS)
         bench.stored(2)
+
+
+def test_a_request_that_meets_a_sealed_batch_goes_into_the_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between choosing a batch and getting its lock the batch may be written: no row follows it."""
+    bench.append(logs(1))
+    real = OpenBatch.claim
+
+    def late(self: OpenBatch, *, wait: bool) -> Shard | None:
+        monkeypatch.undo()
+        bench.batches.relieve()
+        bench.stored(1)
+        return real(self, wait=wait)
+
+    monkeypatch.setattr(OpenBatch, "claim", late)
+    bench.append(logs(2))
+    assert bench.batches.held().open_rows == 2
+    assert bench.batches.drain(PATIENCE_SECS)
+    bench.stored(3)
 
 
 def test_many_threads_lose_and_double_nothing() -> None:

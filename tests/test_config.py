@@ -206,12 +206,13 @@ def test_all_errors_come_at_once_with_key_source_and_expectation(tmp_path: Path)
             'address of the form "host:port"'
         ),
         (
-            f"batch.memory_bytes (file {file}): found 1000, expected at least 201326592: room for one "
-            "batch, batch.max_bytes (default), and one body, request.max_payload_bytes (default)"
+            f"batch.memory_bytes (file {file}): found 1000, expected at least 201326592: room "
+            "for one batch, batch.max_bytes (default), and one body, "
+            "request.max_payload_bytes (default)"
         ),
         (
-            f"parquet.level (file {file}): found 3, expected 0: parquet.compression (file {file}) is "
-            "snappy, which has no levels"
+            f"parquet.level (file {file}): found 3, expected 0: parquet.compression (file {file}) "
+            "is snappy, which has no levels"
         ),
     ]
     inline = [line for line in lines if line.startswith("OTLP2PARQUET_CONFIG_CONTENT: not valid")]
@@ -320,8 +321,8 @@ def test_an_unknown_variable_is_a_warning(tmp_path: Path) -> None:
     assert loaded.config == Config()
     assert loaded.warnings == (
         (
-            "environment OTLP2PARQUET_BATCH_MAX_ROW: unknown variable, ignored; the nearest known one "
-            "is OTLP2PARQUET_BATCH_MAX_ROWS"
+            "environment OTLP2PARQUET_BATCH_MAX_ROW: unknown variable, ignored; the nearest known "
+            "one is OTLP2PARQUET_BATCH_MAX_ROWS"
         ),
     )
 

@@ -27,6 +27,7 @@ from otlp2parquet import ParquetWriter, StorageError, StoredFile
 from otlp2parquet.cli import main
 from otlp2parquet.convert import ChunkReport, ConvertOptions, convert_files, find_inputs, pipeline
 from otlp2parquet.convert.frames import Frame, read_frames
+from otlp2parquet.writers import ParquetSettings
 from tests.test_parquet_writer import START, logs_request, metrics_request, traces_request
 
 if TYPE_CHECKING:
@@ -578,6 +579,29 @@ def test_what_makes_another_conversion(tmp_path: Path, change: str) -> None:
     assert len(content(tmp_path / "out")) == 2
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ConvertOptions(settings=ParquetSettings("gzip", 1)),
+        ConvertOptions(settings=ParquetSettings(level=2)),
+        ConvertOptions(settings=ParquetSettings(row_group_rows=10)),
+        ConvertOptions(chunk_bytes=1 << 20),
+        ConvertOptions(max_rows=1000),
+        ConvertOptions(max_groups=1000),
+    ],
+)
+def test_what_decides_over_a_file_is_in_its_name(tmp_path: Path, options: ConvertOptions) -> None:
+    """Everything that may give other bytes, or other rows, under one name gives another name."""
+    (tmp_path / "logs.pb").write_bytes(GOOD)
+    files = find_inputs([tmp_path / "logs.pb"]).files
+    names = []
+    for one in (ConvertOptions(), ConvertOptions(), options):
+        folder = tmp_path / str(len(names))
+        convert_files(files, ParquetWriter(folder), one, on_chunk=lambda _: None)
+        names.append(*content(folder))
+    assert names[0] == names[1] != names[2]
+
+
 def test_receive_time_of_dated_records_does_not_matter(tmp_path: Path) -> None:
     """As long as no record needs it, another modification time changes nothing."""
     captured = tmp_path / "logs.pb"
@@ -641,6 +665,16 @@ def test_bounds_split_a_chunk(tmp_path: Path) -> None:
         again = convert_files(files, writer, options, on_chunk=told.append)
         assert (again.files_written, again.files_there) == (0, total.files_written)
     assert bodies(tmp_path / "rows") == bodies(tmp_path / "whole")
+
+
+def test_tiny_requests_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk ends after a number of requests too, and after nothing but bad ones."""
+    monkeypatch.setattr("otlp2parquet.convert.chunks.CHUNK_FRAMES", 10)
+    (tmp_path / "logs.pb").write_bytes(stream(*[b""] * 25))
+    told: list[ChunkReport] = []
+    files = find_inputs([tmp_path / "logs.pb"]).files
+    convert_files(files, ParquetWriter(tmp_path), ConvertOptions(), on_chunk=told.append)
+    assert [report.requests for report in told] == [10, 10, 5]
 
 
 # Memory, failures, interruption ----------------------------------------------------------
@@ -732,6 +766,33 @@ def test_storage_failure_ends_it(tmp_path: Path, captured: Path, at: int, thread
         files, ParquetWriter(tmp_path / "whole"), options, threads=1, on_chunk=lambda _: None
     )
     assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+class FailingSecond:
+    """A writer that fails for one service, and only then goes on with the others."""
+
+    def __init__(self) -> None:
+        """Nothing has failed yet."""
+        self.failed = threading.Event()
+
+    def write(self, batches: Sequence[Any], **facts: Any) -> StoredFile:
+        """Fail for ``bad``, else wait until that has happened."""
+        if facts["service"] == "bad":
+            self.failed.set()
+            raise StorageError("the true reason")
+        assert self.failed.wait(timeout=60)
+        del facts["batch_id"]
+        return StoredFile(path="x", rows=batches[0].num_rows, bytes=1, **facts)
+
+
+def test_the_first_failure_is_the_one_that_is_told(tmp_path: Path) -> None:
+    """A chunk that stopped because of a later one's failure does not hide that failure."""
+    many = b"".join(logs_request(1, f"s{n}") for n in range(500))
+    (tmp_path / "logs.pb").write_bytes(stream(many, logs_request(1, "bad")))
+    files = find_inputs([tmp_path / "logs.pb"]).files
+    options = ConvertOptions(chunk_bytes=len(many))
+    with pytest.raises(StorageError, match="the true reason"):
+        convert_files(files, FailingSecond(), options, threads=2, on_chunk=lambda _: None)
 
 
 def test_output_that_cannot_be_written(tmp_path: Path) -> None:

@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from otlp2parquet import Signal
 
 
-@strategies.examples(400)
+@strategies.examples(800)
 @given(strategies.plain_payloads, strategies.RECEIVED_AT)
 def test_plain_messages(signal_payload: tuple[Signal, bytes], received_at: int | None) -> None:
     """What any library writes is decoded as the tables say."""
     assert_same(signal_payload[1], signal_payload[0], received_at)
 
 
-@strategies.examples(300)
+@strategies.examples(500)
 @given(strategies.object_payloads, strategies.RECEIVED_AT)
 def test_message_objects(signal_payload: tuple[Signal, bytes], received_at: int | None) -> None:
     """What the official classes write is decoded as the tables say."""
     assert_same(signal_payload[1], signal_payload[0], received_at)
 
 
-@strategies.examples(600)
+@strategies.examples(1500)
 @given(strategies.odd_payloads, strategies.RECEIVED_AT)
 def test_odd_messages(signal_payload: tuple[Signal, bytes], received_at: int | None) -> None:
     """Whatever the wire format allows means what protobuf says it means."""
     assert_same(signal_payload[1], signal_payload[0], received_at)
 
 
-@strategies.examples(800)
+@strategies.examples(2000)
 @given(strategies.mutated_payloads())
 def test_mutated_messages(signal_payload: tuple[Signal, bytes]) -> None:
     """Damaged messages are refused, or accepted, exactly where the official parser does."""
@@ -56,7 +56,7 @@ def test_arbitrary_bytes(signal_payload: tuple[Signal, bytes]) -> None:
     assert_same(signal_payload[1], signal_payload[0])
 
 
-@strategies.examples(60)
+@strategies.examples(150)
 @given(strategies.small_payloads)
 def test_every_truncation(signal_payload: tuple[Signal, bytes]) -> None:
     """A cut message is an error, or the message that its prefix happens to be."""

@@ -6,6 +6,8 @@ A limit is tested on both of its sides, so that one that is off by one cannot pa
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -287,8 +289,8 @@ def test_payload_bytes() -> None:
     fits = delimited(99, bytes(100 - 3))
     assert len(fits) == 100
     assert native_process_otlp(fits, "logs", max_payload_bytes=100).accepted == 0
-    with pytest.raises(TooLargeError, match="100"):
-        native_process_otlp(fits + b"\x0a\x00", "logs", max_payload_bytes=101)
+    with pytest.raises(TooLargeError, match="at most 99"):
+        native_process_otlp(fits, "logs", max_payload_bytes=99)
     assert "101" in refused(fits + b"\x0a\x00", "logs", most=101)
 
 
@@ -386,3 +388,76 @@ def test_shared_values_that_fit() -> None:
     (rows,) = groups_of(process_otlp(payload, "logs").batches).values()
     assert {len(row["ResourceSchemaUrl"]) for row in rows} == {2**20}
     assert len(rows) == 50
+
+
+# Memory ----------------------------------------------------------------------------------
+
+PEAK = """
+import re, sys
+from pathlib import Path
+from otlp2parquet import OtlpError, process_otlp
+
+def peak():
+    # Not getrusage: its peak begins with that of the process which started this one.
+    return int(re.search("VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
+signal, encoding = sys.argv[1], sys.argv[2]
+payload = sys.stdin.buffer.read()
+process_otlp(b"", signal)
+before = peak()
+try:
+    process_otlp(payload, signal, content_encoding=encoding)
+except OtlpError:
+    pass
+print(peak() - before)
+"""
+
+
+def peak_mib(payload: bytes, signal: Signal, encoding: str = "identity") -> float:
+    """By how many MiB the decode of one payload raises the peak of a fresh process (Linux)."""
+    command = [sys.executable, "-c", PEAK, signal, encoding]
+    done = subprocess.run(command, input=payload, capture_output=True, check=True)
+    return int(done.stdout) / 1024
+
+
+HOSTILE: dict[str, tuple[Signal, Callable[[], bytes], int]] = {
+    # what it is: signal, payload, MiB at most
+    "groups to the limit": ("logs", lambda: hours(MANY), 512),
+    "groups over the limit": ("logs", lambda: hours(MANY + 1), 512),
+    "records to the limit": ("logs", lambda: nested((1, 2), delimited(2, b"") * MILLION), 768),
+    "spans to the limit": ("traces", lambda: nested((1, 2), delimited(2, b"") * MILLION), 768),
+    "events to the limit": ("traces", lambda: nested(SPAN, delimited(11, b"") * MILLION), 768),
+    "records over the limit": (
+        "traces",
+        lambda: nested((1, 2), delimited(2, b"") * (30 * MILLION)),
+        1536,
+    ),
+    "shared values over the limit": (
+        "logs",
+        lambda: delimited(1, delimited(3, b"x" * 2**20) + delimited(2, delimited(2, b"") * 5000)),
+        256,
+    ),
+    "attributes by the million": ("logs", lambda: log(delimited(6, b"") * (10 * MILLION)), 768),
+    "array items by the million": (
+        "logs",
+        lambda: log(delimited(5, delimited(5, delimited(1, b"") * (10 * MILLION)))),
+        512,
+    ),
+    "bucket counts by the million": (
+        "metrics",
+        lambda: nested((*METRIC, 10, 1, 8, 2), bytes(10 * MILLION)),
+        512,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_memory_is_bounded_by_the_limits(case: str) -> None:
+    """A payload that is small, or small when compressed, cannot make the decode take much."""
+    signal, make, most = HOSTILE[case]
+    assert peak_mib(make(), signal) < most
+
+
+def test_memory_of_a_bomb() -> None:
+    """A gigabyte in a megabyte of gzip is never held: the bound is met while inflating."""
+    assert peak_mib(gzip.compress(bytes(2**26)) * 16, "logs", "gzip") < 512

@@ -42,7 +42,7 @@ def table_rows(payload: bytes, signal: Signal) -> list[tuple[str, list[oracle.Ro
     return [(key[0], rows) for key, rows in groups_of(result.batches).items()]
 
 
-@strategies.examples(300)
+@strategies.examples(500)
 @given(strategies.valid_payloads)
 def test_oracle_rows_give_the_message_back(signal_payload: tuple[Signal, bytes]) -> None:
     """The two witnesses agree: what the oracle puts into rows, the reverse takes out."""
@@ -57,7 +57,7 @@ def test_oracle_rows_give_the_message_back(signal_payload: tuple[Signal, bytes])
     assert canonical(rebuilt) == canonical(want)
 
 
-@strategies.examples(400)
+@strategies.examples(800)
 @given(strategies.valid_payloads)
 def test_table_rows_give_the_message_back(signal_payload: tuple[Signal, bytes]) -> None:
     """A whole export request can be rebuilt from the tables alone."""

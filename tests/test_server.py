@@ -468,7 +468,14 @@ async def start_reading(bench: Bench, events: list[dict[str, Any]]) -> asyncio.T
         await asyncio.Event().wait()
         return DISCONNECT
 
-    task = asyncio.create_task(ask(bench.app, events, then=never))
+    async def asking() -> Answer:
+        answer = await ask(bench.app, events, then=never)
+        current = asyncio.current_task()
+        assert current is not None
+        assert current.cancelling() == 0, "the server would take the request for cancelled"
+        return answer
+
+    task = asyncio.create_task(asking())
     while not len(bench.app.bodies):  # noqa: ASYNC110 - the task runs on this very loop
         await asyncio.sleep(0)
     for _ in range(len(events) + 1):

@@ -191,7 +191,7 @@ def test_the_python_sdk_is_served(server: Server, compression: Compression | Non
     logger = logger_provider.get_logger("test")
     for number in range(600):
         logger.emit(body=f"log {number}", timestamp=time.time_ns())
-    logger_provider.shutdown()  # type: ignore[no-untyped-call]
+    logger_provider.shutdown()
 
     reader = PeriodicExportingMetricReader(
         OTLPMetricExporter(endpoint + "metrics", compression=compression),
@@ -393,7 +393,7 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(tmp_path: Path) -> Non
 
 def test_a_port_in_use_is_an_error(server: Server, tmp_path: Path) -> None:
     """A second server does not take half of the first one's connections."""
-    command = [COMMAND, "-p", str(server.port)]
+    command = [str(COMMAND), "-p", str(server.port)]
     done = subprocess.run(
         command,
         cwd=tmp_path,

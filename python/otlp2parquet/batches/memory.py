@@ -112,17 +112,15 @@ class MemoryBatches:
             return appended
 
     def _append_alone(self, request: Request) -> Appended:
-        if self._draining:
-            raise StorageError(_STOPPING)
         batch = self._new_batch(shards=1)
         (shard,) = batch.shards
         try:
             with shard.lock:
                 appended = batch.append(shard, request)
+            self._close(batch, "request")
         except BaseException:
-            batch.stored()  # there is nothing to store, and nobody else knows this batch
+            batch.stored()  # nothing of it is acknowledged, and nobody else knows this batch
             raise
-        self._close(batch, "request")
         return appended
 
     def tick(self) -> None:
@@ -197,6 +195,8 @@ class MemoryBatches:
                 return  # another thread was first
             if self._open is batch:
                 self._open = None
+            elif self._draining:
+                raise StorageError(_STOPPING)  # a request of its own, too late to be stored
             self._max_age_secs = self._config.max_age_secs
             batch.close(reason, self._monotonic())
             # Under the lock, so that batches are submitted in the order of their opening.

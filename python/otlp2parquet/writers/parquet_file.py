@@ -101,11 +101,7 @@ def write_parquet(
         # The Arrow schema in the footer would turn dictionary arrays into a type on reading.
         store_schema=False,
     )
-    try:
-        writer.write_table(table, row_group_size=settings.row_group_rows)
-        # With store_schema=False this is the only way into the footer.
-        writer.add_key_value_metadata(dict(metadata))
-        writer.close()
-    finally:
-        # After a failure nothing more may be written; the garbage collector would try.
-        writer.is_open = False
+    writer.write_table(table, row_group_size=settings.row_group_rows)
+    # With store_schema=False this is the only way into the footer.
+    writer.add_key_value_metadata(dict(metadata))
+    writer.close()

@@ -234,7 +234,7 @@ fn message(request: &Request<'_>, signal: Signal, payload: &[u8]) -> String {
             .iter()
             .map(|reject| {
                 let path = descriptors::locate(signal.descriptor(), payload, reject.address);
-                format!("{path}: {}", reject.misfit.describe(request.limits()))
+                format!("{}: {}", shorten(path), reject.misfit.describe(request.limits()))
             })
             .collect();
         reasons.dedup();
@@ -246,4 +246,15 @@ fn message(request: &Request<'_>, signal: Signal, payload: &[u8]) -> String {
         parts.push(format!("replaced {replaced} invalid UTF-8 sequences by U+FFFD"));
     }
     parts.join("; ")
+}
+
+/// A path at a length that answers can carry: the way into 64 nested values is long.
+fn shorten(mut path: String) -> String {
+    const MAX_PATH: usize = 160;
+    if path.len() > MAX_PATH {
+        // Paths are ASCII: the names of fields, digits and dots.
+        path.truncate(MAX_PATH);
+        path.push('…');
+    }
+    path
 }

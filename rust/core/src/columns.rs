@@ -67,10 +67,10 @@ impl Nulls {
     }
 
     fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
-        let valid = std::mem::take(&mut self.valid);
-        if valid.is_empty() {
-            return None;
-        }
+        let mut valid = std::mem::take(&mut self.valid);
+        let last = valid.last_mut()?;
+        // Bits past the last row are zero, whatever was undone there: same rows, same bytes.
+        *last &= 0xff >> (rows.next_multiple_of(8) - rows);
         let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(valid), 0, rows));
         (nulls.null_count() > 0).then_some(nulls)
     }

@@ -24,6 +24,8 @@ pub(crate) struct Request<'a> {
     pub received_at: u64,
     pub records: usize,
     pub nested: usize,
+    /// Records appended so far.
+    pub rows: usize,
     /// How many more groups the request may touch.
     pub groups_left: usize,
     pub repeated_bytes: u64,
@@ -36,6 +38,13 @@ pub(crate) struct Request<'a> {
     pub attributes: Vec<&'a [u8]>,
 }
 
+/// A point in a request: rows appended and invalid text replaced before it.
+#[derive(Clone, Copy)]
+pub(crate) struct Stored {
+    rows: usize,
+    replaced_text: u64,
+}
+
 /// How many rejects a message explains.
 const MAX_EXPLAINED: usize = 3;
 
@@ -46,6 +55,7 @@ impl<'a> Request<'a> {
             received_at,
             records: 0,
             nested: 0,
+            rows: 0,
             groups_left: limits.groups,
             repeated_bytes: 0,
             rejected: 0,
@@ -58,6 +68,19 @@ impl<'a> Request<'a> {
 
     pub fn limits(&self) -> &Limits {
         &self.renderer.limits
+    }
+
+    /// What has been stored so far; for `forget_unstored_text`.
+    pub fn stored(&self) -> Stored {
+        Stored { rows: self.rows, replaced_text: self.renderer.notes.replaced_text }
+    }
+
+    /// Text that was mended in a resource, scope or metric without a stored record changed
+    /// nothing that anybody will read, so nobody is warned of it.
+    pub fn forget_unstored_text(&mut self, before: Stored) {
+        if self.rows == before.rows {
+            self.renderer.notes.replaced_text = before.replaced_text;
+        }
     }
 
     /// Counts a record before it is read.
@@ -76,9 +99,10 @@ impl<'a> Request<'a> {
         if self.nested > limit { Err(Excess::Nested { limit }) } else { Ok(()) }
     }
 
-    /// Counts the bytes of values that a row shares with others.
+    /// Counts an appended row, and the bytes of the values that it shares with others.
     #[inline(always)]
-    pub fn count_repeated(&mut self, bytes: u64) -> Result<(), Excess> {
+    pub fn count_row(&mut self, bytes: u64) -> Result<(), Excess> {
+        self.rows += 1;
         self.repeated_bytes += bytes;
         let limit = self.limits().repeated_bytes;
         if self.repeated_bytes > limit { Err(Excess::RepeatedBytes { limit }) } else { Ok(()) }

@@ -13,6 +13,7 @@ pub(crate) struct Dictionary {
     offsets: Vec<i32>,
     keys: HashTable<i32>,
     hasher: RandomState,
+    checkpoint: usize,
     mark: usize,
 }
 
@@ -25,6 +26,7 @@ impl Default for Dictionary {
             // Seeded per process: a sender cannot choose texts that collide. Keys come from the
             // order of arrival, so the seed never shows in the output.
             hasher: RandomState::default(),
+            checkpoint: 0,
             mark: 0,
         }
     }
@@ -60,18 +62,35 @@ impl Dictionary {
         Some(key)
     }
 
+    /// Remembers the present texts for the whole request.
     pub fn checkpoint(&mut self) {
+        self.checkpoint = self.len();
+        self.mark = self.checkpoint;
+    }
+
+    /// Forgets the texts added since `checkpoint`.
+    pub fn rollback(&mut self) {
+        self.truncate(self.checkpoint);
+    }
+
+    /// Remembers the present texts until the next mark.
+    pub fn mark(&mut self) {
         self.mark = self.len();
     }
 
-    pub fn rollback(&mut self) {
-        for key in self.mark..self.len() {
+    /// Forgets the texts added since `mark`.
+    pub fn forget_since_mark(&mut self) {
+        self.truncate(self.mark);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        for key in len..self.len() {
             let hash = self.hasher.hash_one(slice(&self.data, &self.offsets, key as i32));
             if let Ok(entry) = self.keys.find_entry(hash, |&other| other as usize == key) {
                 entry.remove();
             }
         }
-        self.offsets.truncate(self.mark + 1);
+        self.offsets.truncate(len + 1);
         let end = self.offsets.last().copied().unwrap_or(0);
         self.data.truncate(end as usize);
     }

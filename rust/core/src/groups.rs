@@ -38,13 +38,6 @@ pub(crate) struct Group<C> {
 }
 
 impl<C: Rows> Group<C> {
-    /// Undoes a half-written row.
-    #[cold]
-    pub fn drop_row(&mut self) {
-        let rows = self.rows;
-        self.columns.each(&mut |column| column.truncate(rows));
-    }
-
     fn num_bytes(&mut self) -> usize {
         let mut bytes = 0;
         self.columns.each(&mut |column| bytes += column.num_bytes());
@@ -121,7 +114,7 @@ impl<C: Rows> Groups<C> {
         let is_it = |&i: &u32| list[i as usize].hour == hour && list[i as usize].service.as_deref() == service;
         let at = match self.index.find(hash, is_it) {
             Some(&at) => at as usize,
-            None => self.open(hash, service, hour),
+            None => self.open(service, hour),
         };
         let group = &mut self.list[at];
         if !group.is_touched {
@@ -134,10 +127,12 @@ impl<C: Rows> Groups<C> {
     }
 
     #[cold]
-    fn open(&mut self, hash: u64, service: Option<&str>, hour: i64) -> usize {
+    fn open(&mut self, service: Option<&str>, hour: i64) -> usize {
         let at = self.list.len();
         let mut columns = C::new(self.table);
         let rows = self.expected_rows.min(MAX_EXPECTED_ROWS);
+        // A scope's records go to one group as a rule; where they do not, the room shrinks.
+        self.expected_rows /= 2;
         columns.each(&mut |column| column.reserve(rows));
         self.list.push(Group {
             columns,
@@ -150,12 +145,18 @@ impl<C: Rows> Groups<C> {
             committed_bytes: 0,
             is_touched: false,
         });
-        let (list, hasher) = (&self.list, &self.hasher);
-        self.index.insert_unique(hash, at as u32, |&i| {
-            let group = &list[i as usize];
-            Self::hash(hasher, group.service.as_deref(), group.hour)
-        });
+        self.enter(at);
         at
+    }
+
+    /// Makes a group findable.
+    fn enter(&mut self, at: usize) {
+        let (list, hasher) = (&self.list, &self.hasher);
+        let hash = |&at: &u32| {
+            let group = &list[at as usize];
+            Self::hash(hasher, group.service.as_deref(), group.hour)
+        };
+        self.index.insert_unique(hash(&(at as u32)), at as u32, hash);
     }
 
     /// Keeps what the request appended, and says how much that was.
@@ -175,6 +176,33 @@ impl<C: Rows> Groups<C> {
         added
     }
 
+    /// Undoes a half-written row, and what the group was made ready with for it: a rejected
+    /// record leaves no trace.
+    #[cold]
+    pub fn drop_row(&mut self, at: usize, allowance: &mut usize) {
+        let group = &mut self.list[at];
+        let rows = group.rows;
+        group.columns.each(&mut |column| column.truncate(rows));
+        group.shared_stamp = 0;
+        group.metric_stamp = 0;
+        if rows == 0 {
+            // Opened for this very record, so the last of the list.
+            self.touched.pop();
+            self.close_last();
+            *allowance += 1;
+        }
+    }
+
+    /// Removes the last group of the list.
+    fn close_last(&mut self) {
+        let at = self.list.len() - 1;
+        let hash = Self::hash(&self.hasher, self.list[at].service.as_deref(), self.list[at].hour);
+        if let Ok(entry) = self.index.find_entry(hash, |&i| i as usize == at) {
+            entry.remove();
+        }
+        self.list.pop();
+    }
+
     /// Undoes everything since the last commit.
     #[cold]
     pub fn rollback(&mut self) {
@@ -187,12 +215,7 @@ impl<C: Rows> Groups<C> {
             group.metric_stamp = 0;
         }
         while self.list.len() > self.committed_groups {
-            let at = self.list.len() - 1;
-            let hash = Self::hash(&self.hasher, self.list[at].service.as_deref(), self.list[at].hour);
-            if let Ok(entry) = self.index.find_entry(hash, |&i| i as usize == at) {
-                entry.remove();
-            }
-            self.list.pop();
+            self.close_last();
         }
     }
 
@@ -201,9 +224,6 @@ impl<C: Rows> Groups<C> {
         self.index.clear();
         self.committed_groups = 0;
         for mut group in self.list.drain(..) {
-            if group.rows == 0 {
-                continue;
-            }
             let mut columns = Vec::new();
             let mut result = Ok(());
             group.columns.each(&mut |column| {

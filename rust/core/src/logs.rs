@@ -90,17 +90,21 @@ pub(crate) fn append<'a>(
     let (mut resource, mut scope) = (Origin::default(), Origin::default());
     let mut resources = Entries::of_request(&mut request.renderer, payload)?;
     while let Some(bytes) = resources.next()? {
+        let before = request.stored();
         let layer = Layer::read(&mut request.renderer, bytes)?;
         resource.read_resource(request, &layer)?;
         request.note_without_records(layer.entries);
         let mut scopes = Entries::of_layer(bytes);
         while let Some(bytes) = scopes.next()? {
+            let before = request.stored();
             let layer = Layer::read(&mut request.renderer, bytes)?;
             scope.read_scope(request, &layer)?;
             request.note_without_records(layer.entries);
             groups.expected_rows = layer.entries;
             append_records(groups, request, &resource, &scope, bytes)?;
+            request.forget_unstored_text(before);
         }
+        request.forget_unstored_text(before);
     }
     Ok(())
 }
@@ -130,7 +134,8 @@ fn append_records<'a>(
         match group.append_log_record(request, time, &record, bytes) {
             Ok(()) => request.undated += usize::from(record.time == 0 && record.observed_time == 0),
             Err(fault) => {
-                group.drop_row();
+                groups.drop_row(at, &mut request.groups_left);
+                target.forget();
                 request.reject(fault.into_reject()?, bytes, &LOG_RECORD)?;
             }
         }
@@ -217,7 +222,7 @@ impl Group<LogColumns> {
         request.push_label_or_null(&mut columns.event_name, record.event_name);
         columns.dropped_attributes.push(i64::from(record.dropped_attributes));
         self.rows += 1;
-        Ok(request.count_repeated(repeated_bytes)?)
+        Ok(request.count_row(repeated_bytes)?)
     }
 }
 

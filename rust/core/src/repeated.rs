@@ -75,6 +75,7 @@ impl Repeated {
         debug_assert_eq!(constants.len(), self.columns.len());
         let start = self.values.len();
         self.row_bytes = 0;
+        self.columns.iter_mut().flatten().for_each(Dictionary::mark);
         for (column, constant) in self.columns.iter_mut().zip(constants) {
             self.values.push(match (column, constant) {
                 (Some(dictionary), Constant::Text(Some(text))) => {
@@ -114,12 +115,14 @@ impl Repeated {
 impl Column for Repeated {
     fn truncate(&mut self, rows: usize) {
         self.rows = self.rows.min(rows);
-        // The open run stays, even if it is empty now: its values are those of the next row.
-        while self.runs.len() > 1 && self.runs[self.runs.len() - 2].end > self.rows {
+        let start = self.runs.len().checked_sub(2).map_or(0, |before| self.runs[before].end);
+        let Some(run) = self.runs.last_mut() else { return };
+        run.end = run.end.min(self.rows);
+        if run.end == start {
+            // The run was begun for a row that is not kept.
+            self.values.truncate(run.values);
             self.runs.pop();
-        }
-        if let Some(run) = self.runs.last_mut() {
-            run.end = run.end.min(self.rows);
+            self.columns.iter_mut().flatten().for_each(Dictionary::forget_since_mark);
         }
     }
 

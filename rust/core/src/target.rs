@@ -37,6 +37,11 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Makes the next record look its group up again.
+    pub fn forget(&mut self) {
+        self.last = None;
+    }
+
     #[inline(never)]
     fn find_other<C: Rows>(
         &mut self,

@@ -166,17 +166,21 @@ pub(crate) fn append<'a>(
     let mut nested = Nested::default();
     let mut resources = Entries::of_request(&mut request.renderer, payload)?;
     while let Some(bytes) = resources.next()? {
+        let before = request.stored();
         let layer = Layer::read(&mut request.renderer, bytes)?;
         resource.read_resource(request, &layer)?;
         request.note_without_records(layer.entries);
         let mut scopes = Entries::of_layer(bytes);
         while let Some(bytes) = scopes.next()? {
+            let before = request.stored();
             let layer = Layer::read(&mut request.renderer, bytes)?;
             scope.read_scope(request, &layer)?;
             request.note_without_records(layer.entries);
             groups.expected_rows = layer.entries;
             append_spans(groups, request, &resource, &scope, bytes, &mut nested)?;
+            request.forget_unstored_text(before);
         }
+        request.forget_unstored_text(before);
     }
     Ok(())
 }
@@ -205,7 +209,8 @@ fn append_spans<'a>(
         match group.append_span(request, time, &span, nested, bytes) {
             Ok(()) => request.undated += usize::from(span.start_time == 0),
             Err(fault) => {
-                group.drop_row();
+                groups.drop_row(at, &mut request.groups_left);
+                target.forget();
                 request.reject(fault.into_reject()?, bytes, &SPAN)?;
             }
         }
@@ -319,7 +324,7 @@ impl Group<SpanColumns> {
         push_enum(&mut columns.status_code, &STATUS_CODES, status_code);
         request.push_label_or_null(&mut columns.status_message, status_message);
         self.rows += 1;
-        Ok(request.count_repeated(repeated_bytes)?)
+        Ok(request.count_row(repeated_bytes)?)
     }
 }
 

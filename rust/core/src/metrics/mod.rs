@@ -136,17 +136,21 @@ pub(crate) fn append<'a>(
     let mut buffers = Buffers::default();
     let mut resources = Entries::of_request(&mut request.renderer, payload)?;
     while let Some(bytes) = resources.next()? {
+        let before = request.stored();
         let layer = Layer::read(&mut request.renderer, bytes)?;
         resource.read_resource(request, &layer)?;
         request.note_without_records(layer.entries);
         let mut scopes = Entries::of_layer(bytes);
         while let Some(bytes) = scopes.next()? {
+            let before = request.stored();
             let layer = Layer::read(&mut request.renderer, bytes)?;
             scope.read_scope(request, &layer)?;
             request.note_without_records(layer.entries);
             groups.expect_rows(layer.entries);
             append_metrics(groups, request, &resource, &scope, bytes, &mut buffers)?;
+            request.forget_unstored_text(before);
         }
+        request.forget_unstored_text(before);
     }
     Ok(())
 }
@@ -164,6 +168,7 @@ fn append_metrics<'a>(
         std::array::from_fn(|_| Target::new(request, resource, scope));
     let mut metrics = Entries::of_layer(bytes);
     while let Some(bytes) = metrics.next()? {
+        let before = request.stored();
         let metric = Metric::read(request, bytes, &mut buffers.metadata)?;
         let reject = buffers.rendered.render(request, &metric, &buffers.metadata, bytes)?;
         request.stamp += 1;
@@ -181,6 +186,7 @@ fn append_metrics<'a>(
             }
             Data::Summary(data) => points.append::<SummaryPoint<'a>>(&mut groups.summary, &mut summary, data)?,
         }
+        request.forget_unstored_text(before);
     }
     Ok(())
 }
@@ -244,13 +250,14 @@ impl<'a> Points<'_, 'a> {
             .and_then(|()| point.append(&mut group.columns, request, metric, bytes));
         if let Err(fault) = appended {
             request.renderer.notes = notes;
-            group.drop_row();
+            groups.drop_row(at, &mut request.groups_left);
+            target.forget();
             return Err(fault);
         }
         let repeated_bytes = group.columns.append_base(time, point.base());
         group.rows += 1;
         request.undated += usize::from(point.base().time == 0);
-        Ok(request.count_repeated(repeated_bytes)?)
+        Ok(request.count_row(repeated_bytes)?)
     }
 }
 
