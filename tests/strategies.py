@@ -185,6 +185,8 @@ KEYS = (
     "key",
     "service.name",
     "service.name",
+    "service.name",
+    "service.name",
     "service.namespace",
     "service.instance.id",
     "bytesValue",
@@ -354,7 +356,7 @@ def _chosen(tape: Tape, message: Descriptor, depth: int, *, odd: bool) -> list[F
                     chosen.append(tape.pick(members))
         elif message.name == "KeyValue":
             chosen += [field] * (not tape.rarely(10))
-        elif field.message_type is not None or tape.below(3):
+        elif not tape.rarely(4) if field.message_type is not None else tape.below(3):
             chosen.append(field)
             while odd and tape.rarely(16):
                 chosen.append(field)

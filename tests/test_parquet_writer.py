@@ -331,17 +331,18 @@ def test_dictionaries_of_many_batches_are_one(tmp_path: Path) -> None:
     assert sizes[0] == sizes[1]
 
 
-def test_large_resource_is_written_once(tmp_path: Path) -> None:
-    """A resource larger than Parquet's usual dictionary stays one, however many rows repeat it.
-
-    The rows are more than the writer takes at a time: between two bites it would fall back.
-    """
-    size = 1_200_000
+@pytest.mark.parametrize("dictionaries", [True, False])
+def test_large_resources_are_written_once(tmp_path: Path, *, dictionaries: bool) -> None:
+    """Resources of more than Parquet's usual megabyte stay a dictionary, whatever repeats them."""
+    size, resources = 30_000, 200
     builder = BatchBuilder()
-    builder.append(logs_request(3000, blob="x" * size), "logs")
-    (batch,) = builder.finish(dictionaries=True)
+    for number in range(resources):
+        blob = f"{number:03}" * (size // 3)
+        builder.append(logs_request(15, first=15 * number, blob=blob), "logs")
+    (batch,) = builder.finish(dictionaries=dictionaries)
     path = tmp_path / write(ParquetWriter(tmp_path, compression="none"), [batch]).path
-    assert size < path.stat().st_size < size + 1_000_000
+    once = size * resources
+    assert once < path.stat().st_size < once + 1_000_000
 
 
 @pytest.mark.parametrize(

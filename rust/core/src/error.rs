@@ -15,6 +15,7 @@ pub(crate) enum Malformed {
     TagTooLarge,
     FieldNumberZero,
     WireType(u8),
+    LengthTooLong,
     LengthBeyondEnd,
     PackedLength,
     UnmatchedEndGroup,
@@ -29,6 +30,7 @@ impl fmt::Display for Malformed {
             Self::TagTooLarge => f.write_str("found a field tag above 32 bits, expected at most 5 bytes"),
             Self::FieldNumberZero => f.write_str("found field number 0, expected 1 or more"),
             Self::WireType(n) => write!(f, "found wire type {n}, expected 0, 1, 2, 3 or 5"),
+            Self::LengthTooLong => f.write_str("found a length of more than 5 bytes, expected at most 5"),
             Self::LengthBeyondEnd => f.write_str("found a length that reaches beyond the enclosing message"),
             Self::PackedLength => {
                 f.write_str("found packed 64-bit values whose length is not a multiple of 8")

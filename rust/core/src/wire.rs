@@ -151,6 +151,10 @@ impl<'a> Cursor<'a> {
     pub fn read_len(&mut self) -> Result<&'a [u8]> {
         let start = self.rest;
         let len = self.read_varint()?;
+        // The official parsers read a length of at most five bytes, overlong ones included.
+        if start.len() - self.rest.len() > 5 {
+            return Err(Fault::wire(start, Malformed::LengthTooLong));
+        }
         // In 64 bits: a length that does not fit `usize` on a 32-bit target is beyond the end too.
         if len > self.rest.len() as u64 {
             return Err(Fault::wire(start, Malformed::LengthBeyondEnd));
@@ -292,7 +296,10 @@ mod tests {
     #[test]
     fn a_length_beyond_the_end_is_an_error_and_no_allocation() {
         let bytes = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00];
-        assert_eq!(kind(Cursor::new(&bytes).read_len()), Malformed::LengthBeyondEnd);
+        assert_eq!(kind(Cursor::new(&bytes).read_len()), Malformed::LengthTooLong);
+        assert_eq!(kind(Cursor::new(&bytes[6..]).read_len()), Malformed::LengthBeyondEnd);
+        assert_eq!(kind(Cursor::new(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x00]).read_len()), Malformed::LengthTooLong);
+        assert_eq!(Cursor::new(&[0x81, 0x80, 0x80, 0x80, 0x00, 0x2a]).read_len().unwrap(), &[0x2a]);
     }
 
     #[test]
