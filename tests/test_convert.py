@@ -134,6 +134,15 @@ def test_several_members(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None
     assert len(rows(tmp_path / "out")) == 10
 
 
+def test_frames_compressed_one_by_one(tmp_path: Path) -> None:
+    """With ``compression: zstd`` the Collector packs each request before it writes its length."""
+    captured = tmp_path / "logs.pb"
+    requests = [logs_request(3, first=3 * number) for number in range(5)]
+    captured.write_bytes(stream(*map(zstd, requests), logs_request(1, first=15)))
+    assert run("convert", captured, "-o", tmp_path / "out").exit_code == 0
+    assert [row["Timestamp"].second for row in rows(tmp_path / "out")] == list(range(16))
+
+
 def test_all_signals(tmp_path: Path) -> None:
     """The signal is the one that each file's name contains; every table comes out."""
     (tmp_path / "in").mkdir()
@@ -371,6 +380,35 @@ def test_limit_is_inclusive(tmp_path: Path) -> None:
     limit = ("--max-payload-bytes", str(len(GOOD)))
     assert run("convert", *inputs, "-o", tmp_path / "out", *limit).exit_code == 0
     assert len(rows(tmp_path / "out")) == 8
+
+
+def test_bad_frames_compressed_one_by_one(tmp_path: Path) -> None:
+    """Broken or too large inside, such a frame costs itself alone."""
+    limit = len(GOOD)
+    bomb, torn = zstd(bytes(limit + 1)), zstd(GOOD)[:-5]
+    lines = problems(
+        tmp_path, stream(bomb, torn, zstd(GOOD)), "logs.pb", "--max-payload-bytes", str(limit)
+    )
+    assert lines == [
+        f"byte 0: frame of more than {limit} bytes when decompressed: skipped",
+        f"byte {4 + len(bomb)}: the zstd data of this frame breaks: Truncated compressed stream",
+    ]
+    assert len(rows(tmp_path / "out")) == 4
+
+
+def test_file_that_vanishes(tmp_path: Path) -> None:
+    """A file may go between being found and being read: it is named, and the others converted."""
+    (tmp_path / "logs-1.pb").write_bytes(GOOD)
+    (tmp_path / "logs-2.pb").write_bytes(GOOD)
+    files = find_inputs([tmp_path / "logs-1.pb", tmp_path / "logs-2.pb"]).files
+    (tmp_path / "logs-1.pb").unlink()
+    told: list[ChunkReport] = []
+    writer = ParquetWriter(tmp_path / "out")
+    convert_files(files, writer, ConvertOptions(), on_chunk=told.append)
+    assert [str(one) for report in told for one in report.problems] == [
+        f"{tmp_path / 'logs-1.pb'}: cannot be read: no such file or directory"
+    ]
+    assert len(rows(tmp_path / "out")) == 4
 
 
 @pytest.mark.parametrize("length", [60 << 20, 1 << 30, (1 << 32) - 1])

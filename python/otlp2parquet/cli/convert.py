@@ -135,8 +135,9 @@ def convert(  # noqa: PLR0917 - click passes them by name
     """Convert captured OTLP protobuf files to Parquet files.
 
     INPUT is a file or a folder. A file (.pb, .binpb, .otlp, also with .gz or .zst after it)
-    holds one export request, or the stream that the Collector's file exporter writes: requests,
-    each after its length in 4 bytes. In folders, files with other extensions are ignored.
+    holds one export request, or the stream that the Collector's file exporter writes with
+    "format: proto": requests, each after its length in 4 bytes. In folders, files with other
+    extensions are ignored.
 
     Whatever cannot be converted is named on standard error with its file, offset and reason,
     and the rest is converted; the exit code is then 1.

@@ -1,8 +1,9 @@
 """A file as export requests, one after another, whatever its compression and framing.
 
 Knows the two framings: one request a file, or the Collector file exporter's stream, in which
-each request follows its length in 4 big-endian bytes. Must not know what a request holds.
-Never allocates what a length merely claims.
+each request follows its length in 4 big-endian bytes and, with the exporter's ``compression:
+zstd``, is a zstd frame of its own. Must not know what a request holds. Never allocates what a
+length merely claims.
 """
 
 from collections.abc import Iterator
@@ -13,21 +14,23 @@ from typing import BinaryIO, Final, cast
 import pyarrow as pa
 
 from otlp2parquet.convert.inputs import InputFile
-from otlp2parquet.convert.problems import Problem
+from otlp2parquet.convert.problems import Problem, reason_of
 
 _BLOCK_BYTES: Final = 1 << 20
 # The first byte of protobuf is a field's tag; below 8 the field number would be 0, which no
 # message has. The length of a request of less than 128 MiB begins with such a byte.
 _FIRST_TAG: Final = 8
 _LENGTH_BYTES: Final = 4
+# As the beginning of a request this would be field 5, which no export request has.
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One export request as read.
 
-    ``offset`` counts the decompressed bytes before the payload, ``position`` the bytes of the
-    file that have been read when it is complete.
+    ``offset`` counts the bytes of the decompressed file before the payload, ``position`` those
+    of the file itself that have been read when it is complete.
     """
 
     file: InputFile
@@ -63,18 +66,9 @@ class _Input:
 
     def read(self, size: int, head: bytes = b"") -> bytes:
         """``head`` and the next ``size`` bytes."""
-        blocks = [head] if head else []
-        while size > 0:
-            try:
-                block = self._stream.read(min(size, _BLOCK_BYTES))
-            except OSError as error:
-                raise _TornError(str(error)) from error
-            if not block:
-                break
-            blocks.append(block)
-            size -= len(block)
-            self.offset += len(block)
-        return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        data = _read(self._stream, size, head)
+        self.offset += len(data) - len(head)
+        return data
 
     def skip(self, size: int) -> int:
         """Pass over up to ``size`` bytes; how many were there."""
@@ -83,6 +77,21 @@ class _Input:
             if not self.read(min(left, _BLOCK_BYTES)):
                 break
         return self.offset - start
+
+
+def _read(stream: BinaryIO, size: int, head: bytes = b"") -> bytes:
+    """``head`` and up to ``size`` bytes of ``stream``, taken as they come."""
+    blocks = [head] if head else []
+    while size > 0:
+        try:
+            block = stream.read(min(size, _BLOCK_BYTES))
+        except OSError as error:
+            raise _TornError(str(error)) from error
+        if not block:
+            break
+        blocks.append(block)
+        size -= len(block)
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
 
 
 def read_frames(file: InputFile, max_payload_bytes: int) -> Iterator[Frame | Problem]:
@@ -95,7 +104,7 @@ def read_frames(file: InputFile, max_payload_bytes: int) -> Iterator[Frame | Pro
         try:
             stream = _Input(file, closing)
         except OSError as error:
-            yield Problem(str(file.path), None, f"cannot be read: {error.strerror or error}")
+            yield Problem(str(file.path), None, f"cannot be read: {reason_of(error)}")
             return
         start = 0
         try:
@@ -144,9 +153,26 @@ def _framed(file: InputFile, stream: _Input, length: int, limit: int) -> Frame |
     else:
         payload = stream.read(length)
         if len(payload) == length:
+            if payload.startswith(_ZSTD_MAGIC):
+                return _inflated(file, stream, start, payload, limit)
             return Frame(file, start, payload, stream.position)
         there = len(payload)
         reason = f"frame of {length} bytes"
     if there < length:
         reason += f"; the file ends after {there} of them"
     return Problem(str(file.path), start - _LENGTH_BYTES, reason)
+
+
+def _inflated(
+    file: InputFile, stream: _Input, start: int, packed: bytes, limit: int
+) -> Frame | Problem:
+    with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as inner:
+        try:
+            payload = _read(cast("BinaryIO", inner), limit + 1)
+        except _TornError as error:
+            reason = f"the zstd data of this frame breaks: {error}"
+            return Problem(str(file.path), start - _LENGTH_BYTES, reason)
+    if len(payload) > limit:
+        reason = f"frame of more than {limit} bytes when decompressed: skipped"
+        return Problem(str(file.path), start - _LENGTH_BYTES, reason)
+    return Frame(file, start, payload, stream.position)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from otlp2parquet.convert.problems import Problem
+from otlp2parquet.convert.problems import Problem, reason_of
 from otlp2parquet.core import SIGNALS, Signal
 
 REQUEST_SUFFIXES: Final = (".pb", ".binpb", ".otlp")
@@ -75,7 +75,7 @@ def _order(path: Path) -> tuple[str, ...]:
 
 def _files_below(folder: Path, problems: list[Problem]) -> Iterator[Path]:
     def unreadable(error: OSError) -> None:
-        problems.append(Problem(str(error.filename), None, f"cannot be read: {_reason(error)}"))
+        problems.append(Problem(str(error.filename), None, f"cannot be read: {reason_of(error)}"))
 
     for parent, _, names in os.walk(folder, onerror=unreadable):
         for name in names:
@@ -101,7 +101,7 @@ def _describe(
     try:
         status = path.stat()
     except OSError as error:
-        return Problem(str(path), None, f"cannot be read: {_reason(error)}")
+        return Problem(str(path), None, f"cannot be read: {reason_of(error)}")
     if not stat.S_ISREG(status.st_mode):
         return Problem(str(path), None, "is not a regular file: expected a file or a folder")
     name, compression = _split(path.name)
@@ -123,8 +123,3 @@ def _describe(
         return None
     seen.add(identity)
     return InputFile(path, signal, compression, status.st_size, max(status.st_mtime_ns, 0))
-
-
-def _reason(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]
