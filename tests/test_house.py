@@ -173,7 +173,7 @@ def project_files() -> Iterator[Path]:
     for path in chain(below, PROJECT.glob("*.md"), PROJECT.glob("*.toml"), [PROJECT / "Makefile"]):
         if path.suffix in kinds or path.name == "Makefile":
             relative = path.parts[len(PROJECT.parts) :] if path.is_relative_to(PROJECT) else ()
-            if path.is_file() and "target" not in relative:
+            if path.is_file() and not {"target", "node_modules"} & set(relative):
                 yield path
 
 

@@ -3,6 +3,19 @@
 from datetime import datetime
 from typing import final
 
+__all__ = [
+    "DEBUG_BUILD",
+    "Appended",
+    "Batch",
+    "BatchBuilder",
+    "Result",
+    "Schema",
+    "__version__",
+    "process_otlp",
+    "table_names",
+    "table_schema",
+]
+
 __version__: str
 DEBUG_BUILD: bool
 
@@ -17,6 +30,7 @@ def process_otlp(
     received_at: int | None = None,
     max_payload_bytes: int = 67108864,
 ) -> Result: ...
+
 @final
 class Schema:
     def __arrow_c_schema__(self) -> object: ...
@@ -32,7 +46,9 @@ class Batch:
     @property
     def num_rows(self) -> int: ...
     def __arrow_c_schema__(self) -> object: ...
-    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+    def __arrow_c_array__(
+        self, requested_schema: object | None = None
+    ) -> tuple[object, object]: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 @final
@@ -45,6 +61,8 @@ class Appended:
     def message(self) -> str: ...
     @property
     def undated(self) -> int: ...
+    @property
+    def unstored(self) -> dict[str, int]: ...
 
 @final
 class Result:
@@ -56,6 +74,8 @@ class Result:
     def rejected(self) -> int: ...
     @property
     def message(self) -> str: ...
+    @property
+    def unstored(self) -> dict[str, int]: ...
 
 @final
 class BatchBuilder:

@@ -74,7 +74,11 @@ impl Batch {
         let utc = datetime.getattr("timezone")?.getattr("utc")?;
         let arguments = PyDict::new(py);
         arguments.set_item("tz", utc)?;
-        datetime.getattr("datetime")?.call_method("fromtimestamp", (self.batch.hour * 3600,), Some(&arguments))
+        datetime.getattr("datetime")?.call_method(
+            "fromtimestamp",
+            (self.batch.hour * 3600,),
+            Some(&arguments),
+        )
     }
 
     #[getter]
@@ -105,7 +109,8 @@ impl Batch {
         drop(requested_schema);
         let schema = schema_capsule(py, &self.batch.batch.schema())?;
         let array = StructArray::from(self.batch.batch.clone());
-        let array = PyCapsule::new_with_value(py, FFI_ArrowArray::new(&array.to_data()), ARRAY_NAME)?;
+        let array =
+            PyCapsule::new_with_value(py, FFI_ArrowArray::new(&array.to_data()), ARRAY_NAME)?;
         PyTuple::new(py, [schema, array])
     }
 

@@ -3,7 +3,7 @@
 use otlp2parquet_core as core;
 use otlp2parquet_core::{Limits, Signal, Strings};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::arrow::Batch;
 use crate::errors::Error;
@@ -11,18 +11,38 @@ use crate::inflate::inflate;
 use crate::input::{self, ContentEncoding};
 
 /// What an append did.
-#[pyclass(frozen, get_all, module = "otlp2parquet._native")]
+#[pyclass(frozen, module = "otlp2parquet._native")]
 pub struct Appended {
+    #[pyo3(get)]
     accepted: usize,
+    #[pyo3(get)]
     rejected: usize,
+    #[pyo3(get)]
     message: String,
+    #[pyo3(get)]
     undated: usize,
+    notes: core::Notes,
+}
+
+#[pymethods]
+impl Appended {
+    #[getter]
+    fn unstored<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let core::Notes { unknown_fields, entity_refs, string_indices, without_records, .. } =
+            self.notes;
+        let counts = PyDict::new(py);
+        counts.set_item("unknown_fields", unknown_fields)?;
+        counts.set_item("entity_refs", entity_refs)?;
+        counts.set_item("string_indices", string_indices)?;
+        counts.set_item("without_records", without_records)?;
+        Ok(counts)
+    }
 }
 
 impl From<core::Appended> for Appended {
     fn from(appended: core::Appended) -> Self {
-        let core::Appended { accepted, rejected, message, undated, .. } = appended;
-        Self { accepted, rejected, message, undated }
+        let core::Appended { accepted, rejected, message, undated, notes } = appended;
+        Self { accepted, rejected, message, undated, notes }
     }
 }
 
@@ -55,6 +75,11 @@ impl Result {
         &self.appended.message
     }
 
+    #[getter]
+    fn unstored<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.appended.unstored(py)
+    }
+
     fn __repr__(&self) -> String {
         let Appended { accepted, rejected, .. } = self.appended;
         format!("<Result batches={} accepted={accepted} rejected={rejected}>", self.batches.len())
@@ -74,7 +99,11 @@ struct Body<'a> {
 }
 
 impl Body<'_> {
-    fn append_to(&self, builder: &mut core::BatchBuilder, limits: &Limits) -> std::result::Result<core::Appended, Error> {
+    fn append_to(
+        &self,
+        builder: &mut core::BatchBuilder,
+        limits: &Limits,
+    ) -> std::result::Result<core::Appended, Error> {
         let payload = inflate(self.payload, self.encoding, limits.payload_bytes)?;
         Ok(builder.append(&payload, self.signal, self.received_at)?)
     }
@@ -116,9 +145,15 @@ fn body<'a>(
 ) -> PyResult<Body<'a>> {
     let signal = input::signal(signal)?;
     input::check_content_type(content_type).map_err(|error| error.into_py(py))?;
-    let encoding = ContentEncoding::from_header(content_encoding).map_err(|error| error.into_py(py))?;
+    let encoding =
+        ContentEncoding::from_header(content_encoding).map_err(|error| error.into_py(py))?;
     // "The epoch if it gives none."
-    Ok(Body { payload: payload.as_bytes(), encoding, signal, received_at: received_at.unwrap_or(0) })
+    Ok(Body {
+        payload: payload.as_bytes(),
+        encoding,
+        signal,
+        received_at: received_at.unwrap_or(0),
+    })
 }
 
 /// Open builders that many requests append to; documented in `otlp2parquet.core`.
@@ -159,7 +194,9 @@ impl BatchBuilder {
     fn finish(&mut self, py: Python<'_>, dictionaries: bool) -> PyResult<Vec<Py<Batch>>> {
         let strings = if dictionaries { Strings::Dictionary } else { Strings::Plain };
         let builder = &mut self.builder;
-        let batches = py.detach(|| builder.finish(strings)).map_err(|error| Error::from(error).into_py(py))?;
+        let batches = py
+            .detach(|| builder.finish(strings))
+            .map_err(|error| Error::from(error).into_py(py))?;
         into_batches(py, batches)
     }
 

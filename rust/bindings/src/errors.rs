@@ -10,7 +10,9 @@ pub enum Error {
     /// The content encoding's own format is broken: not gzip, a wrong checksum, cut short.
     Inflate(String),
     /// The decompressed payload would be larger than the bound.
-    InflatedTooLarge { limit: usize },
+    InflatedTooLarge {
+        limit: usize,
+    },
     Unsupported(String),
     /// Arrow refused columns that the core built: a bug here.
     Arrow(arrow_schema::ArrowError),
@@ -59,7 +61,9 @@ impl Error {
             Self::InflatedTooLarge { limit } => raise(
                 py,
                 "TooLargeError",
-                format!("found a payload that inflates to more than {limit} bytes, expected at most that"),
+                format!(
+                    "found a payload that inflates to more than {limit} bytes, expected at most that"
+                ),
             ),
             Self::Unsupported(message) => raise(py, "UnsupportedError", message),
             Self::Arrow(error) => PyRuntimeError::new_err(error.to_string()),

@@ -1,6 +1,5 @@
 //! Python arguments as the core's types; what is not one of them is an error here.
 
-
 use otlp2parquet_core::{Limits, Signal, Table};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -47,8 +46,9 @@ fn shorten(value: &str) -> String {
 }
 
 pub fn signal(name: &str) -> PyResult<Signal> {
-    Signal::from_name(name)
-        .ok_or_else(|| PyValueError::new_err(format!("found signal {name:?}, expected logs, traces or metrics")))
+    Signal::from_name(name).ok_or_else(|| {
+        PyValueError::new_err(format!("found signal {name:?}, expected logs, traces or metrics"))
+    })
 }
 
 pub fn table(name: &str) -> PyResult<Table> {
@@ -67,4 +67,3 @@ pub fn limits(max_payload_bytes: usize) -> PyResult<Limits> {
     }
     Ok(Limits { payload_bytes: max_payload_bytes, ..Limits::default() })
 }
-

@@ -125,10 +125,18 @@ impl BatchBuilder {
     ///
     /// # Errors
     /// [`AppendError`]: malformed bytes, a limit passed, or builders that are full.
-    pub fn append(&mut self, payload: &[u8], signal: Signal, received_at: u64) -> Result<Appended, AppendError> {
+    pub fn append(
+        &mut self,
+        payload: &[u8],
+        signal: Signal,
+        received_at: u64,
+    ) -> Result<Appended, AppendError> {
         let limit = self.limits.payload_bytes.min(Limits::MAX_PAYLOAD_BYTES);
         if payload.len() > limit {
-            return Err(AppendError::TooLarge(Excess::PayloadBytes { found: payload.len(), limit }));
+            return Err(AppendError::TooLarge(Excess::PayloadBytes {
+                found: payload.len(),
+                limit,
+            }));
         }
         if self.size.bytes >= FULL_COLUMN_BYTES {
             return Err(AppendError::Full);
@@ -167,7 +175,10 @@ impl BatchBuilder {
             metrics.exponential_histogram.commit(),
             metrics.summary.commit(),
         ];
-        Size { rows: sizes.iter().map(|s| s.rows).sum(), bytes: sizes.iter().map(|s| s.bytes).sum() }
+        Size {
+            rows: sizes.iter().map(|s| s.rows).sum(),
+            bytes: sizes.iter().map(|s| s.bytes).sum(),
+        }
     }
 
     fn rollback(&mut self) {
@@ -239,7 +250,12 @@ fn message(request: &Request<'_>, signal: Signal, payload: &[u8]) -> String {
             .collect();
         reasons.dedup();
         let more = if request.rejected > request.first_rejects.len() { "; …" } else { "" };
-        parts.push(format!("rejected {} {}: {}{more}", request.rejected, signal.records(), reasons.join("; ")));
+        parts.push(format!(
+            "rejected {} {}: {}{more}",
+            request.rejected,
+            signal.records(),
+            reasons.join("; ")
+        ));
     }
     let replaced = request.renderer.notes.replaced_text;
     if replaced > 0 {

@@ -58,7 +58,8 @@ impl Nulls {
             self.valid.push(u8::from(is_valid));
         } else {
             let mask = 1 << bit;
-            self.valid[byte] = if is_valid { self.valid[byte] | mask } else { self.valid[byte] & !mask };
+            self.valid[byte] =
+                if is_valid { self.valid[byte] | mask } else { self.valid[byte] & !mask };
         }
     }
 
@@ -143,7 +144,9 @@ impl<T: ArrowPrimitiveType> Column for Numbers<T> {
         let values = ScalarBuffer::from(std::mem::take(&mut self.values));
         let array = PrimitiveArray::<T>::try_new(values, nulls)?;
         out.push(Finished::Array(Arc::new(match T::DATA_TYPE {
-            DataType::Timestamp(unit, _) => array.with_data_type(DataType::Timestamp(unit, Some(UTC.into()))),
+            DataType::Timestamp(unit, _) => {
+                array.with_data_type(DataType::Timestamp(unit, Some(UTC.into())))
+            }
             _ => array,
         })));
         Ok(())
@@ -238,7 +241,11 @@ impl Texts {
     fn finish_array(&mut self) -> Result<StringArray, ArrowError> {
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
         let nulls = self.nulls.finish(offsets.len() - 1);
-        StringArray::try_new(OffsetBuffer::new(ScalarBuffer::from(offsets)), Buffer::from_vec(self.data.take()), nulls)
+        StringArray::try_new(
+            OffsetBuffer::new(ScalarBuffer::from(offsets)),
+            Buffer::from_vec(self.data.take()),
+            nulls,
+        )
     }
 }
 
@@ -382,12 +389,18 @@ impl<C: Column + Default> Column for Lists<C> {
     }
 
     fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.offsets, vec![0])));
+        let offsets =
+            OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.offsets, vec![0])));
         let mut items = Vec::with_capacity(1);
         self.items.finish(&mut items)?;
         for items in items {
             let items = items.into_array()?;
-            out.push(Finished::Array(Arc::new(ListArray::try_new(self.item_field.clone(), offsets.clone(), items, None)?)));
+            out.push(Finished::Array(Arc::new(ListArray::try_new(
+                self.item_field.clone(),
+                offsets.clone(),
+                items,
+                None,
+            )?)));
         }
         Ok(())
     }

@@ -131,8 +131,14 @@ impl<'a> Request<'a> {
 
     /// Counts a record that is not stored. Its bytes must be well-formed all the same.
     #[cold]
-    pub fn reject(&mut self, reject: Reject, record: &[u8], descriptor: &Descriptor) -> Result<(), Fault> {
-        descriptors::check(descriptor, record, self.limits().depth).map_err(|broken| broken.fault)?;
+    pub fn reject(
+        &mut self,
+        reject: Reject,
+        record: &[u8],
+        descriptor: &Descriptor,
+    ) -> Result<(), Fault> {
+        descriptors::check(descriptor, record, self.limits().depth)
+            .map_err(|broken| broken.fault)?;
         self.rejected += 1;
         if self.first_rejects.len() < MAX_EXPLAINED {
             self.first_rejects.push(reject);
@@ -246,7 +252,11 @@ impl Origin {
         std::str::from_utf8(self.names[0].as_slice()).ok().filter(|name| !name.is_empty())
     }
 
-    pub fn read_resource<'a>(&mut self, request: &mut Request<'a>, layer: &Layer<'a>) -> Result<(), Fault> {
+    pub fn read_resource<'a>(
+        &mut self,
+        request: &mut Request<'a>,
+        layer: &Layer<'a>,
+    ) -> Result<(), Fault> {
         self.clear();
         let renderer = &mut request.renderer;
         let mut attributes = std::mem::take(&mut request.attributes);
@@ -258,7 +268,9 @@ impl Origin {
             while let Some(tag) = cursor.next_tag()? {
                 match tag {
                     resource::ATTRIBUTES => attributes.push(cursor.read_len()?),
-                    resource::DROPPED_ATTRIBUTES_COUNT => self.dropped = cursor.read_varint()? as u32,
+                    resource::DROPPED_ATTRIBUTES_COUNT => {
+                        self.dropped = cursor.read_varint()? as u32
+                    }
                     resource::ENTITY_REFS => {
                         let bytes = cursor.read_len()?;
                         descriptors::check(&ENTITY_REF, bytes, 0).map_err(|broken| broken.fault)?;
@@ -277,7 +289,11 @@ impl Origin {
         Ok(())
     }
 
-    pub fn read_scope<'a>(&mut self, request: &mut Request<'a>, layer: &Layer<'a>) -> Result<(), Fault> {
+    pub fn read_scope<'a>(
+        &mut self,
+        request: &mut Request<'a>,
+        layer: &Layer<'a>,
+    ) -> Result<(), Fault> {
         self.clear();
         let renderer = &mut request.renderer;
         let mut attributes = std::mem::take(&mut request.attributes);
@@ -319,7 +335,8 @@ impl Origin {
                 self.reject = Some(fault.into_reject()?);
                 // Not rendered to the end, so not read to the end: what is left must be well-formed.
                 for part in layer.owner.parts() {
-                    descriptors::check(descriptor, part, renderer.limits.depth).map_err(|broken| broken.fault)?;
+                    descriptors::check(descriptor, part, renderer.limits.depth)
+                        .map_err(|broken| broken.fault)?;
                 }
                 Ok(())
             }
@@ -333,7 +350,9 @@ impl Origin {
         let mut found = [false; 3];
         for bytes in attributes {
             let (key, value) = renderer.read_key_value(bytes)?;
-            let Some(which) = SERVICE_KEYS.iter().position(|&wanted| wanted == key) else { continue };
+            let Some(which) = SERVICE_KEYS.iter().position(|&wanted| wanted == key) else {
+                continue;
+            };
             if std::mem::replace(&mut found[which], true) {
                 continue;
             }

@@ -138,12 +138,15 @@ pub(crate) fn check(message: &Descriptor, bytes: &[u8], depth: usize) -> Result<
             Message(inner) | Messages(inner) => {
                 let Some(depth) = depth.checked_sub(usize::from(inner.nests)) else { continue };
                 check(inner, value, depth).map_err(|broken| {
-                    let index = matches!(kind, Messages(_)).then(|| count_before(bytes, tag, value));
+                    let index =
+                        matches!(kind, Messages(_)).then(|| count_before(bytes, tag, value));
                     broken.within(name, index)
                 })?;
             }
             Fixed64s if value.len() % 8 != 0 => {
-                return Err(Broken::from(Fault::wire(value, Malformed::PackedLength)).within(name, None));
+                return Err(
+                    Broken::from(Fault::wire(value, Malformed::PackedLength)).within(name, None)
+                );
             }
             Varints => {
                 let mut packed = Cursor::new(value);

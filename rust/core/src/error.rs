@@ -25,17 +25,29 @@ pub(crate) enum Malformed {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Truncated => f.write_str("found the end of the message inside a field, expected more bytes"),
-            Self::VarintTooLong => f.write_str("found a varint longer than 10 bytes, expected at most 10"),
-            Self::TagTooLarge => f.write_str("found a field tag above 32 bits, expected at most 5 bytes"),
+            Self::Truncated => {
+                f.write_str("found the end of the message inside a field, expected more bytes")
+            }
+            Self::VarintTooLong => {
+                f.write_str("found a varint longer than 10 bytes, expected at most 10")
+            }
+            Self::TagTooLarge => {
+                f.write_str("found a field tag above 32 bits, expected at most 5 bytes")
+            }
             Self::FieldNumberZero => f.write_str("found field number 0, expected 1 or more"),
             Self::WireType(n) => write!(f, "found wire type {n}, expected 0, 1, 2, 3 or 5"),
-            Self::LengthTooLong => f.write_str("found a length of more than 5 bytes, expected at most 5"),
-            Self::LengthBeyondEnd => f.write_str("found a length that reaches beyond the enclosing message"),
+            Self::LengthTooLong => {
+                f.write_str("found a length of more than 5 bytes, expected at most 5")
+            }
+            Self::LengthBeyondEnd => {
+                f.write_str("found a length that reaches beyond the enclosing message")
+            }
             Self::PackedLength => {
                 f.write_str("found packed 64-bit values whose length is not a multiple of 8")
             }
-            Self::UnmatchedEndGroup => f.write_str("found an end-group tag without its start-group tag"),
+            Self::UnmatchedEndGroup => {
+                f.write_str("found an end-group tag without its start-group tag")
+            }
             Self::GroupsTooDeep => f.write_str("found groups nested deeper than 100"),
         }
     }
@@ -58,11 +70,16 @@ impl Misfit {
                 format!("found {n} attributes in one list, expected at most {}", limits.attributes)
             }
             Self::Depth => {
-                format!("found a value nested deeper than {} arrays and key-value lists", limits.depth)
+                format!(
+                    "found a value nested deeper than {} arrays and key-value lists",
+                    limits.depth
+                )
             }
             Self::Count(n) => format!("found a count of {n}, expected at most {}", i64::MAX),
             Self::Duration { start, end } => {
-                format!("found start {start} ns and end {end} ns, expected a duration within 64 bits")
+                format!(
+                    "found start {start} ns and end {end} ns, expected a duration within 64 bits"
+                )
             }
         }
     }
@@ -79,7 +96,10 @@ pub(crate) struct Reject {
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// Malformed bytes at an address inside the payload.
-    Wire { address: usize, kind: Malformed },
+    Wire {
+        address: usize,
+        kind: Malformed,
+    },
     Reject(Reject),
     Limit(Excess),
 }
@@ -160,7 +180,10 @@ impl fmt::Display for Excess {
                 write!(f, "found more than {limit} span events, links and exemplars in one request")
             }
             Self::Groups { limit } => {
-                write!(f, "found more than {limit} groups of table, service and hour in one request")
+                write!(
+                    f,
+                    "found more than {limit} groups of table, service and hour in one request"
+                )
             }
             Self::RepeatedBytes { limit } => write!(
                 f,
@@ -198,7 +221,9 @@ impl fmt::Display for AppendError {
                 write!(f, "malformed protobuf at byte {offset}, in {path}: {message}")
             }
             Self::TooLarge(excess) => excess.fmt(f),
-            Self::Full => f.write_str("found full builders, expected a finish before the next append"),
+            Self::Full => {
+                f.write_str("found full builders, expected a finish before the next append")
+            }
         }
     }
 }

@@ -62,7 +62,11 @@ impl Finished {
             }
             Self::Runs { runs, values } => {
                 let mut start = 0;
-                runs.iter().map(|&(key, end)| text(values, key).len() * (end - std::mem::replace(&mut start, end))).sum()
+                runs.iter()
+                    .map(|&(key, end)| {
+                        text(values, key).len() * (end - std::mem::replace(&mut start, end))
+                    })
+                    .sum()
             }
         }
     }
@@ -128,16 +132,22 @@ fn run_nulls(runs: &[(Option<i32>, usize)]) -> Option<NullBuffer> {
 ///
 /// One set, but where a plain column would pass Arrow's 32-bit offsets (a large resource value
 /// on very many records): then the rows are split into several.
-pub(crate) fn present(columns: Vec<Finished>, rows: usize, strings: Strings) -> Result<Vec<Vec<ArrayRef>>, ArrowError> {
+pub(crate) fn present(
+    columns: Vec<Finished>,
+    rows: usize,
+    strings: Strings,
+) -> Result<Vec<Vec<ArrayRef>>, ArrowError> {
     if strings == Strings::Dictionary {
         return Ok(vec![columns.into_iter().map(Finished::into_array).collect::<Result<_, _>>()?]);
     }
     let bytes: Vec<usize> = columns.iter().map(Finished::plain_bytes).collect();
     if bytes.iter().all(|&bytes| bytes <= MAX_COLUMN_BYTES) {
-        let arrays = columns.into_iter().zip(bytes).map(|(column, bytes)| column.into_plain_array(bytes));
+        let arrays =
+            columns.into_iter().zip(bytes).map(|(column, bytes)| column.into_plain_array(bytes));
         return Ok(vec![arrays.collect::<Result<_, _>>()?]);
     }
-    let arrays: Vec<ArrayRef> = columns.into_iter().map(Finished::into_array).collect::<Result<_, _>>()?;
+    let arrays: Vec<ArrayRef> =
+        columns.into_iter().map(Finished::into_array).collect::<Result<_, _>>()?;
     split_rows(&arrays, rows, MAX_COLUMN_BYTES)
         .into_iter()
         .map(|range| arrays.iter().map(|array| slice_plain(array, range.clone())).collect())
@@ -205,7 +215,11 @@ mod tests {
     #[test]
     fn keys_without_a_single_text_are_all_null() {
         let nulls = Some(NullBuffer::new_null(2));
-        let column = Finished::Keys { keys: vec![0, 0], nulls, values: StringArray::from(Vec::<&str>::new()) };
+        let column = Finished::Keys {
+            keys: vec![0, 0],
+            nulls,
+            values: StringArray::from(Vec::<&str>::new()),
+        };
         assert_eq!(column.plain_bytes(), 0);
         assert_eq!(column.into_plain_array(0).unwrap().null_count(), 2);
     }
@@ -221,6 +235,9 @@ mod tests {
             let part = part.as_any().downcast_ref::<StringArray>().unwrap();
             rows.extend(part.iter().map(|text| text.map(str::to_owned)));
         }
-        assert_eq!(rows, expected().into_iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>());
+        assert_eq!(
+            rows,
+            expected().into_iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
+        );
     }
 }

@@ -108,10 +108,17 @@ impl<C: Rows> Groups<C> {
 
     /// The group of a service and hour, opened if need be; `allowance` is how many more groups
     /// the request may touch, and `None` means that it is used up.
-    pub fn find(&mut self, service: Option<&str>, hour: i64, allowance: &mut usize) -> Option<usize> {
+    pub fn find(
+        &mut self,
+        service: Option<&str>,
+        hour: i64,
+        allowance: &mut usize,
+    ) -> Option<usize> {
         let hash = Self::hash(&self.hasher, service, hour);
         let list = &self.list;
-        let is_it = |&i: &u32| list[i as usize].hour == hour && list[i as usize].service.as_deref() == service;
+        let is_it = |&i: &u32| {
+            list[i as usize].hour == hour && list[i as usize].service.as_deref() == service
+        };
         let at = match self.index.find(hash, is_it) {
             Some(&at) => at as usize,
             None => self.open(service, hour),
@@ -220,7 +227,11 @@ impl<C: Rows> Groups<C> {
     }
 
     /// Turns the groups into Arrow batches and leaves none.
-    pub fn finish(&mut self, strings: Strings, out: &mut Vec<TableBatch>) -> Result<(), ArrowError> {
+    pub fn finish(
+        &mut self,
+        strings: Strings,
+        out: &mut Vec<TableBatch>,
+    ) -> Result<(), ArrowError> {
         self.index.clear();
         self.committed_groups = 0;
         for mut group in self.list.drain(..) {

@@ -127,7 +127,8 @@ fn append_records<'a>(
         let mut record = LogRecord::default();
         record.read(request, bytes)?;
         // "time_unix_nano, else observed_time_unix_nano, else the receive time".
-        let given = if record.observed_time == 0 { request.received_at } else { record.observed_time };
+        let given =
+            if record.observed_time == 0 { request.received_at } else { record.observed_time };
         let time = RowTime::new(record.time, given);
         let at = target.find(groups, request, time.hour(), |columns| &mut columns.shared)?;
         let group = groups.get(at);
@@ -148,7 +149,8 @@ impl<'a> LogRecord<'a> {
     #[inline]
     fn read(&mut self, request: &mut Request<'a>, bytes: &'a [u8]) -> Result<(), Fault> {
         use log_record::{
-            ATTRIBUTES, BODY, FLAGS, OBSERVED_TIME_UNIX_NANO, SEVERITY_NUMBER, SEVERITY_TEXT, SPAN_ID, TIME_UNIX_NANO, TRACE_ID,
+            ATTRIBUTES, BODY, FLAGS, OBSERVED_TIME_UNIX_NANO, SEVERITY_NUMBER, SEVERITY_TEXT,
+            SPAN_ID, TIME_UNIX_NANO, TRACE_ID,
         };
         request.attributes.clear();
         let mut cursor = Cursor::new(bytes);
@@ -171,7 +173,12 @@ impl<'a> LogRecord<'a> {
     }
 
     #[inline(always)]
-    fn read_field(&mut self, request: &mut Request<'a>, cursor: &mut Cursor<'a>, tag: u32) -> Result<(), Fault> {
+    fn read_field(
+        &mut self,
+        request: &mut Request<'a>,
+        cursor: &mut Cursor<'a>,
+        tag: u32,
+    ) -> Result<(), Fault> {
         match tag {
             log_record::TIME_UNIX_NANO => self.time = cursor.read_fixed64()?,
             log_record::OBSERVED_TIME_UNIX_NANO => self.observed_time = cursor.read_fixed64()?,
@@ -179,7 +186,9 @@ impl<'a> LogRecord<'a> {
             log_record::SEVERITY_TEXT => self.severity_text = cursor.read_len()?,
             log_record::BODY => self.body.add(cursor.read_len()?),
             log_record::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
-            log_record::DROPPED_ATTRIBUTES_COUNT => self.dropped_attributes = cursor.read_varint()? as u32,
+            log_record::DROPPED_ATTRIBUTES_COUNT => {
+                self.dropped_attributes = cursor.read_varint()? as u32
+            }
             log_record::FLAGS => self.flags = cursor.read_fixed32()?,
             log_record::TRACE_ID => self.trace_id = cursor.read_len()?,
             log_record::SPAN_ID => self.span_id = cursor.read_len()?,

@@ -88,7 +88,10 @@ impl Repeated {
             });
         }
         let width = self.columns.len();
-        let same = self.runs.last().is_some_and(|run| self.values[run.values..run.values + width] == self.values[start..]);
+        let same = self
+            .runs
+            .last()
+            .is_some_and(|run| self.values[run.values..run.values + width] == self.values[start..]);
         if same {
             self.values.truncate(start);
         } else {
@@ -157,7 +160,10 @@ impl Column for Repeated {
         for (i, column) in columns.iter_mut().enumerate() {
             out.push(match column {
                 Some(dictionary) => Finished::Runs {
-                    runs: self.runs(i).map(|(key, end)| (i32::try_from(key).ok().filter(|&key| key >= 0), end)).collect(),
+                    runs: self
+                        .runs(i)
+                        .map(|(key, end)| (i32::try_from(key).ok().filter(|&key| key >= 0), end))
+                        .collect(),
                     values: dictionary.finish()?,
                 },
                 None => {

@@ -70,7 +70,10 @@ impl Table {
             Self::Logs => [SHARED, LOGS].concat(),
             Self::Traces => [SHARED, TRACES].concat(),
             Self::Gauge => [&metrics, EXEMPLARS, NUMBER].concat(),
-            Self::Sum => [&metrics, EXEMPLARS, NUMBER, TEMPORALITY, &[required("IsMonotonic", Kind::Bool)]].concat(),
+            Self::Sum => {
+                [&metrics, EXEMPLARS, NUMBER, TEMPORALITY, &[required("IsMonotonic", Kind::Bool)]]
+                    .concat()
+            }
             Self::Histogram => [&metrics, EXEMPLARS, STATISTICS, HISTOGRAM, TEMPORALITY].concat(),
             Self::ExponentialHistogram => {
                 [&metrics, EXEMPLARS, STATISTICS, EXPONENTIAL_HISTOGRAM, TEMPORALITY].concat()
@@ -228,7 +231,8 @@ const SUMMARY: &[Spec] = &[
 ];
 
 static SCHEMAS: LazyLock<[[SchemaRef; 2]; 7]> = LazyLock::new(|| {
-    Table::ALL.map(|table| [Strings::Plain, Strings::Dictionary].map(|strings| build(table, strings)))
+    Table::ALL
+        .map(|table| [Strings::Plain, Strings::Dictionary].map(|strings| build(table, strings)))
 });
 
 fn build(table: Table, strings: Strings) -> SchemaRef {
@@ -251,7 +255,10 @@ fn build(table: Table, strings: Strings) -> SchemaRef {
                 Kind::Text | Kind::Label => DataType::Utf8,
                 Kind::List(item) => {
                     element_id += 1;
-                    DataType::List(Arc::new(with_field_id(Field::new("element", item.data_type(), true), element_id)))
+                    DataType::List(Arc::new(with_field_id(
+                        Field::new("element", item.data_type(), true),
+                        element_id,
+                    )))
                 }
             };
             with_field_id(Field::new(name, data_type, nullable), i + 1)

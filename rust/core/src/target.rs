@@ -19,7 +19,13 @@ pub(crate) struct Target<'a> {
 impl<'a> Target<'a> {
     pub fn new(request: &mut Request<'_>, resource: &'a Origin, scope: &'a Origin) -> Self {
         request.stamp += 1;
-        Self { resource, scope, reject: resource.reject.or(scope.reject), stamp: request.stamp, last: None }
+        Self {
+            resource,
+            scope,
+            reject: resource.reject.or(scope.reject),
+            stamp: request.stamp,
+            last: None,
+        }
     }
 
     /// The index of the group for an hour, its shared columns set to this resource and scope.

@@ -39,7 +39,11 @@ fn push_text_lossy(out: &mut ByteBuffer, bytes: &[u8]) -> u64 {
 #[inline]
 fn is_valid_utf8(bytes: &[u8]) -> bool {
     // Below a vector register or two the SIMD validator's set-up costs more than it saves.
-    if bytes.len() < 64 { std::str::from_utf8(bytes).is_ok() } else { simdutf8::basic::from_utf8(bytes).is_ok() }
+    if bytes.len() < 64 {
+        std::str::from_utf8(bytes).is_ok()
+    } else {
+        simdutf8::basic::from_utf8(bytes).is_ok()
+    }
 }
 
 /// Appends `bytes` as a JSON string with its quotes; returns the replaced invalid parts.
@@ -87,7 +91,8 @@ pub(crate) fn copy_plain_ascii(to: &mut [u8], from: &[u8]) -> bool {
         if let Some(to_last) = to.last_chunk_mut::<4>() {
             *to_last = *last;
         }
-        let word = u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
+        let word =
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32;
         return special(word) == 0;
     }
     let mut is_plain = true;

@@ -1,7 +1,9 @@
 //! ExportTraceServiceRequest -> otel_traces.
 
 use crate::columns::{Column, Instants, Int32s, Int64s, Labels, Lists, Texts};
-use crate::common::{Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, Times, push_id, split_nanos};
+use crate::common::{
+    Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, Times, push_id, split_nanos,
+};
 use crate::descriptors::SPAN;
 use crate::enums::push_enum;
 use crate::error::{Fault, Misfit};
@@ -221,10 +223,15 @@ fn append_spans<'a>(
 impl<'a> Span<'a> {
     /// Reads the fields; the attributes go to `request.attributes`, events and links to `nested`.
     #[inline]
-    fn read(&mut self, request: &mut Request<'a>, bytes: &'a [u8], nested: &mut Nested<'a>) -> Result<(), Fault> {
+    fn read(
+        &mut self,
+        request: &mut Request<'a>,
+        bytes: &'a [u8],
+        nested: &mut Nested<'a>,
+    ) -> Result<(), Fault> {
         use span::{
-            ATTRIBUTES, END_TIME_UNIX_NANO, EVENTS, FLAGS, KIND, LINKS, NAME, PARENT_SPAN_ID, SPAN_ID, START_TIME_UNIX_NANO, STATUS,
-            TRACE_ID,
+            ATTRIBUTES, END_TIME_UNIX_NANO, EVENTS, FLAGS, KIND, LINKS, NAME, PARENT_SPAN_ID,
+            SPAN_ID, START_TIME_UNIX_NANO, STATUS, TRACE_ID,
         };
         request.attributes.clear();
         nested.events.clear();
@@ -270,7 +277,9 @@ impl<'a> Span<'a> {
             span::START_TIME_UNIX_NANO => self.start_time = cursor.read_fixed64()?,
             span::END_TIME_UNIX_NANO => self.end_time = cursor.read_fixed64()?,
             span::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
-            span::DROPPED_ATTRIBUTES_COUNT => self.dropped_attributes = cursor.read_varint()? as u32,
+            span::DROPPED_ATTRIBUTES_COUNT => {
+                self.dropped_attributes = cursor.read_varint()? as u32
+            }
             span::EVENTS => nested.events.push(cursor.read_len()?),
             span::DROPPED_EVENTS_COUNT => self.dropped_events = cursor.read_varint()? as u32,
             span::LINKS => nested.links.push(cursor.read_len()?),
@@ -284,8 +293,9 @@ impl<'a> Span<'a> {
     /// "end - start, signed: never clamped"; a span for which it does not fit is rejected.
     fn duration(&self, bytes: &[u8]) -> Result<i64, Fault> {
         let duration = i128::from(self.end_time) - i128::from(self.start_time);
-        i64::try_from(duration)
-            .map_err(|_| Fault::reject(bytes, Misfit::Duration { start: self.start_time, end: self.end_time }))
+        i64::try_from(duration).map_err(|_| {
+            Fault::reject(bytes, Misfit::Duration { start: self.start_time, end: self.end_time })
+        })
     }
 }
 
@@ -301,13 +311,14 @@ impl Group<SpanColumns> {
     ) -> Result<(), Fault> {
         // What may be refused comes first, so that a refused record leaves no dictionary entry.
         let notes = request.renderer.notes;
-        let (status_code, status_message) = match self.columns.append_fallible(request, record, nested, bytes) {
-            Ok(status) => status,
-            Err(fault) => {
-                request.renderer.notes = notes;
-                return Err(fault);
-            }
-        };
+        let (status_code, status_message) =
+            match self.columns.append_fallible(request, record, nested, bytes) {
+                Ok(status) => status,
+                Err(fault) => {
+                    request.renderer.notes = notes;
+                    return Err(fault);
+                }
+            };
         let columns = &mut self.columns;
         columns.time.push_row_time(time);
         let repeated_bytes = columns.shared.push();
@@ -354,7 +365,10 @@ impl SpanColumns {
     }
 }
 
-fn read_status<'a>(request: &mut Request<'a>, message: &Message<'a>) -> Result<(i32, &'a [u8]), Fault> {
+fn read_status<'a>(
+    request: &mut Request<'a>,
+    message: &Message<'a>,
+) -> Result<(i32, &'a [u8]), Fault> {
     let (mut code, mut text): (i32, &[u8]) = (0, &[]);
     for part in message.parts() {
         let mut cursor = Cursor::new(part);
@@ -386,7 +400,9 @@ impl EventColumns {
                 event::TIME_UNIX_NANO => time = cursor.read_fixed64()?,
                 event::NAME => name = cursor.read_len()?,
                 event::ATTRIBUTES => attributes.push(cursor.read_len()?),
-                event::DROPPED_ATTRIBUTES_COUNT => dropped_attributes = cursor.read_varint()? as u32,
+                event::DROPPED_ATTRIBUTES_COUNT => {
+                    dropped_attributes = cursor.read_varint()? as u32
+                }
                 _ => renderer.skip_unknown(&mut cursor, tag)?,
             }
         }

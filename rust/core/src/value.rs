@@ -83,7 +83,11 @@ impl Renderer {
 
     /// Decides the `oneof` of an AnyValue, which stands inside `depth` arrays and lists.
     #[inline]
-    pub fn read_any_value<'a>(&mut self, message: &Message<'a>, depth: usize) -> Result<Value<'a>, Fault> {
+    pub fn read_any_value<'a>(
+        &mut self,
+        message: &Message<'a>,
+        depth: usize,
+    ) -> Result<Value<'a>, Fault> {
         let mut value = Value::Empty;
         for part in message.parts() {
             self.read_any_value_part(part, &mut value, depth)?;
@@ -156,13 +160,23 @@ impl Renderer {
 
     /// Appends the JSON text of an AnyValue that stands inside `depth` arrays and lists.
     #[inline]
-    pub fn push_any_value(&mut self, out: &mut ByteBuffer, message: &Message<'_>, depth: usize) -> Result<(), Fault> {
+    pub fn push_any_value(
+        &mut self,
+        out: &mut ByteBuffer,
+        message: &Message<'_>,
+        depth: usize,
+    ) -> Result<(), Fault> {
         let value = self.read_any_value(message, depth)?;
         self.push_value(out, &value, depth)
     }
 
     /// Appends the JSON text of a value that stands inside `depth` arrays and lists.
-    pub fn push_value(&mut self, out: &mut ByteBuffer, value: &Value<'_>, depth: usize) -> Result<(), Fault> {
+    pub fn push_value(
+        &mut self,
+        out: &mut ByteBuffer,
+        value: &Value<'_>,
+        depth: usize,
+    ) -> Result<(), Fault> {
         match value {
             Value::String(bytes) => self.push_json_string(out, bytes),
             Value::Int(value) => text::push_int(out, *value),
@@ -188,7 +202,12 @@ impl Renderer {
         Err(Fault::reject(bytes, Misfit::Depth))
     }
 
-    fn push_array(&mut self, out: &mut ByteBuffer, array: &Message<'_>, depth: usize) -> Result<(), Fault> {
+    fn push_array(
+        &mut self,
+        out: &mut ByteBuffer,
+        array: &Message<'_>,
+        depth: usize,
+    ) -> Result<(), Fault> {
         let depth = self.enter(array, depth)?;
         let mut separator = b'[';
         for part in array.parts() {
@@ -211,7 +230,12 @@ impl Renderer {
         Ok(())
     }
 
-    fn push_kvlist(&mut self, out: &mut ByteBuffer, list: &Message<'_>, depth: usize) -> Result<(), Fault> {
+    fn push_kvlist(
+        &mut self,
+        out: &mut ByteBuffer,
+        list: &Message<'_>,
+        depth: usize,
+    ) -> Result<(), Fault> {
         let depth = self.enter(list, depth)?;
         let start = out.len();
         let mut pairs = 0_usize;
@@ -223,7 +247,8 @@ impl Renderer {
                     out.push(if pairs == 0 { b'{' } else { b',' });
                     let key = self.push_key_value(out, cursor.read_len()?, depth)?;
                     pairs += 1;
-                    looks_like_marker = matches!(key, b"bytesValue" | b"doubleValue" | b"kvlistValue");
+                    looks_like_marker =
+                        matches!(key, b"bytesValue" | b"doubleValue" | b"kvlistValue");
                 } else {
                     self.skip_unknown(&mut cursor, tag)?;
                 }
@@ -243,7 +268,12 @@ impl Renderer {
     }
 
     /// Appends `"key":value` and returns the key's bytes.
-    fn push_key_value<'a>(&mut self, out: &mut ByteBuffer, bytes: &'a [u8], depth: usize) -> Result<&'a [u8], Fault> {
+    fn push_key_value<'a>(
+        &mut self,
+        out: &mut ByteBuffer,
+        bytes: &'a [u8],
+        depth: usize,
+    ) -> Result<&'a [u8], Fault> {
         let (key, value) = self.read_key_value(bytes)?;
         self.push_json_string(out, key);
         out.push(b':');
@@ -252,7 +282,10 @@ impl Renderer {
     }
 
     #[inline]
-    pub fn read_key_value<'a>(&mut self, bytes: &'a [u8]) -> Result<(&'a [u8], Message<'a>), Fault> {
+    pub fn read_key_value<'a>(
+        &mut self,
+        bytes: &'a [u8],
+    ) -> Result<(&'a [u8], Message<'a>), Fault> {
         let mut key: &[u8] = &[];
         let mut value = Message::default();
         let mut cursor = Cursor::new(bytes);
@@ -272,7 +305,12 @@ impl Renderer {
 
     /// Appends an attribute list as a JSON object; `owner` is the message whose list it is.
     #[inline]
-    pub fn push_attributes(&mut self, out: &mut ByteBuffer, owner: &[u8], list: &[&[u8]]) -> Result<(), Fault> {
+    pub fn push_attributes(
+        &mut self,
+        out: &mut ByteBuffer,
+        owner: &[u8],
+        list: &[&[u8]],
+    ) -> Result<(), Fault> {
         self.check_attributes(owner, list)?;
         let mut separator = b'{';
         for bytes in list {
@@ -322,7 +360,9 @@ fn push_usual_key_value(out: &mut ByteBuffer, separator: u8, bytes: &[u8]) -> bo
     const INT: u8 = any_value::INT_VALUE as u8;
     const DOUBLE: u8 = any_value::DOUBLE_VALUE as u8;
     let [KEY, key_len @ ..0x80, rest @ ..] = bytes else { return false };
-    let Some((key, [VALUE, value_len @ ..0x80, value @ ..])) = rest.split_at_checked(usize::from(*key_len)) else {
+    let Some((key, [VALUE, value_len @ ..0x80, value @ ..])) =
+        rest.split_at_checked(usize::from(*key_len))
+    else {
         return false;
     };
     if value.len() != usize::from(*value_len) {
@@ -333,7 +373,8 @@ fn push_usual_key_value(out: &mut ByteBuffer, separator: u8, bytes: &[u8]) -> bo
             let len = key.len() + text.len() + 6;
             let to = out.spare(len);
             let (to_key, to_text) = to.split_at_mut(key.len() + 4);
-            let is_plain = put_key(to_key, separator, key) & text::copy_plain_ascii(&mut to_text[1..=text.len()], text);
+            let is_plain = put_key(to_key, separator, key)
+                & text::copy_plain_ascii(&mut to_text[1..=text.len()], text);
             to_text[0] = b'"';
             to_text[text.len() + 1] = b'"';
             out.advance(if is_plain { len } else { 0 });

@@ -289,7 +289,10 @@ mod tests {
         assert_eq!(Cursor::new(&[0x8a, 0x00]).next_tag().unwrap(), Some(0x0a));
         assert_eq!(kind(Cursor::new(&[0x00]).next_tag()), Malformed::FieldNumberZero);
         assert_eq!(kind(Cursor::new(&[0xff; 6]).next_tag()), Malformed::TagTooLarge);
-        assert_eq!(kind(Cursor::new(&[0xff, 0xff, 0xff, 0xff, 0x1f]).next_tag()), Malformed::TagTooLarge);
+        assert_eq!(
+            kind(Cursor::new(&[0xff, 0xff, 0xff, 0xff, 0x1f]).next_tag()),
+            Malformed::TagTooLarge
+        );
         assert_eq!(kind(Cursor::new(&[0x8a]).next_tag()), Malformed::Truncated);
     }
 
@@ -298,7 +301,10 @@ mod tests {
         let bytes = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00];
         assert_eq!(kind(Cursor::new(&bytes).read_len()), Malformed::LengthTooLong);
         assert_eq!(kind(Cursor::new(&bytes[6..]).read_len()), Malformed::LengthBeyondEnd);
-        assert_eq!(kind(Cursor::new(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x00]).read_len()), Malformed::LengthTooLong);
+        assert_eq!(
+            kind(Cursor::new(&[0x80, 0x80, 0x80, 0x80, 0x80, 0x00]).read_len()),
+            Malformed::LengthTooLong
+        );
         assert_eq!(Cursor::new(&[0x81, 0x80, 0x80, 0x80, 0x00, 0x2a]).read_len().unwrap(), &[0x2a]);
     }
 

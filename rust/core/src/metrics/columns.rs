@@ -99,5 +99,8 @@ pub(crate) fn count(value: u64, bytes: &[u8]) -> Result<i64, Fault> {
     i64::try_from(value).map_err(|_| Fault::reject(bytes, crate::error::Misfit::Count(value)))
 }
 
-pub(crate) const TEMPORALITIES: [&str; 3] =
-    ["AGGREGATION_TEMPORALITY_UNSPECIFIED", "AGGREGATION_TEMPORALITY_DELTA", "AGGREGATION_TEMPORALITY_CUMULATIVE"];
+pub(crate) const TEMPORALITIES: [&str; 3] = [
+    "AGGREGATION_TEMPORALITY_UNSPECIFIED",
+    "AGGREGATION_TEMPORALITY_DELTA",
+    "AGGREGATION_TEMPORALITY_CUMULATIVE",
+];

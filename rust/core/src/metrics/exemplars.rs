@@ -117,7 +117,12 @@ fn push_double(out: &mut ByteBuffer, value: f64) {
     }
 }
 
-fn push_key_value(out: &mut ByteBuffer, renderer: &mut Renderer, bytes: &[u8], depth: usize) -> Result<(), Fault> {
+fn push_key_value(
+    out: &mut ByteBuffer,
+    renderer: &mut Renderer,
+    bytes: &[u8],
+    depth: usize,
+) -> Result<(), Fault> {
     let (key, value) = renderer.read_key_value(bytes)?;
     let value = renderer.read_any_value(&value, depth)?;
     let mut object = Object::new();
@@ -134,7 +139,12 @@ fn push_key_value(out: &mut ByteBuffer, renderer: &mut Renderer, bytes: &[u8], d
 }
 
 /// Appends an AnyValue in its OTLP/JSON form, for example `{"intValue":"7"}`.
-fn push_any_value(out: &mut ByteBuffer, renderer: &mut Renderer, value: &Value<'_>, depth: usize) -> Result<(), Fault> {
+fn push_any_value(
+    out: &mut ByteBuffer,
+    renderer: &mut Renderer,
+    value: &Value<'_>,
+    depth: usize,
+) -> Result<(), Fault> {
     let mut object = Object::new();
     match value {
         Value::Empty => {}
@@ -160,10 +170,17 @@ fn push_any_value(out: &mut ByteBuffer, renderer: &mut Renderer, value: &Value<'
         }
         Value::Array(array) => {
             object.member(out, "arrayValue");
-            push_values(out, renderer, array, array_value::VALUES, depth, |out, renderer, item, depth| {
-                let value = renderer.read_any_value(&Message::one(item), depth)?;
-                push_any_value(out, renderer, &value, depth)
-            })?;
+            push_values(
+                out,
+                renderer,
+                array,
+                array_value::VALUES,
+                depth,
+                |out, renderer, item, depth| {
+                    let value = renderer.read_any_value(&Message::one(item), depth)?;
+                    push_any_value(out, renderer, &value, depth)
+                },
+            )?;
         }
         Value::Kvlist(list) => {
             object.member(out, "kvlistValue");

@@ -43,7 +43,12 @@ impl SideColumns {
     }
 
     /// "an offset is null when that side is not given".
-    fn push(&mut self, request: &mut Request<'_>, side: &Message<'_>, bytes: &[u8]) -> Result<(), Fault> {
+    fn push(
+        &mut self,
+        request: &mut Request<'_>,
+        side: &Message<'_>,
+        bytes: &[u8],
+    ) -> Result<(), Fault> {
         let mut offset = side.is_present().then_some(0);
         let counts = &mut self.bucket_counts.items;
         for part in side.parts() {
@@ -128,7 +133,11 @@ impl<'a> Point<'a> for ExponentialHistogramPoint<'a> {
     type Columns = ExponentialHistogramColumns;
     const DESCRIPTOR: &'static Descriptor = &EXPONENTIAL_HISTOGRAM_DATA_POINT;
 
-    fn read(request: &mut Request<'a>, bytes: &'a [u8], exemplars: &mut Vec<&'a [u8]>) -> Result<Self, Fault> {
+    fn read(
+        request: &mut Request<'a>,
+        bytes: &'a [u8],
+        exemplars: &mut Vec<&'a [u8]>,
+    ) -> Result<Self, Fault> {
         use exponential_histogram_data_point as field;
         let mut point = Self::default();
         request.attributes.clear();
@@ -173,7 +182,11 @@ impl<'a> Point<'a> for ExponentialHistogramPoint<'a> {
         columns.negative.push(request, &self.negative, bytes)?;
         columns.scale.push(self.scale);
         columns.zero_threshold.push(self.zero_threshold);
-        push_enum(&mut columns.aggregation_temporality, &TEMPORALITIES, metric.aggregation_temporality);
+        push_enum(
+            &mut columns.aggregation_temporality,
+            &TEMPORALITIES,
+            metric.aggregation_temporality,
+        );
         Ok(())
     }
 }

@@ -99,7 +99,11 @@ impl<'a> Point<'a> for HistogramPoint<'a> {
     type Columns = HistogramColumns;
     const DESCRIPTOR: &'static Descriptor = &HISTOGRAM_DATA_POINT;
 
-    fn read(request: &mut Request<'a>, bytes: &'a [u8], exemplars: &mut Vec<&'a [u8]>) -> Result<Self, Fault> {
+    fn read(
+        request: &mut Request<'a>,
+        bytes: &'a [u8],
+        exemplars: &mut Vec<&'a [u8]>,
+    ) -> Result<Self, Fault> {
         use histogram_data_point as field;
         let mut point = Self::default();
         request.attributes.clear();
@@ -143,7 +147,8 @@ impl<'a> Point<'a> for HistogramPoint<'a> {
     ) -> Result<(), Fault> {
         use histogram_data_point as field;
         columns.statistics.push(&self.statistics, bytes)?;
-        let (counts, bounds) = (&mut columns.bucket_counts.items, &mut columns.explicit_bounds.items);
+        let (counts, bounds) =
+            (&mut columns.bucket_counts.items, &mut columns.explicit_bounds.items);
         let mut cursor = Cursor::new(bytes);
         while let Some(tag) = cursor.next_tag()? {
             match tag {
@@ -165,7 +170,11 @@ impl<'a> Point<'a> for HistogramPoint<'a> {
         let (counts, bounds) = (counts.len(), bounds.len());
         columns.bucket_counts.end_row(counts);
         columns.explicit_bounds.end_row(bounds);
-        push_enum(&mut columns.aggregation_temporality, &TEMPORALITIES, metric.aggregation_temporality);
+        push_enum(
+            &mut columns.aggregation_temporality,
+            &TEMPORALITIES,
+            metric.aggregation_temporality,
+        );
         Ok(())
     }
 }

@@ -23,7 +23,9 @@ use summary::SummaryPoint;
 
 use crate::buffer::ByteBuffer;
 use crate::common::{Entries, Layer, Origin, Request, RowTime};
-use crate::descriptors::{self, Descriptor, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRIC, SUM, SUMMARY};
+use crate::descriptors::{
+    self, Descriptor, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRIC, SUM, SUMMARY,
+};
 use crate::error::{Fault, Reject};
 use crate::fields::{data, metric};
 use crate::groups::{Groups, Rows};
@@ -70,7 +72,11 @@ pub(crate) trait Point<'a>: Sized {
     const DESCRIPTOR: &'static Descriptor;
 
     /// Reads the fields; attributes go to `request.attributes`, exemplars to `exemplars`.
-    fn read(request: &mut Request<'a>, bytes: &'a [u8], exemplars: &mut Vec<&'a [u8]>) -> Result<Self, Fault>;
+    fn read(
+        request: &mut Request<'a>,
+        bytes: &'a [u8],
+        exemplars: &mut Vec<&'a [u8]>,
+    ) -> Result<Self, Fault>;
 
     /// The fields that all kinds have.
     fn base(&self) -> &PointBase;
@@ -175,16 +181,21 @@ fn append_metrics<'a>(
         let mut points = Points { request, metric: &metric, reject, buffers };
         match &metric.data {
             Data::Absent => points.request.note_without_records(0),
-            Data::Gauge(data) => points.append::<NumberPoint<'a>>(&mut groups.gauge, &mut gauge, data)?,
+            Data::Gauge(data) => {
+                points.append::<NumberPoint<'a>>(&mut groups.gauge, &mut gauge, data)?
+            }
             Data::Sum(data) => points.append::<NumberPoint<'a>>(&mut groups.sum, &mut sum, data)?,
             Data::Histogram(data) => {
                 points.append::<HistogramPoint<'a>>(&mut groups.histogram, &mut histogram, data)?;
             }
             Data::ExponentialHistogram(data) => {
-                let (groups, target) = (&mut groups.exponential_histogram, &mut exponential_histogram);
+                let (groups, target) =
+                    (&mut groups.exponential_histogram, &mut exponential_histogram);
                 points.append::<ExponentialHistogramPoint<'a>>(groups, target, data)?;
             }
-            Data::Summary(data) => points.append::<SummaryPoint<'a>>(&mut groups.summary, &mut summary, data)?,
+            Data::Summary(data) => {
+                points.append::<SummaryPoint<'a>>(&mut groups.summary, &mut summary, data)?
+            }
         }
         request.forget_unstored_text(before);
     }
@@ -285,7 +296,8 @@ impl RenderedMetric {
             Err(fault) => {
                 let reject = fault.into_reject()?;
                 // Not rendered to the end, so not read to the end: it must be well-formed anyway.
-                descriptors::check(&METRIC, bytes, renderer.limits.depth).map_err(|broken| broken.fault)?;
+                descriptors::check(&METRIC, bytes, renderer.limits.depth)
+                    .map_err(|broken| broken.fault)?;
                 Ok(Some(reject))
             }
         }
@@ -303,7 +315,11 @@ impl RenderedMetric {
 
 impl<'a> Metric<'a> {
     /// Reads the fields, and those of its data that stand beside the points.
-    fn read(request: &mut Request<'a>, bytes: &'a [u8], metadata: &mut Vec<&'a [u8]>) -> Result<Self, Fault> {
+    fn read(
+        request: &mut Request<'a>,
+        bytes: &'a [u8],
+        metadata: &mut Vec<&'a [u8]>,
+    ) -> Result<Self, Fault> {
         let mut this = Self::default();
         metadata.clear();
         let depth = request.limits().depth;
@@ -355,7 +371,9 @@ impl<'a> Metric<'a> {
                     data::AGGREGATION_TEMPORALITY if has_temporality => {
                         self.aggregation_temporality = cursor.read_varint()? as i32;
                     }
-                    data::IS_MONOTONIC if has_monotonic => self.is_monotonic = cursor.read_varint()? != 0,
+                    data::IS_MONOTONIC if has_monotonic => {
+                        self.is_monotonic = cursor.read_varint()? != 0
+                    }
                     _ => request.renderer.skip_unknown(&mut cursor, tag)?,
                 }
             }
@@ -390,7 +408,8 @@ impl<'a> Data<'a> {
                 // The member that loses is not stored, but the request is well-formed or not.
                 if let Some((descriptor, message)) = self.message() {
                     for part in message.parts() {
-                        descriptors::check(descriptor, part, depth).map_err(|broken| broken.fault)?;
+                        descriptors::check(descriptor, part, depth)
+                            .map_err(|broken| broken.fault)?;
                     }
                 }
                 *self = next;

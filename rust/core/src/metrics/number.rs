@@ -105,8 +105,14 @@ impl<'a> Point<'a> for NumberPoint<'a> {
     const DESCRIPTOR: &'static Descriptor = &NUMBER_DATA_POINT;
 
     #[inline]
-    fn read(request: &mut Request<'a>, bytes: &'a [u8], exemplars: &mut Vec<&'a [u8]>) -> Result<Self, Fault> {
-        use number_data_point::{AS_DOUBLE, AS_INT, ATTRIBUTES, EXEMPLARS, START_TIME_UNIX_NANO, TIME_UNIX_NANO};
+    fn read(
+        request: &mut Request<'a>,
+        bytes: &'a [u8],
+        exemplars: &mut Vec<&'a [u8]>,
+    ) -> Result<Self, Fault> {
+        use number_data_point::{
+            AS_DOUBLE, AS_INT, ATTRIBUTES, EXEMPLARS, START_TIME_UNIX_NANO, TIME_UNIX_NANO,
+        };
         let mut point = Self::default();
         request.attributes.clear();
         exemplars.clear();
@@ -140,7 +146,11 @@ impl<'a> Point<'a> for NumberPoint<'a> {
         columns.value.push_option(value);
         columns.int_value.push_option(int_value);
         if let Some(sum) = &mut columns.sum {
-            push_enum(&mut sum.aggregation_temporality, &TEMPORALITIES, metric.aggregation_temporality);
+            push_enum(
+                &mut sum.aggregation_temporality,
+                &TEMPORALITIES,
+                metric.aggregation_temporality,
+            );
             sum.is_monotonic.push(metric.is_monotonic);
         }
         Ok(())

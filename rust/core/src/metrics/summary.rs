@@ -62,7 +62,11 @@ impl<'a> Point<'a> for SummaryPoint<'a> {
     type Columns = SummaryColumns;
     const DESCRIPTOR: &'static Descriptor = &SUMMARY_DATA_POINT;
 
-    fn read(request: &mut Request<'a>, bytes: &'a [u8], exemplars: &mut Vec<&'a [u8]>) -> Result<Self, Fault> {
+    fn read(
+        request: &mut Request<'a>,
+        bytes: &'a [u8],
+        exemplars: &mut Vec<&'a [u8]>,
+    ) -> Result<Self, Fault> {
         use summary_data_point as field;
         let mut point = Self::default();
         request.attributes.clear();
