@@ -120,13 +120,17 @@ def test_log_times(case: str) -> None:
     assert BatchBuilder().append(payload, "logs", received_at=SEEN + 5).undated == undated
 
 
-def test_batches_come_in_order_of_first_appearance() -> None:
-    """The order of batches is that in which their first rows appear, whatever the table."""
-    point = delimited(1, b"")
-    kinds = (delimited(7, point), delimited(11, point), delimited(5, point), delimited(7, point))
-    payload = nested((1, 2), b"".join(delimited(2, kind) for kind in kinds))
-    tables = [batch.table for batch in process_otlp(payload, "metrics").batches]
-    assert tables == ["otel_metrics_sum", "otel_metrics_summary", "otel_metrics_gauge"]
+def test_batches_come_by_table_and_then_by_first_appearance() -> None:
+    """The tables have their order; within one, batches come as their first rows appear."""
+    sums = nested((2, 7, 1), tag(3, FIXED64) + at(NOW)) + nested((2, 7, 1), b"")
+    payload = nested((1, 2), nested((2, 11, 1), b"") + sums + nested((2, 5, 1), b""))
+    batches = process_otlp(payload, "metrics").batches
+    assert [(batch.table, batch.hour.year) for batch in batches] == [
+        ("otel_metrics_gauge", 1970),
+        ("otel_metrics_sum", 2026),
+        ("otel_metrics_sum", 1970),
+        ("otel_metrics_summary", 1970),
+    ]
 
 
 def test_without_a_receive_time_it_is_the_epoch() -> None:
