@@ -6,8 +6,8 @@ pyarrow: the same bytes give the same batches, everywhere (a test holds the impo
 The classes are native; this is their reference.
 
 ``Result``, from ``process_otlp``:
-    ``batches``   one ``Batch`` per (table, service, hour) met, in the order of the tables and then of
-                  first appearance
+    ``batches``   one ``Batch`` per (table, service, hour) met, in the order of the tables and
+                  then of first appearance
     ``accepted``  rows made, over all batches
     ``rejected``  records left out because they cannot be stored unchanged
     ``message``   why records were rejected, or a warning when ``rejected`` is 0 (replaced
@@ -27,9 +27,10 @@ The classes are native; this is their reference.
 
 ``BatchBuilder(*, max_payload_bytes=67108864)``, open batches that many requests append to:
     ``append(payload, signal, *, content_type, content_encoding, received_at)`` is all or
-    nothing: it returns ``Appended`` (``accepted``, ``rejected``, ``message``,
-    ``unstored`` as in ``Result``, and ``undated``, the accepted rows whose Timestamp is ``received_at`` because OTLP gave no
-    time), or raises and leaves the builder as it was. The GIL is released meanwhile.
+    nothing: it returns ``Appended`` (``accepted``, ``rejected``, ``message``, ``unstored`` as
+    in ``Result``, and ``undated``, the accepted rows whose Timestamp is ``received_at`` because
+    OTLP gave no time), or raises and leaves the builder as it was. The GIL is released
+    meanwhile.
     ``finish(*, dictionaries=False)`` empties the builder and returns its batches; with
     ``dictionaries`` low-cardinality columns are dictionary arrays (for the Parquet writer),
     without it the types are exactly the tables' types.
