@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -218,3 +219,11 @@ def test_reference_names_every_option() -> None:
             for parameter in command.params:
                 for option in parameter.opts if isinstance(parameter, click.Option) else []:
                     assert option in page
+
+
+def test_help_of_a_command_on_its_own() -> None:
+    """Click remembers the first context's help options: a command run alone must not lose -h."""
+    alone = importlib.import_module("otlp2parquet.cli.config").config
+    for command in (alone, alone):
+        assert CliRunner().invoke(command, ["-h"]).exit_code == 0
+    assert run("config", "-h")

@@ -23,6 +23,10 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
 
 _DEFAULT: Final = "serve"
 
+CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+"""For the group and for each command: click remembers a command's help option from the first
+context that it meets, which need not be below the group."""
+
 
 class _Commands(click.Group):
     """Commands by name, loaded when asked for."""
@@ -78,7 +82,7 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: objec
 
 @click.group(
     cls=_Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=CONTEXT_SETTINGS,
 )
 @click.option(
     "--version",

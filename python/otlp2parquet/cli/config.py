@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.config import Flags, load
 from otlp2parquet.config.show import as_json, as_toml, effective
 from otlp2parquet.errors import ConfigError
 
 
-@click.command()
+@click.command(context_settings=CONTEXT_SETTINGS)
 @click.option(
     "-c",
     "--config",

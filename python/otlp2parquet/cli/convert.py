@@ -25,6 +25,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.convert import (
     ChunkReport,
     ConvertOptions,
@@ -78,7 +79,7 @@ class _Moment(click.ParamType[int]):
         return seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
 
 
-@click.command()
+@click.command(context_settings=CONTEXT_SETTINGS)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path())
 @click.option(
     "-o",

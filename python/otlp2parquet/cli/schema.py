@@ -13,6 +13,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
+from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.core.schema import COLUMN_NOTES, SCHEMA_VERSION, TABLE_FOLDERS, table_schema
 
 _FIELD_ID: Final = b"PARQUET:field_id"
@@ -97,7 +98,7 @@ def _sql_columns(table: str) -> Iterator[str]:
 _FORMATS: Final = {"text": _as_text, "arrow": _as_arrow, "sql": _as_sql}
 
 
-@click.command()
+@click.command(context_settings=CONTEXT_SETTINGS)
 @click.argument("table", required=False, type=click.Choice(list(TABLE_FOLDERS)), metavar="[TABLE]")
 @click.option(
     "--format",

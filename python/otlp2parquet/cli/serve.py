@@ -11,11 +11,12 @@ from pathlib import Path
 
 import click
 
+from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import ConfigError
 
 
-@click.command()
+@click.command(context_settings=CONTEXT_SETTINGS)
 @click.option(
     "-c",
     "--config",
