@@ -39,6 +39,15 @@ impl ByteBuffer {
         &mut self.bytes[self.len..self.len + count]
     }
 
+    /// As `spare`, with a size that the compiler knows.
+    #[inline(always)]
+    pub fn room<const COUNT: usize>(&mut self) -> &mut [u8; COUNT] {
+        if self.bytes.len() - self.len < COUNT {
+            self.grow(COUNT);
+        }
+        self.bytes[self.len..].first_chunk_mut().expect("room made above")
+    }
+
     #[inline(always)]
     pub fn advance(&mut self, count: usize) {
         self.len += count;

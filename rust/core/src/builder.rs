@@ -141,7 +141,7 @@ impl BatchBuilder {
         if self.size.bytes >= FULL_COLUMN_BYTES {
             return Err(AppendError::Full);
         }
-        let mut request = Request::new(self.limits, received_at, self.stamp);
+        let mut request = Request::new(self.limits, payload, received_at, self.stamp);
         let result = match signal {
             Signal::Logs => logs::append(&mut self.logs, &mut request, payload),
             Signal::Traces => traces::append(&mut self.traces, &mut request, payload),

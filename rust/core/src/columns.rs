@@ -77,6 +77,14 @@ impl Nulls {
     }
 }
 
+/// The nulls of a column whose values tell which rows are null.
+fn nulls_where(rows: usize, is_null: impl Fn(usize) -> bool) -> Option<NullBuffer> {
+    if !(0..rows).any(&is_null) {
+        return None;
+    }
+    Some(NullBuffer::new(BooleanBuffer::collect_bool(rows, |row| !is_null(row))))
+}
+
 /// Numbers, times included.
 pub(crate) struct Numbers<T: ArrowPrimitiveType> {
     values: Vec<T::Native>,
@@ -201,12 +209,20 @@ pub(crate) struct Texts {
     pub data: ByteBuffer,
     offsets: Vec<i32>,
     nulls: Nulls,
+    /// Whether `nulls` counts for nothing and the rows without text are null.
+    empty_is_null: bool,
     mark: usize,
 }
 
 impl Default for Texts {
     fn default() -> Self {
-        Self { data: ByteBuffer::default(), offsets: vec![0], nulls: Nulls::default(), mark: 0 }
+        Self {
+            data: ByteBuffer::default(),
+            offsets: vec![0],
+            nulls: Nulls::default(),
+            empty_is_null: false,
+            mark: 0,
+        }
     }
 }
 
@@ -219,13 +235,11 @@ impl Texts {
         self.offsets.push(self.data.len() as i32);
     }
 
-    /// Ends the row; null if nothing was pushed for it.
+    /// Ends the row; null if nothing was pushed for it, and so are all such rows of the column.
     #[inline(always)]
     pub fn end_row_or_null(&mut self) {
-        let end = self.data.len() as i32;
-        let is_valid = self.offsets.last() != Some(&end);
-        self.nulls.push(self.len(), is_valid);
-        self.offsets.push(end);
+        self.empty_is_null = true;
+        self.offsets.push(self.data.len() as i32);
     }
 
     #[inline(always)]
@@ -240,7 +254,12 @@ impl Texts {
 
     fn finish_array(&mut self) -> Result<StringArray, ArrowError> {
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        let nulls = self.nulls.finish(offsets.len() - 1);
+        let rows = offsets.len() - 1;
+        let nulls = if self.empty_is_null {
+            nulls_where(rows, |row| offsets[row] == offsets[row + 1])
+        } else {
+            self.nulls.finish(rows)
+        };
         StringArray::try_new(
             OffsetBuffer::new(ScalarBuffer::from(offsets)),
             Buffer::from_vec(self.data.take()),
@@ -283,39 +302,35 @@ impl Column for Texts {
 #[derive(Default)]
 pub(crate) struct Labels {
     dictionary: Dictionary,
+    /// A key or `NULL_KEY` per row.
     keys: Vec<i32>,
-    nulls: Nulls,
     mark: usize,
 }
+
+const NULL_KEY: i32 = -1;
 
 impl Labels {
     #[inline]
     pub fn push_null(&mut self) {
-        self.nulls.push(self.keys.len(), false);
-        self.keys.push(0);
+        self.keys.push(NULL_KEY);
     }
 
     /// Appends a text, also an empty one; false (and nothing done) if it is not valid UTF-8.
     #[inline]
     pub fn push(&mut self, text: &[u8]) -> bool {
-        let last = self.keys.last().copied().unwrap_or(0);
-        let key = if self.dictionary.get(last) == Some(text) {
-            last
-        } else if let Some(key) = self.dictionary.key(text) {
-            key
-        } else {
-            return false;
-        };
-        self.nulls.push(self.keys.len(), true);
-        self.keys.push(key);
-        true
+        match self.dictionary.key(text) {
+            Some(key) => {
+                self.keys.push(key);
+                true
+            }
+            None => false,
+        }
     }
 }
 
 impl Column for Labels {
     fn truncate(&mut self, rows: usize) {
         self.keys.truncate(rows);
-        self.nulls.truncate(rows);
     }
 
     fn checkpoint(&mut self) {
@@ -337,8 +352,12 @@ impl Column for Labels {
     }
 
     fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
-        let nulls = self.nulls.finish(self.keys.len());
-        let keys = std::mem::take(&mut self.keys);
+        let mut keys = std::mem::take(&mut self.keys);
+        let nulls = nulls_where(keys.len(), |row| keys[row] == NULL_KEY);
+        if nulls.is_some() {
+            // What a null row's key is counts for nothing, but it must be one.
+            keys.iter_mut().for_each(|key| *key = (*key).max(0));
+        }
         out.push(Finished::Keys { keys, nulls, values: self.dictionary.finish()? });
         Ok(())
     }

@@ -19,7 +19,7 @@ pub(crate) const SHARED_TEXTS: [bool; 11] =
 
 /// One request while it is read.
 pub(crate) struct Request<'a> {
-    pub renderer: Renderer,
+    pub renderer: Renderer<'a>,
     /// Fallback for records without a time, in nanoseconds since the epoch.
     pub received_at: u64,
     pub records: usize,
@@ -49,9 +49,9 @@ pub(crate) struct Stored {
 const MAX_EXPLAINED: usize = 3;
 
 impl<'a> Request<'a> {
-    pub fn new(limits: Limits, received_at: u64, stamp: u64) -> Self {
+    pub fn new(limits: Limits, payload: &'a [u8], received_at: u64, stamp: u64) -> Self {
         Self {
-            renderer: Renderer::new(limits),
+            renderer: Renderer::new(limits, payload),
             received_at,
             records: 0,
             nested: 0,

@@ -13,6 +13,8 @@ pub(crate) struct Dictionary {
     offsets: Vec<i32>,
     keys: HashTable<i32>,
     hasher: RandomState,
+    /// Keys met lately, each at the place that its text's length and ends give.
+    recent: [i32; RECENT],
     checkpoint: usize,
     mark: usize,
 }
@@ -26,12 +28,23 @@ impl Default for Dictionary {
             // Seeded per process: a sender cannot choose texts that collide. Keys come from the
             // order of arrival, so the seed never shows in the output.
             hasher: RandomState::default(),
+            recent: [0; RECENT],
             checkpoint: 0,
             mark: 0,
         }
     }
 }
 
+const RECENT: usize = 16;
+
+/// Where a text is remembered in `recent`.
+#[inline(always)]
+fn place(text: &[u8]) -> usize {
+    let (Some(&first), Some(&last)) = (text.first(), text.last()) else { return 0 };
+    (usize::from(first) ^ usize::from(last) << 2 ^ text.len() * 3) % RECENT
+}
+
+#[inline(always)]
 fn slice<'a>(data: &'a [u8], offsets: &[i32], key: i32) -> &'a [u8] {
     let key = key as usize;
     &data[offsets[key] as usize..offsets[key + 1] as usize]
@@ -42,12 +55,26 @@ impl Dictionary {
         self.offsets.len() - 1
     }
 
-    pub fn get(&self, key: i32) -> Option<&[u8]> {
+    #[inline(always)]
+    fn get(&self, key: i32) -> Option<&[u8]> {
         ((key as usize) < self.len()).then(|| slice(&self.data, &self.offsets, key))
     }
 
     /// The key of a text, which is added if it is new; none if it is not valid UTF-8.
+    #[inline]
     pub fn key(&mut self, text: &[u8]) -> Option<i32> {
+        let place = place(text);
+        let recent = self.recent[place];
+        if self.get(recent) == Some(text) {
+            return Some(recent);
+        }
+        let key = self.key_of_any(text)?;
+        self.recent[place] = key;
+        Some(key)
+    }
+
+    #[inline(never)]
+    fn key_of_any(&mut self, text: &[u8]) -> Option<i32> {
         let hash = self.hasher.hash_one(text);
         let (data, offsets, hasher) = (&self.data, &self.offsets, &self.hasher);
         if let Some(key) = self.keys.find(hash, |&key| slice(data, offsets, key) == text) {

@@ -6,6 +6,7 @@
 //! `docs/schema.md`, the wire rules in `wire.rs`.
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod buffer;
 mod builder;
 mod columns;

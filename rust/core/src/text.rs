@@ -40,7 +40,7 @@ fn push_text_lossy(out: &mut ByteBuffer, bytes: &[u8]) -> u64 {
 fn is_valid_utf8(bytes: &[u8]) -> bool {
     // Below a vector register or two the SIMD validator's set-up costs more than it saves.
     if bytes.len() < 64 {
-        std::str::from_utf8(bytes).is_ok()
+        bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()
     } else {
         simdutf8::basic::from_utf8(bytes).is_ok()
     }
@@ -53,7 +53,7 @@ fn is_valid_utf8(bytes: &[u8]) -> bool {
 pub(crate) fn push_json_string(out: &mut ByteBuffer, bytes: &[u8]) -> u64 {
     let spare = out.spare(bytes.len() + 2);
     spare[0] = b'"';
-    let is_plain = copy_plain_ascii(&mut spare[1..=bytes.len()], bytes);
+    let is_plain = copy_plain_ascii(&mut spare[1..bytes.len() + 1], bytes);
     spare[bytes.len() + 1] = b'"';
     if !is_plain {
         return push_json_string_escaped(out, bytes);
@@ -192,12 +192,33 @@ pub(crate) fn push_base64(out: &mut ByteBuffer, bytes: &[u8]) {
 
 /// Appends decimal digits.
 #[inline]
-pub(crate) fn push_int(out: &mut ByteBuffer, value: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+pub(crate) fn push_int(out: &mut ByteBuffer, value: impl itoa::Integer + Copy + TryInto<u16>) {
+    match value.try_into() {
+        Ok(small @ 0..1000) => push_small_int(out, small),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+    }
+}
+
+/// A status code, a port, a count: most integers of telemetry have at most three digits.
+#[inline(always)]
+fn push_small_int(out: &mut ByteBuffer, value: u16) {
+    let [hundreds, tens, ones] = digits(value);
+    let absent = usize::from(value < 100) + usize::from(value < 10);
+    let room: &mut [u8; 4] = out.room();
+    *room = (u32::from_le_bytes([hundreds, tens, ones, 0]) >> (8 * absent)).to_le_bytes();
+    out.advance(3 - absent);
+}
+
+#[inline(always)]
+fn digits(value: u16) -> [u8; 3] {
+    [value / 100, value / 10 % 10, value % 10].map(|digit| b'0' + digit as u8)
 }
 
 /// Appends a 64-bit integer as OTLP/JSON spells it: a string of digits.
-pub(crate) fn push_int_string(out: &mut ByteBuffer, value: impl itoa::Integer) {
+pub(crate) fn push_int_string(
+    out: &mut ByteBuffer,
+    value: impl itoa::Integer + Copy + TryInto<u16>,
+) {
     out.push(b'"');
     push_int(out, value);
     out.push(b'"');
@@ -206,7 +227,9 @@ pub(crate) fn push_int_string(out: &mut ByteBuffer, value: impl itoa::Integer) {
 /// Appends a finite double as ryu spells it, or says why it cannot be a JSON number.
 #[inline]
 pub(crate) fn push_double(out: &mut ByteBuffer, value: f64) -> Result<(), &'static str> {
-    if value.is_finite() {
+    if push_short_decimal(out, value) {
+        Ok(())
+    } else if value.is_finite() {
         let mut buffer = zmij::Buffer::new();
         let text = buffer.format_finite(value);
         if value.abs() < 1e16 {
@@ -223,6 +246,36 @@ pub(crate) fn push_double(out: &mut ByteBuffer, value: f64) -> Result<(), &'stat
     } else {
         Err("\"-Infinity\"")
     }
+}
+
+/// Appends a double that is a decimal of at most three places; false if it is another.
+///
+/// Durations in milliseconds, prices and whole numbers are. A decimal of at most 15 digits is
+/// the shortest that its double has: no two of them share one.
+#[inline]
+fn push_short_decimal(out: &mut ByteBuffer, value: f64) -> bool {
+    const LIMIT: f64 = 1e12;
+    let size = value.abs();
+    // Zero has a sign of its own; NaN is not below the limit.
+    if !(size < LIMIT && size >= 0.001) {
+        return false;
+    }
+    let thousandths = (size * 1000.0 + 0.5) as i64;
+    if thousandths as f64 / 1000.0 != size {
+        return false;
+    }
+    if value < 0.0 {
+        out.push(b'-');
+    }
+    push_int(out, thousandths / 1000);
+    let places = (thousandths % 1000) as u16;
+    let [tenths, hundredths, last] = digits(places);
+    let room: &mut [u8; 4] = out.room();
+    *room = [b'.', tenths, hundredths, last];
+    // "always with a point": one place stays, also when it is zero.
+    let zeros = usize::from(places % 10 == 0) + usize::from(places % 100 == 0);
+    out.advance(4 - zeros);
+    true
 }
 
 #[cfg(test)]
@@ -293,10 +346,31 @@ mod tests {
             bits = bits.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
             let value = f64::from_bits(bits);
             if value.is_finite() {
-                let mut out = ByteBuffer::default();
-                push_double(&mut out, value).unwrap();
-                assert_eq!(out.take(), ryu::Buffer::new().format_finite(value).as_bytes());
+                assert_spelled_as_ryu(value);
             }
         }
+    }
+
+    fn assert_spelled_as_ryu(value: f64) {
+        let mut out = ByteBuffer::default();
+        push_double(&mut out, value).unwrap();
+        assert_eq!(out.take(), ryu::Buffer::new().format_finite(value).as_bytes());
+    }
+
+    #[test]
+    fn decimals_of_few_places_are_spelled_as_the_ryu_crate_spells_them() {
+        let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+        for places in 0..8 {
+            for size in 1..64 {
+                for _ in 0..400 {
+                    bits = bits.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
+                    let value = (bits >> size) as f64 / f64::from(10_u32.pow(places));
+                    for value in [value, -value, value.next_up(), value.next_down()] {
+                        assert_spelled_as_ryu(value);
+                    }
+                }
+            }
+        }
+        (0..2_000_000).for_each(|i| assert_spelled_as_ryu(f64::from(i) / 1000.0));
     }
 }

@@ -1,5 +1,6 @@
 //! AnyValue and attribute lists as JSON text (SCHEMA: "AnyValue as JSON text").
 
+use crate::blocks::{BLOCK, block_at, copy_plain_block};
 use crate::buffer::ByteBuffer;
 use crate::descriptors::{self, ARRAY_VALUE, KEY_VALUE_LIST};
 use crate::error::{Fault, Misfit};
@@ -54,14 +55,23 @@ impl Value<'_> {
 }
 
 /// The state that rendering carries: limits and what was met.
-pub(crate) struct Renderer {
+pub(crate) struct Renderer<'p> {
     pub limits: Limits,
     pub notes: Notes,
+    payload: &'p [u8],
 }
 
-impl Renderer {
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, notes: Notes::default() }
+impl<'p> Renderer<'p> {
+    pub fn new(limits: Limits, payload: &'p [u8]) -> Self {
+        Self { limits, notes: Notes::default(), payload }
+    }
+
+    /// The payload from the beginning of one of its parts on: where a block may be read past
+    /// the part's end.
+    #[inline(always)]
+    fn window(&self, part: &[u8]) -> &'p [u8] {
+        let at = (part.as_ptr() as usize).wrapping_sub(self.payload.as_ptr() as usize);
+        self.payload.get(at..).unwrap_or_default()
     }
 
     /// Passes over a field that has no place in the tables.
@@ -314,7 +324,7 @@ impl Renderer {
         self.check_attributes(owner, list)?;
         let mut separator = b'{';
         for bytes in list {
-            if !push_usual_key_value(out, separator, bytes) {
+            if !push_usual_key_value(out, separator, bytes, self.window(bytes)) {
                 out.push(separator);
                 self.push_key_value(out, bytes, 0)?;
             }
@@ -347,81 +357,78 @@ fn push_double(out: &mut ByteBuffer, value: f64) {
 }
 
 /// Appends `"key":value` after a separator, if the KeyValue is of the usual form: key and value
-/// in this order, shorter than 128 bytes, the value a single scalar, the text plain ASCII.
+/// in this order, the key at most a block long, the value a single scalar shorter than 128
+/// bytes, the text plain ASCII. `window` reaches from the KeyValue to the end of the payload.
 ///
 /// Nearly every attribute is. This is where most of the time goes, so the text is measured once
 /// and written in place; anything else leaves no trace and takes the general way.
 #[inline(always)]
-fn push_usual_key_value(out: &mut ByteBuffer, separator: u8, bytes: &[u8]) -> bool {
+fn push_usual_key_value(out: &mut ByteBuffer, separator: u8, bytes: &[u8], window: &[u8]) -> bool {
     const KEY: u8 = key_value::KEY as u8;
     const VALUE: u8 = key_value::VALUE as u8;
     const STRING: u8 = any_value::STRING_VALUE as u8;
     const BOOL: u8 = any_value::BOOL_VALUE as u8;
     const INT: u8 = any_value::INT_VALUE as u8;
     const DOUBLE: u8 = any_value::DOUBLE_VALUE as u8;
-    let [KEY, key_len @ ..0x80, rest @ ..] = bytes else { return false };
-    let Some((key, [VALUE, value_len @ ..0x80, value @ ..])) =
-        rest.split_at_checked(usize::from(*key_len))
-    else {
+    const LONGEST_KEY: u8 = BLOCK as u8;
+    /// A separator, key and value with their quotes and colon, and the rest of a block.
+    const ROOM: usize = 4 + BLOCK + 2 + 0x80 + BLOCK;
+    let [KEY, key_len @ ..=LONGEST_KEY, rest @ ..] = bytes else { return false };
+    let key_len = usize::from(*key_len);
+    let Some((_, [VALUE, value_len @ ..0x80, value @ ..])) = rest.split_at_checked(key_len) else {
         return false;
     };
+    let Some([_, _, key @ ..]) = window.first_chunk::<{ BLOCK + 2 }>() else { return false };
     if value.len() != usize::from(*value_len) {
         return false;
     }
+    let to: &mut [u8; ROOM] = out.room();
+    to[0] = separator;
+    to[1] = b'"';
+    let mut is_plain = copy_plain_block(block_at(to, 2), key, key_len);
+    to[key_len + 2] = b'"';
+    to[key_len + 3] = b':';
+    let at = key_len + 4;
     match value {
         [STRING, text_len @ ..0x80, text @ ..] if text.len() == usize::from(*text_len) => {
-            let len = key.len() + text.len() + 6;
-            let to = out.spare(len);
-            let (to_key, to_text) = to.split_at_mut(key.len() + 4);
-            let is_plain = put_key(to_key, separator, key)
-                & text::copy_plain_ascii(&mut to_text[1..=text.len()], text);
-            to_text[0] = b'"';
-            to_text[text.len() + 1] = b'"';
-            out.advance(if is_plain { len } else { 0 });
-            return is_plain;
+            to[at] = b'"';
+            let len = text.len();
+            let block = window.get(bytes.len() - len..).and_then(<[u8]>::first_chunk);
+            is_plain &= match block {
+                Some(block) if len <= BLOCK => copy_plain_block(block_at(to, at + 1), block, len),
+                _ => text::copy_plain_ascii(&mut to[at + 1..at + 1 + len], text),
+            };
+            to[at + len + 1] = b'"';
+            out.advance(if is_plain { at + len + 2 } else { 0 });
+            is_plain
         }
         [INT, varint @ ..] => {
             let mut cursor = Cursor::new(varint);
             let Ok(value) = cursor.read_varint() else { return false };
-            if !cursor.is_empty() || !push_key(out, separator, key) {
-                return false;
+            is_plain &= cursor.is_empty();
+            if is_plain {
+                out.advance(at);
+                text::push_int(out, value as i64);
             }
-            text::push_int(out, value as i64);
+            is_plain
         }
         [DOUBLE, double @ ..] => {
             let Ok(double) = double.try_into() else { return false };
-            if !push_key(out, separator, key) {
-                return false;
+            if is_plain {
+                out.advance(at);
+                push_double(out, f64::from_le_bytes(double));
             }
-            push_double(out, f64::from_le_bytes(double));
+            is_plain
         }
         [BOOL, value @ (0 | 1)] => {
-            if !push_key(out, separator, key) {
-                return false;
+            if is_plain {
+                out.advance(at);
+                out.extend_from_slice(if *value == 1 { b"true" } else { b"false" });
             }
-            out.extend_from_slice(if *value == 1 { b"true" } else { b"false" });
+            is_plain
         }
-        _ => return false,
+        _ => false,
     }
-    true
-}
-
-/// Writes separator, key and colon; false if the key has to be escaped.
-#[inline(always)]
-fn put_key(to: &mut [u8], separator: u8, key: &[u8]) -> bool {
-    to[0] = separator;
-    to[1] = b'"';
-    to[key.len() + 2] = b'"';
-    to[key.len() + 3] = b':';
-    text::copy_plain_ascii(&mut to[2..key.len() + 2], key)
-}
-
-#[inline(always)]
-fn push_key(out: &mut ByteBuffer, separator: u8, key: &[u8]) -> bool {
-    let len = key.len() + 4;
-    let is_plain = put_key(out.spare(len), separator, key);
-    out.advance(if is_plain { len } else { 0 });
-    is_plain
 }
 
 /// The text of an AnyValue that is just a string.

@@ -149,6 +149,18 @@ impl<'a> Cursor<'a> {
     /// A length-delimited field's bytes.
     #[inline(always)]
     pub fn read_len(&mut self) -> Result<&'a [u8]> {
+        if let [len @ ..0x80, rest @ ..] = self.rest
+            && let Some((value, rest)) = rest.split_at_checked(usize::from(*len))
+        {
+            self.rest = rest;
+            return Ok(value);
+        }
+        self.read_long_len()
+    }
+
+    /// A length of several bytes, or one that is wrong.
+    #[inline(always)]
+    fn read_long_len(&mut self) -> Result<&'a [u8]> {
         let start = self.rest;
         let len = self.read_varint()?;
         // The official parsers read a length of at most five bytes, overlong ones included.
