@@ -5,7 +5,7 @@ use otlp2parquet_core::{Limits, Signal, Strings};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::arrow::Batch;
+use crate::arrow::{Batch, make_text};
 use crate::errors::Error;
 use crate::inflate::inflate;
 use crate::input::{self, ContentEncoding};
@@ -129,7 +129,7 @@ pub fn process_otlp(
     let processed = py.detach(|| {
         let mut builder = core::BatchBuilder::new(limits);
         let appended = body.append_to(&mut builder, &limits)?;
-        Ok((appended, builder.finish(Strings::Plain)?))
+        Ok((appended, builder.finish_with(Strings::Plain, make_text)?))
     });
     let (appended, batches) = processed.map_err(|error: Error| error.into_py(py))?;
     Ok(Result { batches: into_batches(py, batches)?, appended: appended.into() })
@@ -195,7 +195,7 @@ impl BatchBuilder {
         let strings = if dictionaries { Strings::Dictionary } else { Strings::Plain };
         let builder = &mut self.builder;
         let batches = py
-            .detach(|| builder.finish(strings))
+            .detach(|| builder.finish_with(strings, make_text))
             .map_err(|error| Error::from(error).into_py(py))?;
         into_batches(py, batches)
     }

@@ -5,6 +5,7 @@ use arrow_schema::ArrowError;
 use crate::common::Request;
 use crate::descriptors::{self, Descriptor};
 use crate::error::{AppendError, Excess, Fault, Reject, Trouble};
+use crate::finished::{MakeText, make_checked_text};
 use crate::groups::{Groups, Size, TableBatch};
 use crate::limits::{FULL_COLUMN_BYTES, Limits};
 use crate::logs::{self, LogColumns};
@@ -200,16 +201,28 @@ impl BatchBuilder {
     /// # Errors
     /// None that an input can cause: Arrow's own checks of the columns built here.
     pub fn finish(&mut self, strings: Strings) -> Result<Vec<TableBatch>, ArrowError> {
+        self.finish_with(strings, make_checked_text)
+    }
+
+    /// As `finish`, with the caller's way to make text arrays.
+    ///
+    /// # Errors
+    /// Those of `finish`, and of `make_text`.
+    pub fn finish_with(
+        &mut self,
+        strings: Strings,
+        make_text: MakeText,
+    ) -> Result<Vec<TableBatch>, ArrowError> {
         let mut out = Vec::with_capacity(self.num_groups());
         self.size = Size::default();
         let metrics = &mut self.metrics;
-        self.logs.finish(strings, &mut out)?;
-        self.traces.finish(strings, &mut out)?;
-        metrics.gauge.finish(strings, &mut out)?;
-        metrics.sum.finish(strings, &mut out)?;
-        metrics.histogram.finish(strings, &mut out)?;
-        metrics.exponential_histogram.finish(strings, &mut out)?;
-        metrics.summary.finish(strings, &mut out)?;
+        self.logs.finish(strings, make_text, &mut out)?;
+        self.traces.finish(strings, make_text, &mut out)?;
+        metrics.gauge.finish(strings, make_text, &mut out)?;
+        metrics.sum.finish(strings, make_text, &mut out)?;
+        metrics.histogram.finish(strings, make_text, &mut out)?;
+        metrics.exponential_histogram.finish(strings, make_text, &mut out)?;
+        metrics.summary.finish(strings, make_text, &mut out)?;
         Ok(out)
     }
 }

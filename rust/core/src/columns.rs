@@ -14,7 +14,7 @@ use arrow_schema::{ArrowError, DataType, FieldRef};
 
 use crate::buffer::ByteBuffer;
 use crate::dictionary::Dictionary;
-use crate::finished::Finished;
+use crate::finished::{Finished, MakeText};
 
 /// What is common to the columns of a table.
 pub(crate) trait Column {
@@ -26,8 +26,8 @@ pub(crate) trait Column {
     fn rollback(&mut self);
     /// Bytes held, as Arrow would count them.
     fn num_bytes(&self) -> usize;
-    /// Gives the finished columns (one for most) and leaves this one empty.
-    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError>;
+    /// Gives the finished columns (one for most); this one is not to be used afterwards.
+    fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError>;
     /// Makes room for `rows` more rows.
     fn reserve(&mut self, rows: usize);
 }
@@ -35,45 +35,30 @@ pub(crate) trait Column {
 /// Which rows are null; costs nothing until the first null. The column knows how many rows.
 #[derive(Default)]
 struct Nulls {
-    /// One bit a row, set where the row is valid; empty while no row is null.
-    valid: Vec<u8>,
+    /// Whether the row is valid, for each row; empty while no row is null.
+    valid: Vec<bool>,
 }
 
 impl Nulls {
     /// Says whether row `row`, the next one, is valid.
     #[inline(always)]
     fn push(&mut self, row: usize, is_valid: bool) {
-        if !(is_valid && self.valid.is_empty()) {
-            self.push_bit(row, is_valid);
-        }
-    }
-
-    #[inline]
-    fn push_bit(&mut self, row: usize, is_valid: bool) {
         if self.valid.is_empty() {
-            self.valid = vec![0xff; row.div_ceil(8)];
+            if is_valid {
+                return;
+            }
+            self.valid.resize(row, true);
         }
-        let (byte, bit) = (row / 8, row % 8);
-        if bit == 0 {
-            self.valid.push(u8::from(is_valid));
-        } else {
-            let mask = 1 << bit;
-            self.valid[byte] =
-                if is_valid { self.valid[byte] | mask } else { self.valid[byte] & !mask };
-        }
+        self.valid.push(is_valid);
     }
 
     fn truncate(&mut self, rows: usize) {
-        self.valid.truncate(rows.div_ceil(8));
+        self.valid.truncate(rows);
     }
 
     fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
-        let mut valid = std::mem::take(&mut self.valid);
-        let last = valid.last_mut()?;
-        // Bits past the last row are zero, whatever was undone there: same rows, same bytes.
-        *last &= 0xff >> (rows.next_multiple_of(8) - rows);
-        let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(valid), 0, rows));
-        (nulls.null_count() > 0).then_some(nulls)
+        let valid = std::mem::take(&mut self.valid);
+        if valid.is_empty() { None } else { nulls_where(rows, |row| !valid[row]) }
     }
 }
 
@@ -147,7 +132,7 @@ impl<T: ArrowPrimitiveType> Column for Numbers<T> {
         self.values.len() * size_of::<T::Native>()
     }
 
-    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+    fn finish(&mut self, _: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let nulls = self.nulls.finish(self.values.len());
         let values = ScalarBuffer::from(std::mem::take(&mut self.values));
         let array = PrimitiveArray::<T>::try_new(values, nulls)?;
@@ -196,7 +181,7 @@ impl Column for Booleans {
         self.values.len().div_ceil(8)
     }
 
-    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+    fn finish(&mut self, _: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let values = std::mem::take(&mut self.values);
         out.push(Finished::Array(Arc::new(BooleanArray::from(values))));
         Ok(())
@@ -252,19 +237,15 @@ impl Texts {
         self.offsets.len() - 1
     }
 
-    fn finish_array(&mut self) -> Result<StringArray, ArrowError> {
-        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+    fn finish_array(&mut self, make_text: MakeText) -> Result<StringArray, ArrowError> {
+        let offsets = std::mem::take(&mut self.offsets);
         let rows = offsets.len() - 1;
         let nulls = if self.empty_is_null {
             nulls_where(rows, |row| offsets[row] == offsets[row + 1])
         } else {
             self.nulls.finish(rows)
         };
-        StringArray::try_new(
-            OffsetBuffer::new(ScalarBuffer::from(offsets)),
-            Buffer::from_vec(self.data.take()),
-            nulls,
-        )
+        make_text(ScalarBuffer::from(offsets), Buffer::from_vec(self.data.take()), nulls)
     }
 }
 
@@ -286,33 +267,65 @@ impl Column for Texts {
 
     fn reserve(&mut self, rows: usize) {
         self.offsets.reserve(rows);
+        // Exact for trace ids, at least a good part of what other texts take.
+        self.data.spare(rows * 32);
     }
 
     fn num_bytes(&self) -> usize {
         self.data.len() + self.len() * size_of::<i32>()
     }
 
-    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
-        out.push(Finished::Array(Arc::new(self.finish_array()?)));
+    fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+        out.push(Finished::Array(Arc::new(self.finish_array(make_text)?)));
         Ok(())
     }
 }
 
 /// Text of few different values: names, kinds, severities. Stored once, keyed per row.
-#[derive(Default)]
 pub(crate) struct Labels {
     dictionary: Dictionary,
     /// A key or `NULL_KEY` per row.
     keys: Vec<i32>,
+    /// The keys of texts that are known by a number beforehand, or `NULL_KEY`.
+    known: [i32; KNOWN],
     mark: usize,
 }
 
 const NULL_KEY: i32 = -1;
+const KNOWN: usize = 8;
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self {
+            dictionary: Dictionary::default(),
+            keys: Vec::new(),
+            known: [NULL_KEY; KNOWN],
+            mark: 0,
+        }
+    }
+}
 
 impl Labels {
     #[inline]
     pub fn push_null(&mut self) {
         self.keys.push(NULL_KEY);
+    }
+
+    /// Appends the text that this column knows as `number`: always the same one.
+    #[inline]
+    pub fn push_known(&mut self, number: usize, text: &'static str) {
+        match self.known.get(number) {
+            Some(&key @ 0..) => self.keys.push(key),
+            _ => self.meet(number, text),
+        }
+    }
+
+    #[cold]
+    fn meet(&mut self, number: usize, text: &'static str) {
+        self.push(text.as_bytes());
+        if let (Some(known), Some(&key)) = (self.known.get_mut(number), self.keys.last()) {
+            *known = key;
+        }
     }
 
     /// Appends a text, also an empty one; false (and nothing done) if it is not valid UTF-8.
@@ -341,6 +354,7 @@ impl Column for Labels {
     fn rollback(&mut self) {
         self.truncate(self.mark);
         self.dictionary.rollback();
+        self.known = [NULL_KEY; KNOWN];
     }
 
     fn reserve(&mut self, rows: usize) {
@@ -351,14 +365,14 @@ impl Column for Labels {
         self.dictionary.num_bytes() + self.keys.len() * size_of::<i32>()
     }
 
-    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+    fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let mut keys = std::mem::take(&mut self.keys);
         let nulls = nulls_where(keys.len(), |row| keys[row] == NULL_KEY);
         if nulls.is_some() {
             // What a null row's key is counts for nothing, but it must be one.
             keys.iter_mut().for_each(|key| *key = (*key).max(0));
         }
-        out.push(Finished::Keys { keys, nulls, values: self.dictionary.finish()? });
+        out.push(Finished::Keys { keys, nulls, values: self.dictionary.finish(make_text)? });
         Ok(())
     }
 }
@@ -407,11 +421,10 @@ impl<C: Column + Default> Column for Lists<C> {
         self.items.num_bytes() + self.offsets.len() * size_of::<i32>()
     }
 
-    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
-        let offsets =
-            OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.offsets, vec![0])));
+    fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::take(&mut self.offsets)));
         let mut items = Vec::with_capacity(1);
-        self.items.finish(&mut items)?;
+        self.items.finish(make_text, &mut items)?;
         for items in items {
             let items = items.into_array()?;
             out.push(Finished::Array(Arc::new(ListArray::try_new(

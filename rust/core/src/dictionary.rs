@@ -1,16 +1,19 @@
 //! Texts stored once and named by a number: the values side of an Arrow dictionary array.
 
 use arrow_array::StringArray;
-use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{Buffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
+use crate::finished::MakeText;
+
 /// Distinct texts in order of first appearance; keys are 0, 1, 2, …
 pub(crate) struct Dictionary {
     data: Vec<u8>,
     offsets: Vec<i32>,
+    /// All keys by the hash of their text; empty while there are at most `FEW`.
     keys: HashTable<i32>,
     hasher: RandomState,
     /// Keys met lately, each at the place that its text's length and ends give.
@@ -35,13 +38,16 @@ impl Default for Dictionary {
     }
 }
 
+/// So many texts are looked through one by one: most columns have no more.
+const FEW: usize = 8;
+
 const RECENT: usize = 16;
 
 /// Where a text is remembered in `recent`.
 #[inline(always)]
 fn place(text: &[u8]) -> usize {
     let (Some(&first), Some(&last)) = (text.first(), text.last()) else { return 0 };
-    (usize::from(first) ^ usize::from(last) << 2 ^ text.len() * 3) % RECENT
+    (usize::from(first) ^ (usize::from(last) << 2) ^ (text.len() * 3)) % RECENT
 }
 
 #[inline(always)]
@@ -75,18 +81,32 @@ impl Dictionary {
 
     #[inline(never)]
     fn key_of_any(&mut self, text: &[u8]) -> Option<i32> {
-        let hash = self.hasher.hash_one(text);
-        let (data, offsets, hasher) = (&self.data, &self.offsets, &self.hasher);
-        if let Some(key) = self.keys.find(hash, |&key| slice(data, offsets, key) == text) {
-            return Some(*key);
+        let few = self.len() <= FEW;
+        let found = if few {
+            (0..self.len() as i32).find(|&key| slice(&self.data, &self.offsets, key) == text)
+        } else {
+            let is_it = |&key: &i32| slice(&self.data, &self.offsets, key) == text;
+            self.keys.find(self.hasher.hash_one(text), is_it).copied()
+        };
+        if found.is_some() {
+            return found;
         }
         // Only a new text has to be looked at: one that is here already is valid.
         std::str::from_utf8(text).ok()?;
-        let key = (offsets.len() - 1) as i32;
-        self.keys.insert_unique(hash, key, |&key| hasher.hash_one(slice(data, offsets, key)));
+        let key = self.len() as i32;
         self.data.extend_from_slice(text);
         self.offsets.push(self.data.len() as i32);
+        if self.len() > FEW {
+            (if few { 0 } else { key }..=key).for_each(|key| self.enter(key));
+        }
         Some(key)
+    }
+
+    /// Makes a key findable by its text's hash.
+    fn enter(&mut self, key: i32) {
+        let (data, offsets, hasher) = (&self.data, &self.offsets, &self.hasher);
+        let hash = |&key: &i32| hasher.hash_one(slice(data, offsets, key));
+        self.keys.insert_unique(hash(&key), key, hash);
     }
 
     /// Remembers the present texts for the whole request.
@@ -111,10 +131,14 @@ impl Dictionary {
     }
 
     fn truncate(&mut self, len: usize) {
-        for key in len..self.len() {
-            let hash = self.hasher.hash_one(slice(&self.data, &self.offsets, key as i32));
-            if let Ok(entry) = self.keys.find_entry(hash, |&other| other as usize == key) {
-                entry.remove();
+        if len <= FEW {
+            self.keys.clear();
+        } else {
+            for key in len..self.len() {
+                let hash = self.hasher.hash_one(slice(&self.data, &self.offsets, key as i32));
+                if let Ok(entry) = self.keys.find_entry(hash, |&other| other as usize == key) {
+                    entry.remove();
+                }
             }
         }
         self.offsets.truncate(len + 1);
@@ -126,15 +150,10 @@ impl Dictionary {
         self.data.len() + self.len() * size_of::<i32>()
     }
 
-    /// The texts as an Arrow array; the dictionary is empty afterwards.
-    pub fn finish(&mut self) -> Result<StringArray, ArrowError> {
-        self.keys.clear();
-        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+    /// The texts as an Arrow array; the dictionary is not to be used afterwards.
+    pub fn finish(&mut self, make_text: MakeText) -> Result<StringArray, ArrowError> {
+        let offsets = std::mem::take(&mut self.offsets);
         let data = std::mem::take(&mut self.data);
-        StringArray::try_new(
-            OffsetBuffer::new(ScalarBuffer::from(offsets)),
-            Buffer::from_vec(data),
-            None,
-        )
+        make_text(ScalarBuffer::from(offsets), Buffer::from_vec(data), None)
     }
 }

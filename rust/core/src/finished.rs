@@ -13,6 +13,23 @@ use arrow_schema::ArrowError;
 
 use crate::schema::Strings;
 
+/// Makes a text array of offsets that never fall, within text that is valid UTF-8 and cut
+/// between characters. All that is so by construction: who trusts it need not look again.
+pub type MakeText =
+    fn(ScalarBuffer<i32>, Buffer, Option<NullBuffer>) -> Result<StringArray, ArrowError>;
+
+/// The `MakeText` that looks again.
+///
+/// # Errors
+/// None that an input can cause.
+pub fn make_checked_text(
+    offsets: ScalarBuffer<i32>,
+    text: Buffer,
+    nulls: Option<NullBuffer>,
+) -> Result<StringArray, ArrowError> {
+    StringArray::try_new(OffsetBuffer::new(offsets), text, nulls)
+}
+
 /// A plain string column of one batch holds at most this much text (or a single row).
 const MAX_COLUMN_BYTES: usize = 1 << 30;
 
@@ -72,7 +89,7 @@ impl Finished {
     }
 
     /// The array with plain strings; their bytes must be within Arrow's offsets.
-    fn into_plain_array(self, bytes: usize) -> Result<ArrayRef, ArrowError> {
+    fn into_plain_array(self, bytes: usize, make_text: MakeText) -> Result<ArrayRef, ArrowError> {
         let (data, offsets, nulls) = match &self {
             Self::Array(_) => return self.into_array(),
             Self::Runs { runs, values } if runs.len() == 1 => {
@@ -87,10 +104,8 @@ impl Finished {
                 let mut offsets = Vec::with_capacity(rows(runs) + 1);
                 offsets.push(0);
                 for &(key, end) in runs {
-                    let (text, start) = (text(values, key), data.len() as i32);
                     let rows = end + 1 - offsets.len();
-                    (0..rows).for_each(|_| data.extend_from_slice(text));
-                    offsets.extend((1..=rows as i32).map(|row| start + row * text.len() as i32));
+                    push_repeated(&mut data, &mut offsets, text(values, key), rows);
                 }
                 (data, offsets, run_nulls(runs))
             }
@@ -101,18 +116,40 @@ impl Finished {
                 let mut data = Vec::with_capacity(bytes);
                 let mut offsets = Vec::with_capacity(keys.len() + 1);
                 offsets.push(0);
-                for (row, &key) in keys.iter().enumerate() {
-                    if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)) {
-                        data.extend_from_slice(text(values, Some(key)));
+                match nulls {
+                    None => {
+                        for run in keys.chunk_by(|a, b| a == b) {
+                            let text = text(values, Some(run[0]));
+                            push_repeated(&mut data, &mut offsets, text, run.len());
+                        }
                     }
-                    offsets.push(data.len() as i32);
+                    Some(nulls) => {
+                        for (row, &key) in keys.iter().enumerate() {
+                            let key = nulls.is_valid(row).then_some(key);
+                            push_repeated(&mut data, &mut offsets, text(values, key), 1);
+                        }
+                    }
                 }
                 (data, offsets, nulls.clone())
             }
         };
-        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-        Ok(Arc::new(StringArray::try_new(offsets, Buffer::from_vec(data), nulls)?))
+        Ok(Arc::new(make_text(ScalarBuffer::from(offsets), Buffer::from_vec(data), nulls)?))
     }
+}
+
+/// Appends `rows` rows of one text.
+fn push_repeated(data: &mut Vec<u8>, offsets: &mut Vec<i32>, text: &[u8], rows: usize) {
+    if rows == 0 {
+        return;
+    }
+    let (start, bytes) = (data.len(), text.len() * rows);
+    data.extend_from_slice(text);
+    // What is there already doubles until all rows have it.
+    while data.len() - start < bytes {
+        let copied = data.len() - start;
+        data.extend_from_within(start..start + copied.min(bytes - copied));
+    }
+    offsets.extend((1..=rows).map(|row| (start + row * text.len()) as i32));
 }
 
 fn rows(runs: &[(Option<i32>, usize)]) -> usize {
@@ -136,21 +173,26 @@ pub(crate) fn present(
     columns: Vec<Finished>,
     rows: usize,
     strings: Strings,
+    make_text: MakeText,
 ) -> Result<Vec<Vec<ArrayRef>>, ArrowError> {
     if strings == Strings::Dictionary {
         return Ok(vec![columns.into_iter().map(Finished::into_array).collect::<Result<_, _>>()?]);
     }
     let bytes: Vec<usize> = columns.iter().map(Finished::plain_bytes).collect();
     if bytes.iter().all(|&bytes| bytes <= MAX_COLUMN_BYTES) {
-        let arrays =
-            columns.into_iter().zip(bytes).map(|(column, bytes)| column.into_plain_array(bytes));
+        let arrays = columns
+            .into_iter()
+            .zip(bytes)
+            .map(|(column, bytes)| column.into_plain_array(bytes, make_text));
         return Ok(vec![arrays.collect::<Result<_, _>>()?]);
     }
     let arrays: Vec<ArrayRef> =
         columns.into_iter().map(Finished::into_array).collect::<Result<_, _>>()?;
     split_rows(&arrays, rows, MAX_COLUMN_BYTES)
         .into_iter()
-        .map(|range| arrays.iter().map(|array| slice_plain(array, range.clone())).collect())
+        .map(|range| {
+            arrays.iter().map(|array| slice_plain(array, range.clone(), make_text)).collect()
+        })
         .collect()
 }
 
@@ -179,7 +221,11 @@ fn dictionary(array: &ArrayRef) -> Option<(&DictionaryArray<Int32Type>, &StringA
     Some((array, array.values().as_any().downcast_ref()?))
 }
 
-fn slice_plain(array: &ArrayRef, range: Range<usize>) -> Result<ArrayRef, ArrowError> {
+fn slice_plain(
+    array: &ArrayRef,
+    range: Range<usize>,
+    make_text: MakeText,
+) -> Result<ArrayRef, ArrowError> {
     let slice = array.slice(range.start, range.len());
     let Some((array, values)) = dictionary(&slice) else { return Ok(slice) };
     let keys = Finished::Keys {
@@ -188,7 +234,7 @@ fn slice_plain(array: &ArrayRef, range: Range<usize>) -> Result<ArrayRef, ArrowE
         values: values.clone(),
     };
     let bytes = keys.plain_bytes();
-    keys.into_plain_array(bytes)
+    keys.into_plain_array(bytes, make_text)
 }
 
 #[cfg(test)]
@@ -208,7 +254,7 @@ mod tests {
     fn runs_expand_to_the_rows_they_name() {
         let bytes = column().plain_bytes();
         assert_eq!(bytes, 10);
-        let array = column().into_plain_array(bytes).unwrap();
+        let array = column().into_plain_array(bytes, make_checked_text).unwrap();
         assert_eq!(array.as_ref(), &StringArray::from(expected()) as &dyn Array);
     }
 
@@ -221,7 +267,7 @@ mod tests {
             values: StringArray::from(Vec::<&str>::new()),
         };
         assert_eq!(column.plain_bytes(), 0);
-        assert_eq!(column.into_plain_array(0).unwrap().null_count(), 2);
+        assert_eq!(column.into_plain_array(0, make_checked_text).unwrap().null_count(), 2);
     }
 
     #[test]
@@ -231,7 +277,7 @@ mod tests {
         assert_eq!(ranges, [0..3, 3..4, 4..6]);
         let mut rows = Vec::new();
         for range in ranges {
-            let part = slice_plain(&array, range).unwrap();
+            let part = slice_plain(&array, range, make_checked_text).unwrap();
             let part = part.as_any().downcast_ref::<StringArray>().unwrap();
             rows.extend(part.iter().map(|text| text.map(str::to_owned)));
         }

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use crate::columns::Column;
-use crate::finished::present;
+use crate::finished::{MakeText, present};
 use crate::schema::{Strings, Table};
 
 /// The columns of one table.
@@ -230,6 +230,7 @@ impl<C: Rows> Groups<C> {
     pub fn finish(
         &mut self,
         strings: Strings,
+        make_text: MakeText,
         out: &mut Vec<TableBatch>,
     ) -> Result<(), ArrowError> {
         self.index.clear();
@@ -239,12 +240,12 @@ impl<C: Rows> Groups<C> {
             let mut result = Ok(());
             group.columns.each(&mut |column| {
                 if result.is_ok() {
-                    result = column.finish(&mut columns);
+                    result = column.finish(make_text, &mut columns);
                 }
             });
             result?;
             let Group { service, hour, rows, .. } = group;
-            for arrays in present(columns, rows, strings)? {
+            for arrays in present(columns, rows, strings, make_text)? {
                 let batch = RecordBatch::try_new(self.table.schema(strings), arrays)?;
                 out.push(TableBatch { table: self.table, service: service.clone(), hour, batch });
             }

@@ -31,6 +31,7 @@ mod wire;
 
 pub use builder::{Appended, BatchBuilder, Signal};
 pub use error::{AppendError, Excess};
+pub use finished::{MakeText, make_checked_text};
 pub use groups::TableBatch;
 pub use limits::Limits;
 pub use schema::{FIELD_ID_KEY, Strings, Table};

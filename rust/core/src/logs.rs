@@ -3,13 +3,14 @@
 use crate::columns::{Column, Int32s, Int64s, Labels, Texts};
 use crate::common::{Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, Times, push_id};
 use crate::descriptors::LOG_RECORD;
+use crate::enums::push_enum;
 use crate::error::Fault;
 use crate::fields::log_record;
 use crate::groups::{Group, Groups, Rows};
 use crate::repeated::Repeated;
 use crate::schema::Table;
 use crate::target::Target;
-use crate::value::{Renderer, Value, read_usual_string};
+use crate::value::{KINDS, Renderer, STRING_KIND, Value, read_usual_string};
 use crate::wire::{Cursor, Message, read_fields};
 
 /// The columns of otel_logs, in schema order.
@@ -247,7 +248,7 @@ impl LogColumns {
         if let Some(text) = body.single().and_then(read_usual_string) {
             renderer.push_text(&mut self.body.data, text);
             self.body.end_row();
-            self.body_type.push(b"string");
+            push_enum(&mut self.body_type, &KINDS, STRING_KIND);
             return Ok(());
         }
         let value = renderer.read_any_value(body, 0)?;
@@ -257,7 +258,7 @@ impl LogColumns {
             renderer.push_value(&mut self.body.data, &value, 0)?;
         }
         self.body.end_row();
-        self.body_type.push(value.type_name());
+        push_enum(&mut self.body_type, &KINDS, value.kind());
         Ok(())
     }
 }

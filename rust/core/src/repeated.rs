@@ -12,7 +12,7 @@ use arrow_schema::ArrowError;
 
 use crate::columns::Column;
 use crate::dictionary::Dictionary;
-use crate::finished::Finished;
+use crate::finished::{Finished, MakeText};
 
 /// One rendered value of a repeated column.
 #[derive(Clone, Copy)]
@@ -155,7 +155,7 @@ impl Column for Repeated {
         keys + self.columns.iter().flatten().map(Dictionary::num_bytes).sum::<usize>()
     }
 
-    fn finish(&mut self, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+    fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let mut columns = std::mem::take(&mut self.columns);
         for (i, column) in columns.iter_mut().enumerate() {
             out.push(match column {
@@ -164,7 +164,7 @@ impl Column for Repeated {
                         .runs(i)
                         .map(|(key, end)| (i32::try_from(key).ok().filter(|&key| key >= 0), end))
                         .collect(),
-                    values: dictionary.finish()?,
+                    values: dictionary.finish(make_text)?,
                 },
                 None => {
                     let mut numbers = Vec::with_capacity(self.rows);
@@ -173,8 +173,6 @@ impl Column for Repeated {
                 }
             });
         }
-        let texts: Vec<bool> = columns.iter().map(Option::is_some).collect();
-        *self = Self::new(&texts);
         Ok(())
     }
 

@@ -151,34 +151,39 @@ fn push_escaped(out: &mut ByteBuffer, text: &[u8]) {
 /// Appends lower-case hex.
 #[inline]
 pub(crate) fn push_hex(out: &mut ByteBuffer, bytes: &[u8]) {
-    // The two lengths of OTLP's ids, with sizes known so that the loop becomes vector code.
     if let Ok(id) = <&[u8; 16]>::try_from(bytes) {
-        out.extend_from_slice(hex_pairs(id).as_flattened());
-    } else if let Ok(id) = <&[u8; 8]>::try_from(bytes) {
-        out.extend_from_slice(hex_pairs(id).as_flattened());
+        *out.room() = hex_of_16(id);
+        out.advance(32);
+    } else if let Some(id) = bytes.first_chunk::<8>().filter(|_| bytes.len() == 8) {
+        let mut padded = [0; 16];
+        padded[..8].copy_from_slice(id);
+        *out.room() = hex_of_16(&padded);
+        out.advance(16);
     } else {
         for byte in bytes {
-            out.extend_from_slice(&hex_pair(*byte));
+            out.extend_from_slice(&[hex_digit(byte >> 4), hex_digit(byte & 15)]);
         }
     }
 }
 
+/// Hex of 16 bytes: first all high digits and all low ones, then both in turn, because this is
+/// what the compiler makes vector code of.
 #[inline(always)]
-fn hex_pairs<const N: usize>(bytes: &[u8; N]) -> [[u8; 2]; N] {
-    let mut pairs = [[0; 2]; N];
-    for (pair, byte) in pairs.iter_mut().zip(bytes) {
-        *pair = hex_pair(*byte);
+fn hex_of_16(bytes: &[u8; 16]) -> [u8; 32] {
+    let high = bytes.map(|byte| hex_digit(byte >> 4));
+    let low = bytes.map(|byte| hex_digit(byte & 15));
+    let mut hex = [0; 32];
+    for i in 0..16 {
+        hex[2 * i] = high[i];
+        hex[2 * i + 1] = low[i];
     }
-    pairs
+    hex
 }
 
 #[inline(always)]
-fn hex_pair(byte: u8) -> [u8; 2] {
-    #[inline(always)]
-    fn digit(nibble: u8) -> u8 {
-        nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
-    }
-    [digit(byte >> 4), digit(byte & 15)]
+fn hex_digit(nibble: u8) -> u8 {
+    // Never wraps; a checked addition would be a branch for each digit.
+    nibble.wrapping_add(if nibble < 10 { b'0' } else { b'a' - 10 })
 }
 
 /// Appends a JSON string of standard base64.
@@ -191,28 +196,44 @@ pub(crate) fn push_base64(out: &mut ByteBuffer, bytes: &[u8]) {
 }
 
 /// Appends decimal digits.
-#[inline]
+#[inline(always)]
 pub(crate) fn push_int(out: &mut ByteBuffer, value: impl itoa::Integer + Copy + TryInto<u16>) {
     match value.try_into() {
-        Ok(small @ 0..1000) => push_small_int(out, small),
-        _ => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+        Ok(small @ 0..10_000) => push_small_int(out, small),
+        _ => push_large_int(out, value),
     }
 }
 
-/// A status code, a port, a count: most integers of telemetry have at most three digits.
-#[inline(always)]
-fn push_small_int(out: &mut ByteBuffer, value: u16) {
-    let [hundreds, tens, ones] = digits(value);
-    let absent = usize::from(value < 100) + usize::from(value < 10);
-    let room: &mut [u8; 4] = out.room();
-    *room = (u32::from_le_bytes([hundreds, tens, ones, 0]) >> (8 * absent)).to_le_bytes();
-    out.advance(3 - absent);
+#[inline(never)]
+fn push_large_int(out: &mut ByteBuffer, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
+/// A status code, a port, a count: most integers of telemetry have at most four digits.
 #[inline(always)]
-fn digits(value: u16) -> [u8; 3] {
-    [value / 100, value / 10 % 10, value % 10].map(|digit| b'0' + digit as u8)
+fn push_small_int(out: &mut ByteBuffer, value: u16) {
+    let absent = usize::from(value < 1000) + usize::from(value < 100) + usize::from(value < 10);
+    let room: &mut [u8; 4] = out.room();
+    *room = (u32::from_le_bytes(digits(value)) >> (8 * absent)).to_le_bytes();
+    out.advance(4 - absent);
 }
+
+/// The decimal digits of a number below 10,000, with leading zeros.
+#[inline(always)]
+fn digits(value: u16) -> [u8; 4] {
+    let [high, low] = [value / 100, value % 100].map(|pair| DIGIT_PAIRS[usize::from(pair)]);
+    [high[0], high[1], low[0], low[1]]
+}
+
+static DIGIT_PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut i = 0;
+    while i < 100 {
+        pairs[i] = [b'0' + i as u8 / 10, b'0' + i as u8 % 10];
+        i += 1;
+    }
+    pairs
+};
 
 /// Appends a 64-bit integer as OTLP/JSON spells it: a string of digits.
 pub(crate) fn push_int_string(
@@ -254,10 +275,9 @@ pub(crate) fn push_double(out: &mut ByteBuffer, value: f64) -> Result<(), &'stat
 /// the shortest that its double has: no two of them share one.
 #[inline]
 fn push_short_decimal(out: &mut ByteBuffer, value: f64) -> bool {
-    const LIMIT: f64 = 1e12;
     let size = value.abs();
-    // Zero has a sign of its own; NaN is not below the limit.
-    if !(size < LIMIT && size >= 0.001) {
+    // Zero has a sign of its own; NaN is in no range.
+    if !(0.001..1e12).contains(&size) {
         return false;
     }
     let thousandths = (size * 1000.0 + 0.5) as i64;
@@ -269,11 +289,11 @@ fn push_short_decimal(out: &mut ByteBuffer, value: f64) -> bool {
     }
     push_int(out, thousandths / 1000);
     let places = (thousandths % 1000) as u16;
-    let [tenths, hundredths, last] = digits(places);
+    let [_, tenths, hundredths, last] = digits(places);
     let room: &mut [u8; 4] = out.room();
     *room = [b'.', tenths, hundredths, last];
     // "always with a point": one place stays, also when it is zero.
-    let zeros = usize::from(places % 10 == 0) + usize::from(places % 100 == 0);
+    let zeros = usize::from(places.is_multiple_of(10)) + usize::from(places.is_multiple_of(100));
     out.advance(4 - zeros);
     true
 }

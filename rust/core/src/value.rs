@@ -38,18 +38,23 @@ pub(crate) enum Value<'a> {
     Bytes(&'a [u8]),
 }
 
+/// The kinds as BodyType names them.
+pub(crate) const KINDS: [&str; 8] =
+    ["string", "bool", "int", "double", "bytes", "array", "kvlist", "empty"];
+pub(crate) const STRING_KIND: i32 = 0;
+
 impl Value<'_> {
-    /// The name that BodyType gives this kind.
-    pub fn type_name(&self) -> &'static [u8] {
+    /// The number of this kind in `KINDS`.
+    pub fn kind(&self) -> i32 {
         match self {
-            Self::Empty => b"empty",
-            Self::String(_) => b"string",
-            Self::Bool(_) => b"bool",
-            Self::Int(_) => b"int",
-            Self::Double(_) => b"double",
-            Self::Array(_) => b"array",
-            Self::Kvlist(_) => b"kvlist",
-            Self::Bytes(_) => b"bytes",
+            Self::String(_) => STRING_KIND,
+            Self::Bool(_) => 1,
+            Self::Int(_) => 2,
+            Self::Double(_) => 3,
+            Self::Bytes(_) => 4,
+            Self::Array(_) => 5,
+            Self::Kvlist(_) => 6,
+            Self::Empty => 7,
         }
     }
 }

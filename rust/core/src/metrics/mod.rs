@@ -54,13 +54,14 @@ impl MetricGroups {
         }
     }
 
-    /// Each metric has at least a point, or so one hopes.
-    fn expect_rows(&mut self, metrics: usize) {
-        self.gauge.expected_rows = metrics;
-        self.sum.expected_rows = metrics;
-        self.histogram.expected_rows = metrics;
-        self.exponential_histogram.expected_rows = metrics;
-        self.summary.expected_rows = metrics;
+    /// How many points a scope's bytes hold is not known beforehand; a usual one takes this much.
+    fn expect_rows(&mut self, bytes: usize) {
+        let points = bytes / 160;
+        self.gauge.expected_rows = points;
+        self.sum.expected_rows = points;
+        self.histogram.expected_rows = points;
+        self.exponential_histogram.expected_rows = points;
+        self.summary.expected_rows = points;
     }
 }
 
@@ -152,7 +153,7 @@ pub(crate) fn append<'a>(
             let layer = Layer::read(&mut request.renderer, bytes)?;
             scope.read_scope(request, &layer)?;
             request.note_without_records(layer.entries);
-            groups.expect_rows(layer.entries);
+            groups.expect_rows(bytes.len());
             append_metrics(groups, request, &resource, &scope, bytes, &mut buffers)?;
             request.forget_unstored_text(before);
         }
