@@ -37,9 +37,14 @@ pub(crate) fn copy_plain_block(to: &mut [u8; BLOCK], from: &[u8; BLOCK], len: us
     u128::from_ne_bytes(halves[0]) | u128::from_ne_bytes(halves[1]) == 0
 }
 
-/// The block that begins at `at`.
+/// The block that begins at `at`; callers know that it is there, as with an index.
+#[inline(always)]
+pub(crate) fn block_of(bytes: &[u8], at: usize) -> &[u8; BLOCK] {
+    bytes[at..].first_chunk().expect("a block")
+}
+
+/// The block to be written at `at`; callers made room for it.
 #[inline(always)]
 pub(crate) fn block_at(bytes: &mut [u8], at: usize) -> &mut [u8; BLOCK] {
-    // Callers made room for it, as `Index` would have them.
     bytes[at..].first_chunk_mut().expect("room for a block")
 }

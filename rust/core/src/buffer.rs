@@ -33,19 +33,29 @@ impl ByteBuffer {
     /// The `count` bytes after the end, whatever they hold; `advance` takes them into use.
     #[inline(always)]
     pub fn spare(&mut self, count: usize) -> &mut [u8] {
-        if self.bytes.len() - self.len < count {
+        let len = self.len;
+        if self.bytes.len() < len || self.bytes.len() - len < count {
             self.grow(count);
         }
-        &mut self.bytes[self.len..self.len + count]
+        &mut self.bytes[len..][..count]
     }
 
     /// As `spare`, with a size that the compiler knows.
     #[inline(always)]
     pub fn room<const COUNT: usize>(&mut self) -> &mut [u8; COUNT] {
-        if self.bytes.len() - self.len < COUNT {
-            self.grow(COUNT);
+        let len = self.len;
+        // Written so that one comparison is left of the checks.
+        if self.bytes.len() >= len && self.bytes.len() - len >= COUNT {
+            return self.bytes[len..].first_chunk_mut().expect("compared above");
         }
-        self.bytes[self.len..].first_chunk_mut().expect("room made above")
+        self.grown_room()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grown_room<const COUNT: usize>(&mut self) -> &mut [u8; COUNT] {
+        self.grow(COUNT);
+        self.bytes[self.len..].first_chunk_mut().expect("grown to it")
     }
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! AnyValue and attribute lists as JSON text (SCHEMA: "AnyValue as JSON text").
 
-use crate::blocks::{BLOCK, block_at, copy_plain_block};
+use crate::blocks::{BLOCK, block_at, block_of, copy_plain_block};
 use crate::buffer::ByteBuffer;
 use crate::descriptors::{self, ARRAY_VALUE, KEY_VALUE_LIST};
 use crate::error::{Fault, Misfit};
@@ -361,6 +361,10 @@ fn push_double(out: &mut ByteBuffer, value: f64) {
     }
 }
 
+/// The longest beginning of a KeyValue that is looked at as a whole: tags and lengths of key,
+/// value and text, a key and a text of a block each.
+const HEAD: usize = 6 + 2 * BLOCK;
+
 /// Appends `"key":value` after a separator, if the KeyValue is of the usual form: key and value
 /// in this order, the key at most a block long, the value a single scalar shorter than 128
 /// bytes, the text plain ASCII. `window` reaches from the KeyValue to the end of the payload.
@@ -375,38 +379,42 @@ fn push_usual_key_value(out: &mut ByteBuffer, separator: u8, bytes: &[u8], windo
     const BOOL: u8 = any_value::BOOL_VALUE as u8;
     const INT: u8 = any_value::INT_VALUE as u8;
     const DOUBLE: u8 = any_value::DOUBLE_VALUE as u8;
-    const LONGEST_KEY: u8 = BLOCK as u8;
-    /// A separator, key and value with their quotes and colon, and the rest of a block.
+    /// Separator, key, quotes and colon; the text with its quotes, and the rest of its block.
     const ROOM: usize = 4 + BLOCK + 2 + 0x80 + BLOCK;
-    let [KEY, key_len @ ..=LONGEST_KEY, rest @ ..] = bytes else { return false };
-    let key_len = usize::from(*key_len);
-    let Some((_, [VALUE, value_len @ ..0x80, value @ ..])) = rest.split_at_checked(key_len) else {
+    // What is read here lies within the KeyValue or is not used: that it ends where it should is
+    // compared once.
+    let Some(head) = window.first_chunk::<HEAD>() else { return false };
+    let key_len = usize::from(head[1]);
+    if head[0] != KEY || key_len > BLOCK || head[2 + key_len] != VALUE {
         return false;
-    };
-    let Some([_, _, key @ ..]) = window.first_chunk::<{ BLOCK + 2 }>() else { return false };
-    if value.len() != usize::from(*value_len) {
+    }
+    let value_len = usize::from(head[3 + key_len]);
+    let value_at = 4 + key_len;
+    if value_len >= 0x80 || bytes.len() != value_at + value_len {
         return false;
     }
     let to: &mut [u8; ROOM] = out.room();
     to[0] = separator;
     to[1] = b'"';
-    let mut is_plain = copy_plain_block(block_at(to, 2), key, key_len);
+    let mut is_plain = copy_plain_block(block_at(to, 2), block_of(head, 2), key_len);
     to[key_len + 2] = b'"';
     to[key_len + 3] = b':';
     let at = key_len + 4;
-    match value {
-        [STRING, text_len @ ..0x80, text @ ..] if text.len() == usize::from(*text_len) => {
-            to[at] = b'"';
-            let len = text.len();
-            let block = window.get(bytes.len() - len..).and_then(<[u8]>::first_chunk);
-            is_plain &= match block {
-                Some(block) if len <= BLOCK => copy_plain_block(block_at(to, at + 1), block, len),
-                _ => text::copy_plain_ascii(&mut to[at + 1..at + 1 + len], text),
-            };
-            to[at + len + 1] = b'"';
-            out.advance(if is_plain { at + len + 2 } else { 0 });
-            is_plain
+    let text_len = usize::from(head[value_at + 1]);
+    if head[value_at] == STRING && text_len + 2 == value_len {
+        to[at] = b'"';
+        if text_len <= BLOCK {
+            is_plain &=
+                copy_plain_block(block_at(to, at + 1), block_of(head, value_at + 2), text_len);
+        } else {
+            let text = &bytes[value_at + 2..];
+            is_plain &= text::copy_plain_ascii(&mut to[at + 1..at + 1 + text_len], text);
         }
+        to[at + 1 + text_len] = b'"';
+        out.advance(if is_plain { at + text_len + 2 } else { 0 });
+        return is_plain;
+    }
+    match &bytes[value_at..] {
         [INT, varint @ ..] => {
             let mut cursor = Cursor::new(varint);
             let Ok(value) = cursor.read_varint() else { return false };
