@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from .cache import ComponentError, cache_folder
 from .collector import Collector, build_collector
+from .javascript import build_javascript, send_from_javascript
 from .process import RunningProcess, free_port
 from .server import Server
 from .telemetrygen import build_telemetrygen, telemetrygen
+from .wrk import wrk
 
 __all__ = [
     "Collector",
@@ -21,8 +23,11 @@ __all__ = [
     "RunningProcess",
     "Server",
     "build_collector",
+    "build_javascript",
     "build_telemetrygen",
     "cache_folder",
     "free_port",
+    "send_from_javascript",
     "telemetrygen",
+    "wrk",
 ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from . import ComponentError, build_collector, build_telemetrygen
+from . import ComponentError, build_collector, build_javascript, build_telemetrygen
 
 
 def main() -> int:
     """Build all; 1 when one could not be built."""
     try:
-        for build in (build_telemetrygen, build_collector):
+        for build in (build_telemetrygen, build_collector, build_javascript):
             print(f"{build.__name__.removeprefix('build_')}: {build()}", flush=True)
     except ComponentError as error:
         print(error, file=sys.stderr)
