@@ -37,14 +37,22 @@ class Server(RunningProcess):
     """A running ``otlp2parquet serve`` that writes to ``data``; on a free port if none is given."""
 
     def __init__(
-        self, folder: Path, options: Sequence[str] = (), *, port: int | None = None
+        self,
+        folder: Path,
+        options: Sequence[str] = (),
+        *,
+        port: int | None = None,
+        program: Sequence[str | Path] = (COMMAND,),
     ) -> None:
-        """Start it in ``folder`` (its log lies there too) and wait until it is healthy."""
+        """Start it in ``folder`` (its log lies there too) and wait until it is healthy.
+
+        ``program`` is what understands the command's arguments, where it is not the command.
+        """
         self.port = port or free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         folder = folder.absolute()
         self.data = folder / "data"
-        command: list[str | Path] = [COMMAND, "serve", "--host", "127.0.0.1"]
+        command: list[str | Path] = [*program, "serve", "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "-o", self.data]
         # A setting of the caller's own server must not reach this one.
         env = {

@@ -20,6 +20,7 @@ import duckdb
 from tests.components.parquet_rows import FOLDERS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tests.proofs.stamped import Template
@@ -82,6 +83,9 @@ class Ledger:
         self.accounts: dict[str, Account] = {}
         self.counted: dict[str, Counter[str]] = defaultdict(Counter)
         """Rows of services whose clients number nothing: all acknowledged, counted by table."""
+        self.tallies: dict[str, tuple[Sequence[Template], int, int]] = {}
+        """Templates used in turn, requests acknowledged, requests refused: clients that number
+        their requests and saw all answers, but only counted them."""
 
     def open(self, service: str) -> Account:
         """A new client's account."""
@@ -94,6 +98,13 @@ class Ledger:
         with self._lock:
             self.counted[service][table] += rows
 
+    def tally(
+        self, service: str, templates: Sequence[Template], acknowledged: int, refused: int
+    ) -> None:
+        """A generator's requests; number ``n`` was made from template ``(n - 1) % 10**8``."""
+        with self._lock:
+            self.tallies[service] = (templates, acknowledged, refused)
+
     def compare(self, data: Path) -> Verdict:
         """The files under ``data`` against everything noted."""
         verdict = Verdict()
@@ -104,14 +115,28 @@ class Ledger:
                 verdict.acknowledged.update(template.rows)
         for rows in self.counted.values():
             verdict.acknowledged.update(rows)
+        kept: dict[str, set[str]] = defaultdict(set)
         for table, folder in FOLDERS.items():
-            self._compare_table(data / folder, table, verdict)
+            found = stored_requests(data / folder)
+            self._compare_table(found, table, verdict)
+            for service, (templates, _, _) in self.tallies.items():
+                _compare_tally(service, templates, found.get(service, {}), table, verdict)
+                kept[service].update(found.get(service, {}))
+        for service, (_, acknowledged, refused) in self.tallies.items():
+            verdict.requests += acknowledged
+            verdict.refused[503] += refused
+            if len(kept[service]) != acknowledged:
+                verdict.faults.append(
+                    f"{service}: {len(kept[service])} requests have rows, "
+                    f"{acknowledged} were acknowledged"
+                )
         return verdict
 
-    def _compare_table(self, folder: Path, table: str, verdict: Verdict) -> None:
-        found = stored_requests(folder)
+    def _compare_table(
+        self, found: Mapping[str, Mapping[str, int]], table: str, verdict: Verdict
+    ) -> None:
         verdict.stored[table] = sum(sum(numbers.values()) for numbers in found.values())
-        strangers = set(found) - set(self.accounts) - set(self.counted)
+        strangers = set(found) - set(self.accounts) - set(self.counted) - set(self.tallies)
         if strangers:
             verdict.faults.append(f"{table}: rows of unknown services {sorted(strangers)[:5]}")
         for service, counts in self.counted.items():
@@ -143,6 +168,23 @@ class Ledger:
                     f"{table}: {len(numbers)} requests of {service} were never acknowledged nor "
                     f"left open, but have rows (the first: {number} with {rows})"
                 )
+
+
+def _compare_tally(
+    service: str,
+    templates: Sequence[Template],
+    numbers: Mapping[str, int],
+    table: str,
+    verdict: Verdict,
+) -> None:
+    """Each request that has rows has all of them; how many there are is compared elsewhere."""
+    for number, rows in numbers.items():
+        wanted = templates[(int(number) % 10**8 - 1) % len(templates)].rows.get(table, 0)
+        verdict.acknowledged[table] += wanted
+        if rows != wanted:
+            verdict.faults.append(
+                f"{table}: request {number} of {service} has {rows} rows, not {wanted}"
+            )
 
 
 def stored_requests(folder: Path) -> dict[str, dict[str, int]]:
