@@ -124,7 +124,8 @@ class Ledger:
                 kept[service].update(found.get(service, {}))
         for service, (_, acknowledged, refused) in self.tallies.items():
             verdict.requests += acknowledged
-            verdict.refused[503] += refused
+            if refused:
+                verdict.refused[503] += refused
             if len(kept[service]) != acknowledged:
                 verdict.faults.append(
                     f"{service}: {len(kept[service])} requests have rows, "
