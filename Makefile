@@ -16,8 +16,8 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo run test check lint-python lint-rust test-rust bench wheels test-wheel \
-	components docs format clean
+.PHONY: help dev demo run test check lint-python lint-rust test-rust bench bench-server soak \
+	overload wheels test-wheel components docs format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -74,6 +74,23 @@ components: dev ## Build the real programs that the tests talk to (once, into a 
 bench: dev ## Measure, and write docs/benchmarks.md (some minutes on a quiet machine).
 	$(BIN)/python -m pytest benchmarks -q --benchmark-disable
 	$(BIN)/python -m benchmarks.report
+
+# These need wrk, and two cores of which nobody else wants any.
+bench-server: dev ## Measure the server beside others, and write docs/server_figures.md.
+	$(BIN)/python -m benchmarks.server_figures
+	$(BIN)/python -m benchmarks.server_report
+
+SOAK_SECS ?= 600
+RUSH_SECS ?= 120
+OVERLOAD_SECS ?= 1200
+
+soak: components ## Real clients, then full speed, then a stop under load: rows against answers.
+	$(BIN)/python -m tests.proofs.soak --mixed-secs $(SOAK_SECS) --rush-secs $(RUSH_SECS)
+	$(BIN)/python -m benchmarks.server_report
+
+overload: dev ## More than a slow disk takes: memory, refusals, rows against answers, recovery.
+	$(BIN)/python -m tests.proofs.overload --secs $(OVERLOAD_SECS)
+	$(BIN)/python -m benchmarks.server_report
 
 docs: dev ## Write the generated pages again.
 	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md

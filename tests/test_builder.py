@@ -101,6 +101,21 @@ def test_finish_empties(*, dictionaries: bool) -> None:
     assert again == built([("logs", payload)], dictionaries=dictionaries)
 
 
+def test_num_memory_bytes_counts_the_room_that_buffers_have_made() -> None:
+    """Buffers grow by doubling: what a server's budget counts is what the process has."""
+    builder = BatchBuilder()
+    assert builder.num_memory_bytes == 0
+    spare = []
+    for _ in range(200):
+        builder.append(log(delimited(5, string_value(b"x" * 10_000))), "logs")
+        spare.append(builder.num_memory_bytes - builder.num_bytes)
+    assert min(spare) > 0
+    # The body's buffer alone: within a doubling its spare room shrinks from the half of it.
+    assert max(spare) > 900_000
+    builder.finish()
+    assert builder.num_memory_bytes == 0
+
+
 def test_num_bytes_grows_with_what_is_held() -> None:
     """The size that bounds a server's memory follows the rows."""
     builder = BatchBuilder()

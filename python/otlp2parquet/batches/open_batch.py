@@ -20,12 +20,12 @@ Request = tuple[bytes, Signal, str, str | None, int]
 class Shard:
     """One builder and what it holds, read only by the holder of the lock or approximately."""
 
-    __slots__ = ("builder", "bytes", "groups", "lock", "rows", "sealed")
+    __slots__ = ("builder", "bytes", "groups", "lock", "memory_bytes", "rows", "sealed")
 
     def __init__(self, max_payload_bytes: int) -> None:
         self.lock = threading.Lock()
         self.builder = BatchBuilder(max_payload_bytes=max_payload_bytes)
-        self.rows = self.bytes = self.groups = 0
+        self.rows = self.bytes = self.memory_bytes = self.groups = 0
         self.sealed = False
 
 
@@ -56,6 +56,11 @@ class OpenBatch:
         return sum(shard.bytes for shard in self.shards)
 
     @property
+    def memory_bytes(self) -> int:
+        """Bytes of memory over all shards, what buffers have made room for included."""
+        return sum(shard.memory_bytes for shard in self.shards)
+
+    @property
     def groups(self) -> int:
         """Builders over all shards."""
         return sum(shard.groups for shard in self.shards)
@@ -82,7 +87,7 @@ class OpenBatch:
     def append(self, shard: Shard, request: Request) -> Appended:
         """Append to ``shard``, whose lock the caller holds; its growth is budgeted."""
         payload, signal, content_type, content_encoding, received_at = request
-        before = shard.bytes
+        before = shard.memory_bytes
         try:
             return shard.builder.append(
                 payload,
@@ -95,10 +100,11 @@ class OpenBatch:
             # Also after an error: the rows are gone then, buffers may have grown.
             shard.rows = shard.builder.num_rows
             shard.bytes = shard.builder.num_bytes
+            shard.memory_bytes = shard.builder.num_memory_bytes
             shard.groups = shard.builder.num_groups
             with self._taken_lock:
-                self._taken += shard.bytes - before
-            self._budget.take(shard.bytes - before)
+                self._taken += shard.memory_bytes - before
+            self._budget.take(shard.memory_bytes - before)
 
     def close(self, reason: Reason, now: float) -> None:
         """Take no more requests than those that have chosen this batch already."""
@@ -121,11 +127,11 @@ class OpenBatch:
 
     def free(self, share: float) -> None:
         """One file is stored, of this share of the rows: as much memory is free again."""
-        self._give(int(self.bytes * share))
+        self._give(int(self.memory_bytes * share))
 
     def stored(self) -> None:
         """All files are stored: nothing of the batch is in memory any more."""
-        self._give(self.bytes)
+        self._give(self.memory_bytes)
         self.state = "stored"
 
     def _give(self, count: int) -> None:

@@ -34,7 +34,8 @@ The classes are native; this is their reference.
     ``finish(*, dictionaries=False)`` empties the builder and returns its batches; with
     ``dictionaries`` low-cardinality columns are dictionary arrays (for the Parquet writer),
     without it the types are exactly the tables' types.
-    ``num_rows``, ``num_bytes`` (Arrow buffers), ``num_groups`` say what it holds now.
+    ``num_rows``, ``num_bytes`` (Arrow buffers), ``num_memory_bytes`` (the same with the room
+    that they have made for rows to come), ``num_groups`` say what it holds now.
 """
 
 from typing import Final

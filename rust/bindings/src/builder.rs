@@ -211,6 +211,11 @@ impl BatchBuilder {
     }
 
     #[getter]
+    fn num_memory_bytes(&self) -> usize {
+        self.builder.num_memory_bytes()
+    }
+
+    #[getter]
     fn num_groups(&self) -> usize {
         self.builder.num_groups()
     }

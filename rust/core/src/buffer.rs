@@ -22,6 +22,11 @@ impl ByteBuffer {
         &self.bytes[..self.len]
     }
 
+    /// Bytes of memory beside those in use.
+    pub fn spare_bytes(&self) -> usize {
+        self.bytes.capacity() - self.len
+    }
+
     pub fn clear(&mut self) {
         self.len = 0;
     }

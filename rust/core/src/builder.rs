@@ -106,6 +106,12 @@ impl BatchBuilder {
         self.size.bytes
     }
 
+    /// Bytes of memory for them, with the room that buffers have made for rows to come.
+    #[must_use]
+    pub fn num_memory_bytes(&self) -> usize {
+        self.size.memory
+    }
+
     /// Open (table, service, hour) groups: the files a finish leads to.
     #[must_use]
     pub fn num_groups(&self) -> usize {
@@ -156,6 +162,7 @@ impl BatchBuilder {
         let added = self.commit();
         self.size.rows += added.rows;
         self.size.bytes += added.bytes;
+        self.size.memory += added.memory;
         Ok(Appended {
             accepted: added.rows,
             rejected: request.rejected,
@@ -179,6 +186,7 @@ impl BatchBuilder {
         Size {
             rows: sizes.iter().map(|s| s.rows).sum(),
             bytes: sizes.iter().map(|s| s.bytes).sum(),
+            memory: sizes.iter().map(|s| s.memory).sum(),
         }
     }
 

@@ -26,10 +26,17 @@ pub(crate) trait Column {
     fn rollback(&mut self);
     /// Bytes held, as Arrow would count them.
     fn num_bytes(&self) -> usize;
+    /// Bytes of memory beside those: room that buffers have made for rows to come.
+    fn spare_bytes(&self) -> usize;
     /// Gives the finished columns (one for most); this one is not to be used afterwards.
     fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError>;
     /// Makes room for `rows` more rows.
     fn reserve(&mut self, rows: usize);
+}
+
+/// Bytes that a vector has room for beyond what it holds.
+pub(crate) fn spare<T>(values: &Vec<T>) -> usize {
+    (values.capacity() - values.len()) * size_of::<T>()
 }
 
 /// Which rows are null; costs nothing until the first null. The column knows how many rows.
@@ -132,6 +139,10 @@ impl<T: ArrowPrimitiveType> Column for Numbers<T> {
         self.values.len() * size_of::<T::Native>()
     }
 
+    fn spare_bytes(&self) -> usize {
+        spare(&self.values) + self.nulls.valid.capacity()
+    }
+
     fn finish(&mut self, _: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let nulls = self.nulls.finish(self.values.len());
         let values = ScalarBuffer::from(std::mem::take(&mut self.values));
@@ -179,6 +190,10 @@ impl Column for Booleans {
 
     fn num_bytes(&self) -> usize {
         self.values.len().div_ceil(8)
+    }
+
+    fn spare_bytes(&self) -> usize {
+        self.values.capacity() - self.values.len().div_ceil(8)
     }
 
     fn finish(&mut self, _: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
@@ -275,6 +290,10 @@ impl Column for Texts {
         self.data.len() + self.len() * size_of::<i32>()
     }
 
+    fn spare_bytes(&self) -> usize {
+        self.data.spare_bytes() + spare(&self.offsets) + self.nulls.valid.capacity()
+    }
+
     fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         out.push(Finished::Array(Arc::new(self.finish_array(make_text)?)));
         Ok(())
@@ -365,6 +384,10 @@ impl Column for Labels {
         self.dictionary.num_bytes() + self.keys.len() * size_of::<i32>()
     }
 
+    fn spare_bytes(&self) -> usize {
+        self.dictionary.spare_bytes() + spare(&self.keys)
+    }
+
     fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let mut keys = std::mem::take(&mut self.keys);
         let nulls = nulls_where(keys.len(), |row| keys[row] == NULL_KEY);
@@ -419,6 +442,10 @@ impl<C: Column + Default> Column for Lists<C> {
 
     fn num_bytes(&self) -> usize {
         self.items.num_bytes() + self.offsets.len() * size_of::<i32>()
+    }
+
+    fn spare_bytes(&self) -> usize {
+        self.items.spare_bytes() + spare(&self.offsets)
     }
 
     fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {

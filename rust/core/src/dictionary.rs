@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
+use crate::columns::spare;
 use crate::finished::MakeText;
 
 /// Distinct texts in order of first appearance; keys are 0, 1, 2, …
@@ -148,6 +149,11 @@ impl Dictionary {
 
     pub fn num_bytes(&self) -> usize {
         self.data.len() + self.len() * size_of::<i32>()
+    }
+
+    /// Bytes of memory beside those, the index by text included.
+    pub fn spare_bytes(&self) -> usize {
+        spare(&self.data) + spare(&self.offsets) + self.keys.allocation_size()
     }
 
     /// The texts as an Arrow array; the dictionary is not to be used afterwards.

@@ -34,14 +34,19 @@ pub(crate) struct Group<C> {
     hour: i64,
     committed_rows: usize,
     committed_bytes: usize,
+    committed_memory: usize,
     is_touched: bool,
 }
 
 impl<C: Rows> Group<C> {
-    fn num_bytes(&mut self) -> usize {
-        let mut bytes = 0;
-        self.columns.each(&mut |column| bytes += column.num_bytes());
-        bytes
+    /// Bytes as Arrow counts them, and bytes of memory.
+    fn num_bytes(&mut self) -> (usize, usize) {
+        let (mut bytes, mut spare) = (0, size_of::<Self>());
+        self.columns.each(&mut |column| {
+            bytes += column.num_bytes();
+            spare += column.spare_bytes();
+        });
+        (bytes, bytes + spare)
     }
 }
 
@@ -63,6 +68,7 @@ pub struct TableBatch {
 pub(crate) struct Size {
     pub rows: usize,
     pub bytes: usize,
+    pub memory: usize,
 }
 
 /// The groups of one table.
@@ -150,6 +156,7 @@ impl<C: Rows> Groups<C> {
             hour,
             committed_rows: 0,
             committed_bytes: 0,
+            committed_memory: 0,
             is_touched: false,
         });
         self.enter(at);
@@ -171,12 +178,14 @@ impl<C: Rows> Groups<C> {
         let mut added = Size::default();
         for at in self.touched.drain(..) {
             let group = &mut self.list[at as usize];
-            let bytes = group.num_bytes();
+            let (bytes, memory) = group.num_bytes();
             added.rows += group.rows - group.committed_rows;
             // A rejected record may have left a dictionary entry; bytes never shrink in a batch.
             added.bytes += bytes.saturating_sub(group.committed_bytes);
+            added.memory += memory.saturating_sub(group.committed_memory);
             group.committed_rows = group.rows;
             group.committed_bytes = bytes;
+            group.committed_memory = memory.max(group.committed_memory);
             group.is_touched = false;
         }
         self.committed_groups = self.list.len();

@@ -155,6 +155,10 @@ impl Column for Repeated {
         keys + self.columns.iter().flatten().map(Dictionary::num_bytes).sum::<usize>()
     }
 
+    fn spare_bytes(&self) -> usize {
+        self.columns.iter().flatten().map(Dictionary::spare_bytes).sum()
+    }
+
     fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let mut columns = std::mem::take(&mut self.columns);
         for (i, column) in columns.iter_mut().enumerate() {
