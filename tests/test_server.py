@@ -175,7 +175,7 @@ class Bench:
     def nothing_held(self) -> bool:
         """Whether no request holds any of the budget."""
         opened = self.batches._open  # noqa: SLF001 - what the rows themselves hold
-        return self.budget.used == (0 if opened is None else opened.bytes)
+        return self.budget.used == (0 if opened is None else opened.memory_bytes)
 
     def __enter__(self) -> Self:
         return self

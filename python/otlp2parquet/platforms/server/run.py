@@ -29,6 +29,7 @@ from otlp2parquet.config import Address, Config
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms.server import logs
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
+from otlp2parquet.platforms.server.encoding import BudgetedWriter
 from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,9 @@ def make_application(config: Config, writer: OtlpWriter) -> Application:
     threads = config.server.threads
     budget = Budget(config.batch.memory_bytes)
     # Two at least, so that one slow file does not hold up the rest.
-    storing = Storing(writer, threads=max(2, min(4, threads)))
+    storing = Storing(
+        BudgetedWriter(writer, budget, config.parquet), threads=max(2, min(4, threads))
+    )
     batches = MemoryBatches(
         config.batch,
         storing,
