@@ -1,5 +1,6 @@
 # Everything that CI does is a target here, and CI calls only these: green locally is green there.
-# Needs python3 >= 3.11, Rust >= 1.88, a C linker, and Go >= 1.25 for the tests' real components.
+# Needs python3 >= 3.11, Rust >= 1.88, a C linker, and for the tests' real clients Go >= 1.25 and
+# Node >= 20.
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -39,8 +39,10 @@ def taken_with(result: Result) -> list[str]:
     """What a result was taken with."""
     with_ = result["conditions"]
     return [
-        f"(otlp2parquet {with_['otlp2parquet']}, Granian {with_['granian']}, pyarrow "
-        f"{with_['pyarrow']}, Python {with_['python']}, {with_['cores']} cores)",
+        (
+            f"(otlp2parquet {with_['otlp2parquet']}, Granian {with_['granian']}, pyarrow "
+            f"{with_['pyarrow']}, Python {with_['python']}, {with_['cores']} cores)"
+        ),
         "",
     ]
 
@@ -142,18 +144,22 @@ def soak_section(result: Result) -> list[str]:
         "## Soak",
         "",
         f"`make soak`: {result['mixed_secs'] / 60:.0f} minutes of the Python and JavaScript SDKs,",
-        "telemetrygen, a Collector with gzip and plain clients, then "
-        f"{result['rush_secs'] / 60:.0f} minutes of wrk at full",
-        "speed while others leave in the middle of their requests, then SIGTERM while eight clients",
-        "send as fast as they can. Every request is numbered, and each row names its request: rows",
+        (
+            "telemetrygen, a Collector with gzip and plain clients, then "
+            f"{result['rush_secs'] / 60:.0f} minutes of wrk at full"
+        ),
+        "speed while others leave in the middle of their requests, then SIGTERM while eight",
+        "clients send as fast as they can. Every request is numbered, and each row names its request: rows",
         "in files are exactly those acknowledged, request by request. A client that leaves after",
         "it has sent everything cannot know; such requests are there whole or not at all.",
         "",
         *rows_by_table(result),
-        f"{result['requests']:,} requests acknowledged, refused: {refusals(result)}; "
-        f"{result['batches']} batches in {result['files']:,} files; "
-        f"peak memory {mb(result['peak_pss'])} MB; ended "
-        f"{result['stop_secs']:.1f} s after SIGTERM with 0.",
+        (
+            f"{result['requests']:,} requests acknowledged, refused: {refusals(result)}; "
+            f"{result['batches']} batches in {result['files']:,} files; "
+            f"peak memory {mb(result['peak_pss'])} MB; ended "
+            f"{result['stop_secs']:.1f} s after SIGTERM with 0."
+        ),
         "",
         *taken_with(result),
     ]
@@ -182,12 +188,16 @@ def overload_section(result: Result) -> list[str]:
     return [
         "## Overload",
         "",
-        f"`make overload`: for {result['secs'] / 60:.0f} minutes clients offer more than a slow disk",
-        f"takes (each file's fsync lasts {result['sync_secs']:g} s), then the disk is well again.",
-        f"The budget is {mb(result['memory_bytes'])} MB; the bound on PSS, 250 MB above it, "
-        f"{mb(result['bound'])} MB; the peak was",
-        f"**{mb(result['peak_pss'])} MB**. {result['requests']:,} requests were acknowledged, "
-        f"refused: {refusals(result)}. Nothing acknowledged is missing, nothing refused",
+        f"`make overload`: for {result['secs'] / 60:.0f} minutes clients offer more than a slow",
+        f"disk takes (each file's fsync lasts {result['sync_secs']:g} s), then the disk is well again.",
+        (
+            f"The budget is {mb(result['memory_bytes'])} MB; the bound on PSS, 250 MB above it, "
+            f"{mb(result['bound'])} MB; the peak was"
+        ),
+        (
+            f"**{mb(result['peak_pss'])} MB**. {result['requests']:,} requests were acknowledged, "
+            f"refused: {refusals(result)}. Nothing acknowledged is missing, nothing refused"
+        ),
         "is there, and the same process took everything once the disk did.",
         "",
         *table(
@@ -211,7 +221,7 @@ def page(results: Mapping[str, Result]) -> str:
     lines = [
         "# Figures of the server",
         "",
-        "<!-- Written by `make bench-server`, `make soak` and `make overload`; not to be edited. -->",
+        "<!-- Written by `make bench-server`, `make soak`, `make overload`; not to be edited. -->",
         "",
         "Absolute times move with the machine; ratios of one run hold. Server and peer have one",
         "core and the generator another; CPU time is that of the whole process group, and a run",

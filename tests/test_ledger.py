@@ -33,7 +33,7 @@ TWO = template("logs", "client", 2)
 
 
 def ledger() -> Ledger:
-    """Request 0 was acknowledged, 1 refused, the answer of 2 unseen; 3 was cut; and a tally of 1."""
+    """Request 0 was acknowledged, 1 refused, 2 left unseen, 3 cut; and a tally of 1."""
     made = Ledger()
     account = made.open("client")
     account.note(0, TWO, 200)

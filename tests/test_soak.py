@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.proofs.ledger import Account, Ledger
 from tests.proofs.soak import Plan, soak
-from tests.proofs.stamped import template
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHORT = """
 [durability]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SCRIPT = Path(__file__).with_name("wrk.lua")
-QUIET_SECS = 5
+QUIET_SECS = 3
 """At the end no new request begins for so long: time for all answers to come."""
 
 

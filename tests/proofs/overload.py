@@ -87,7 +87,7 @@ def offer(server: Server, ledger: Ledger) -> list[Client]:
 
 
 def overload(folder: Path, plan: Plan) -> dict[str, object]:
-    """Overload, recovery, stop; the figures. Raises ``AssertionError`` where a promise is broken."""
+    """Overload, recovery, stop; the figures. ``AssertionError`` where a promise is broken."""
     config, pace = folder / "overload.toml", folder / "sync_secs"
     config.write_text(plan.settings, encoding="utf-8")
     pace.write_text(str(plan.sync_secs), encoding="ascii")

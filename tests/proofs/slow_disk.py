@@ -1,8 +1,9 @@
 """The command on a disk whose every sync of a file takes long.
 
-A program: ``python slow_disk.py FILE serve ...``. The first argument is a file that holds the seconds (it may be changed while the server runs), the
-rest are the command's. What is slowed is the system call as the server makes it, with the file's
-bytes written and its memory still held; there is no setting of the product for this.
+A program: ``python slow_disk.py FILE serve ...``. The first argument is a file that holds the
+seconds (it may be changed while the server runs), the rest are the command's. What is slowed is
+the system call as the server makes it, with the file's bytes written and its memory still held;
+there is no setting of the product for this.
 """
 
 from __future__ import annotations

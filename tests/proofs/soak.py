@@ -153,9 +153,7 @@ def mixed(server: Server, ledger: Ledger, folder: Path, secs: float) -> None:
 def rush(server: Server, ledger: Ledger, plan: Plan) -> None:
     """Full speed from some, while others leave in the middle of their requests."""
     shapes = [("logs", 1), ("logs", 1), ("traces", 20), ("logs", 1), ("logs", 1000)]
-    clients: list[Client] = [
-        Leaver(server.port, ledger, f"leaver-{number}") for number in range(4)
-    ]
+    clients: list[Client] = [Leaver(server.port, ledger, f"leaver-{number}") for number in range(4)]
     if not plan.with_wrk:
         clients += [
             Steady(server.port, ledger, f"rush-{number}", shapes, forms=("plain", "gzip"))
