@@ -149,9 +149,10 @@ def soak_section(result: Result) -> list[str]:
             f"{result['rush_secs'] / 60:.0f} minutes of wrk at full"
         ),
         "speed while others leave in the middle of their requests, then SIGTERM while eight",
-        "clients send as fast as they can. Every request is numbered, and each row names its request: rows",
-        "in files are exactly those acknowledged, request by request. A client that leaves after",
-        "it has sent everything cannot know; such requests are there whole or not at all.",
+        "clients send as fast as they can. Every request is numbered, and each row names its",
+        "request: rows in files are exactly those acknowledged, request by request. A client that",
+        "leaves after it has sent everything cannot know; its requests are there whole or not at",
+        "all.",
         "",
         *rows_by_table(result),
         (
@@ -189,7 +190,8 @@ def overload_section(result: Result) -> list[str]:
         "## Overload",
         "",
         f"`make overload`: for {result['secs'] / 60:.0f} minutes clients offer more than a slow",
-        f"disk takes (each file's fsync lasts {result['sync_secs']:g} s), then the disk is well again.",
+        f"disk takes (each file's fsync lasts {result['sync_secs']:g} s), then the disk is well",
+        "again.",
         (
             f"The budget is {mb(result['memory_bytes'])} MB; the bound on PSS, 250 MB above it, "
             f"{mb(result['bound'])} MB; the peak was"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.proofs.overload import Plan, overload
+from tests.proofs.overload import Plan, insist_on_bound, overload
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +21,5 @@ def test_memory_is_bounded_and_nothing_acknowledged_is_lost(tmp_path: Path) -> N
         every_secs=0.5,
     )
     figures = overload(tmp_path, plan)
-    refused = figures["refused"]
-    assert isinstance(refused, dict)
-    assert refused["503"] > 100
+    assert figures["refused"]["503"] > 100
+    insist_on_bound(figures)
