@@ -182,7 +182,7 @@ def main(rounds: int, secs: int, only: tuple[str, ...]) -> None:
     figures: dict[str, Callable[[], dict[str, Any]]] = {
         "throughput": lambda: throughput(rounds, secs),
         "one_record": lambda: one_record(rounds, secs),
-        "two_cores": lambda: two_cores(rounds, 3_000),
+        "two_cores": lambda: two_cores(rounds, 9_000),
         "idle_memory": idle_memory,
     }
     for name, measure in figures.items():
