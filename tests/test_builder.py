@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otlp2parquet import BatchBuilder, DecodeError, TooLargeError, process_otlp
 from otlp2parquet._native import table_schema
@@ -114,6 +115,20 @@ def test_num_memory_bytes_counts_the_room_that_buffers_have_made() -> None:
     assert max(spare) > 900_000
     builder.finish()
     assert builder.num_memory_bytes == 0
+
+
+def test_num_memory_bytes_counts_what_a_group_costs() -> None:
+    """A flood of service names fills the budget, however little each of them logs."""
+    builder = BatchBuilder()
+    for number in range(100):
+        request = ExportLogsServiceRequest()
+        resource_logs = request.resource_logs.add()
+        name = resource_logs.resource.attributes.add(key="service.name")
+        name.value.string_value = f"service {number}"
+        resource_logs.scope_logs.add().log_records.add(time_unix_nano=1)
+        builder.append(request.SerializeToString(), "logs")
+    assert builder.num_groups == 100
+    assert builder.num_memory_bytes > 100 * 8_000 > builder.num_bytes
 
 
 def test_num_bytes_grows_with_what_is_held() -> None:

@@ -38,10 +38,14 @@ pub(crate) struct Group<C> {
     is_touched: bool,
 }
 
+/// What the Arrow arrays of a finished group take beside their buffers: some forty columns, each
+/// with its array, its data and its counts. It matters where a batch has thousands of groups.
+const ARRAYS_BYTES: usize = 4 << 10;
+
 impl<C: Rows> Group<C> {
     /// Bytes as Arrow counts them, and bytes of memory.
     fn num_bytes(&mut self) -> (usize, usize) {
-        let (mut bytes, mut spare) = (0, size_of::<Self>());
+        let (mut bytes, mut spare) = (0, size_of::<Self>() + ARRAYS_BYTES);
         self.columns.each(&mut |column| {
             bytes += column.num_bytes();
             spare += column.spare_bytes();
