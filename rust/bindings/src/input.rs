@@ -1,6 +1,6 @@
 //! Python arguments as the core's types; what is not one of them is an error here.
 
-use otlp2parquet_core::{Limits, Signal, Table};
+use otlp2parquet_core::{JsonForm, Limits, Signal, Table};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -28,16 +28,28 @@ impl ContentEncoding {
     }
 }
 
-/// Accepts the media types that are decoded; parameters are ignored, case does not matter.
-pub fn check_content_type(value: &str) -> Result<(), Error> {
-    let media_type = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    if media_type == "application/x-protobuf" {
-        return Ok(());
+/// How the payload is written.
+#[derive(Clone, Copy)]
+pub enum ContentType {
+    Protobuf,
+    Json(JsonForm),
+}
+
+impl ContentType {
+    /// Reads a Content-Type header's value; parameters are ignored, case does not matter.
+    pub fn from_header(value: &str) -> Result<Self, Error> {
+        let media_type = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        match media_type.as_str() {
+            "application/x-protobuf" => Ok(Self::Protobuf),
+            "application/json" => Ok(Self::Json(JsonForm::Document)),
+            "application/x-ndjson" | "application/jsonl" => Ok(Self::Json(JsonForm::Lines)),
+            _ => Err(Error::Unsupported(format!(
+                "found content type {:?}, expected application/x-protobuf, application/json, \
+                 application/x-ndjson or application/jsonl",
+                shorten(&media_type)
+            ))),
+        }
     }
-    Err(Error::Unsupported(format!(
-        "found content type {:?}, expected application/x-protobuf",
-        shorten(&media_type)
-    )))
 }
 
 /// At most 64 characters of a header value for a message.
