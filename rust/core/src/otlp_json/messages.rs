@@ -308,7 +308,7 @@ message!(SCOPE_METRICS, 5, scope_records, {
     "metrics" "metrics" RECORDS Groups(&METRIC),
     "schemaUrl" "schema_url" SCHEMA_URL Text,
 });
-message!(METRIC, 5, false, 0b1_1111_000, metric, {
+message!(METRIC, 5, false, 0b1111_1000, metric, {
     "name" "name" NAME Text,
     "description" "description" DESCRIPTION Text,
     "unit" "unit" UNIT Text,
@@ -338,7 +338,7 @@ message!(EXPONENTIAL_HISTOGRAM, 5, data, {
 message!(SUMMARY, 5, data, {
     "dataPoints" "data_points" POINTS Records(&SUMMARY_DATA_POINT),
 });
-message!(NUMBER_DATA_POINT, 2, false, 0b11_000, number_data_point, {
+message!(NUMBER_DATA_POINT, 2, false, 0b1_1000, number_data_point, {
     "attributes" "attributes" ATTRIBUTES Messages(&KEY_VALUE),
     "startTimeUnixNano" "start_time_unix_nano" START_TIME_UNIX_NANO Fixed64,
     "timeUnixNano" "time_unix_nano" TIME_UNIX_NANO Fixed64,
@@ -393,7 +393,7 @@ message!(VALUE_AT_QUANTILE, 1, value_at_quantile, {
     "quantile" "quantile" QUANTILE Double,
     "value" "value" VALUE Double,
 });
-message!(EXEMPLAR, 1, false, 0b11_0, exemplar, {
+message!(EXEMPLAR, 1, false, 0b110, exemplar, {
     "timeUnixNano" "time_unix_nano" TIME_UNIX_NANO Fixed64,
     "asDouble" "as_double" AS_DOUBLE Double,
     "asInt" "as_int" AS_INT Sfixed64,
