@@ -106,7 +106,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _members(pairs: Members) -> dict[str, Any]:
-    """"null: as if it were not written"; "duplicate object key: the last one counts"."""
+    """Members without null ones, and of each key the last: that is what counts."""
     members: dict[str, Any] = {}
     for key, value in pairs:
         if value is not None:
@@ -152,7 +152,9 @@ def integer(value: Any, kind: str, bits: int) -> int:
     if scale < 0 or scale + len(stripped) > 20:
         raise MisfitError("integer")
     number = int(stripped) * 10**scale * (-1 if sign else 1)
-    least, most = (0, 2**bits - 1) if kind == UNSIGNED else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    least, most = (
+        (0, 2**bits - 1) if kind == UNSIGNED else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    )
     if not least <= number <= most:
         raise MisfitError("integer out of range")
     return number
@@ -350,9 +352,7 @@ class DecodedJson:
     def speaks(self) -> bool:
         """Whether there is something to tell the sender."""
         read = self.read
-        return bool(
-            self.rejected or self.decoded.replaced or read.empty_groups or read.base64_ids
-        )
+        return bool(self.rejected or self.decoded.replaced or read.empty_groups or read.base64_ids)
 
 
 def decode(

@@ -153,9 +153,11 @@ class Speller:
                     other = self.tape.pick((field, *self.rivals(field)))
                     members.append(self.member(other, earlier))
             members.append(self.member(field, spelled))
-        for field in message.DESCRIPTOR.fields:
-            if self.tape.rarely(30):
-                members.append(self.member(field, "null"))
+        members.extend(
+            self.member(field, "null")
+            for field in message.DESCRIPTOR.fields
+            if self.tape.rarely(30)
+        )
         if self.tape.rarely(20):
             junk = self.tape.pick(JUNK)
             members.append(f'"{self.tape.pick(("unknown", "", "Key", "time_unixNano"))}":{junk}')

@@ -376,8 +376,14 @@ def test_the_answers_to_bodies(
 @pytest.mark.parametrize(
     ("media_type", "payload", "status"),
     [
-        (b"application/json", b"{}", 415),
-        (b"application/x-ndjson", b"{}\n", 415),
+        (b"application/json", b"{}", 200),
+        (b"application/json", b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}', 200),
+        (b"application/json; charset=utf-8", b" {} ", 200),
+        (b"application/x-ndjson", b"{}\n", 200),
+        (b"application/jsonl", b"{}\n\n{}", 200),
+        (b"application/json", b"{}{}", 400),
+        (b"application/json", b"[]", 400),
+        (b"application/x-ndjson", b"{}\n{", 400),
         (b"application/json", b"", 400),
         (b"application/x-ndjson", b"", 200),
         (b"text/plain", b"x", 415),
@@ -386,7 +392,7 @@ def test_the_answers_to_bodies(
 def test_json_is_answered_in_json(
     bench: Bench, media_type: bytes, payload: bytes, status: int
 ) -> None:
-    """Also where this version does not read it."""
+    """A success, and every trouble."""
     answer = bench.ask(parts_of(payload), headers=[(b"content-type", media_type)])
     assert answer.status == status
     assert answer.headers[b"content-type"] == b"application/json"
@@ -403,6 +409,30 @@ def test_bad_records_are_a_partial_success(bench: Bench) -> None:
     assert response.partial_success.rejected_log_records == 1
     assert response.partial_success.error_message
     assert bench.rows == 2
+
+
+def test_bad_records_in_json_are_a_partial_success(bench: Bench) -> None:
+    """The good ones are kept, the bad ones counted and explained, without a word of theirs."""
+    records = '{"body":{"stringValue":"kept"}},{"body":{"stringValue":17}},{"flags":"secret"}'
+    payload = f'{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}'.encode()
+    answer = bench.ask(parts_of(payload), headers=[(b"content-type", b"application/json")])
+    assert answer.status == 200
+    partial = json.loads(answer.body)["partialSuccess"]
+    assert int(partial["rejectedLogRecords"]) == 2
+    assert "logRecords[2].flags" in partial["errorMessage"]
+    assert "secret" not in partial["errorMessage"]
+    assert bench.rows == 1
+
+
+def test_json_that_is_none_names_its_place(bench: Bench) -> None:
+    """Offset and field path, never the text itself."""
+    payload = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":secret}]}]}]}'
+    answer = bench.ask(parts_of(payload), headers=[(b"content-type", b"application/json")])
+    message = json.loads(answer.body)["message"]
+    assert answer.status == 400
+    assert "at byte 54, in resourceLogs[0].scopeLogs[0].logRecords[0].body" in message
+    assert "secret" not in message
+    assert bench.nothing_held
 
 
 @pytest.mark.parametrize("path", ["/v1/logs/", "/v1/traces", "/v1/metrics/"])

@@ -1,7 +1,9 @@
 """What the Rust extension gives; the behaviour is documented in ``otlp2parquet.core``."""
 
 from datetime import datetime
-from typing import final
+from typing import Literal, final
+
+from otlp2parquet.core.signals import Signal
 
 __all__ = [
     "DEBUG_BUILD",
@@ -12,6 +14,7 @@ __all__ = [
     "Schema",
     "__version__",
     "process_otlp",
+    "recognize_json",
     "table_names",
     "table_schema",
 ]
@@ -21,6 +24,7 @@ DEBUG_BUILD: bool
 
 def table_names() -> list[str]: ...
 def table_schema(table: str) -> Schema: ...
+def recognize_json(text: bytes) -> tuple[Literal["whole", "cut", "broken"], list[Signal]]: ...
 def process_otlp(
     payload: bytes,
     signal: str,

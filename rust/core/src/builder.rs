@@ -39,6 +39,16 @@ impl Signal {
         }
     }
 
+    /// The name that [`Signal::from_name`] takes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+        }
+    }
+
     fn descriptor(self) -> &'static Descriptor {
         match self {
             Self::Logs => &descriptors::LOGS_REQUEST,

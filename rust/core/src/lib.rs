@@ -35,6 +35,6 @@ pub use error::{AppendError, Excess, Format};
 pub use finished::{MakeText, make_checked_text};
 pub use groups::TableBatch;
 pub use limits::Limits;
-pub use otlp_json::JsonForm;
+pub use otlp_json::{JsonEnd, JsonForm, recognize_json};
 pub use schema::{FIELD_ID_KEY, Strings, Table};
 pub use value::Notes;

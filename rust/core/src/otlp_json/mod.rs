@@ -18,6 +18,7 @@ mod numbers;
 mod output;
 mod places;
 mod reader;
+mod recognize;
 mod strings;
 mod transcoder;
 mod usual;
@@ -26,6 +27,8 @@ use crate::buffer::ByteBuffer;
 use crate::builder::{Signal, shorten};
 use crate::error::{AppendError, Format};
 use crate::limits::Limits;
+pub use recognize::{JsonEnd, recognize_json};
+
 use fault::{Fault, Finding, Trouble};
 use messages::{LOGS_REQUEST, METRICS_REQUEST, Message, TRACES_REQUEST};
 pub(crate) use transcoder::{MAX_EXPLAINED, Tally};
