@@ -85,8 +85,8 @@ class Input:
         with suppress(OSError):
             self._open()
             left = self.offset
-            while left > 0:
-                left -= len(self._stream.read(min(left, _BLOCK_BYTES)))
+            while left > 0 and (block := self._stream.read(min(left, _BLOCK_BYTES))):
+                left -= len(block)
             while byte := self._stream.read(1):
                 found += byte
         return bytes(found)

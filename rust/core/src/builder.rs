@@ -309,7 +309,7 @@ fn message(
 ) -> String {
     let mut parts = Vec::new();
     let mut reasons = json.map_or_else(Vec::new, Transcoded::reasons);
-    let explained = reasons.len() + request.first_rejects.len();
+    let explained = (reasons.len() + request.first_rejects.len()).min(MAX_EXPLAINED);
     for reject in &request.first_rejects {
         let path = descriptors::locate(signal.descriptor(), payload, reject.address);
         let why = reject.misfit.describe(request.limits());
