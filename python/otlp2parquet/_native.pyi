@@ -11,6 +11,7 @@ __all__ = [
     "Result",
     "Schema",
     "__version__",
+    "inflates_within",
     "process_otlp",
     "table_names",
     "table_schema",
@@ -21,6 +22,7 @@ DEBUG_BUILD: bool
 
 def table_names() -> list[str]: ...
 def table_schema(table: str) -> Schema: ...
+def inflates_within(payload: bytes, content_encoding: str | None, limit: int) -> bool: ...
 def process_otlp(
     payload: bytes,
     signal: str,

@@ -35,11 +35,19 @@ The classes are native; this is their reference.
     ``dictionaries`` low-cardinality columns are dictionary arrays (for the Parquet writer),
     without it the types are exactly the tables' types.
     ``num_rows``, ``num_bytes`` (Arrow buffers), ``num_groups`` say what it holds now.
+
+``content_encoding`` is everywhere ``None``, ``"identity"``, ``"gzip"``, ``"zstd"`` or
+``"deflate"`` (which is zlib), in any case. A body is whole gzip members, whole zstd frames or one
+zlib stream, with nothing behind them; anything else is a ``DecodeError``. What it inflates to is
+bounded by ``max_payload_bytes``, whatever it says of itself, and so is the memory for it.
+
+``inflates_within(payload, content_encoding, limit)`` is whether a body can be inflated and gives
+at most ``limit`` bytes. It does the work to find out: for small limits.
 """
 
 from typing import Final
 
-from otlp2parquet._native import Appended, Batch, BatchBuilder, Result
+from otlp2parquet._native import Appended, Batch, BatchBuilder, Result, inflates_within
 from otlp2parquet._native import process_otlp as _process_otlp
 from otlp2parquet.core.signals import SIGNALS, Signal
 
@@ -51,6 +59,7 @@ __all__ = [
     "BatchBuilder",
     "Result",
     "Signal",
+    "inflates_within",
     "process_otlp",
 ]
 
@@ -69,9 +78,9 @@ def process_otlp(
     """Decode one OTLP export request into Arrow record batches.
 
     ``payload`` is the body of an Export<Signal>ServiceRequest as sent, ``signal`` is
-    ``"logs"``, ``"traces"`` or ``"metrics"``. ``content_encoding`` is ``None``, ``"identity"``
-    or ``"gzip"``. ``received_at``, nanoseconds since the epoch, becomes the Timestamp of
-    records for which OTLP gives no time; without it that is the epoch.
+    ``"logs"``, ``"traces"`` or ``"metrics"``. ``content_encoding`` is ``None``, ``"identity"``,
+    ``"gzip"``, ``"zstd"`` or ``"deflate"``. ``received_at``, nanoseconds since the epoch, becomes
+    the Timestamp of records for which OTLP gives no time; without it that is the epoch.
 
     An empty payload is an empty request: no batches, nothing accepted.
 
