@@ -42,6 +42,8 @@ from tests.test_batches import NOW, Clock, Recorder, wait_for
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+    from otlp2parquet.platforms.server.front_door import Asgi
+
 LIMIT = 200_000
 PROTOBUF = (b"content-type", b"application/x-protobuf")
 GZIP = (b"content-encoding", b"gzip")
@@ -90,7 +92,7 @@ class Answer:
 
 
 async def ask(
-    app: Application,
+    app: Asgi,
     events: Sequence[dict[str, Any]] = (),
     *,
     headers: Sequence[tuple[bytes, bytes]] = (PROTOBUF,),
@@ -141,6 +143,7 @@ class Bench:
         threads: int = 2,
         writer: Recorder | None = None,
         config: BatchConfig | None = None,
+        max_payload_bytes: int = LIMIT,
     ) -> None:
         self.clock = Clock()
         self.writer = Recorder() if writer is None else writer
@@ -151,14 +154,14 @@ class Bench:
             self.storing,
             self.budget,
             shards=threads,
-            max_payload_bytes=LIMIT,
+            max_payload_bytes=max_payload_bytes,
             monotonic=self.clock,
         )
         self.app = Application(
             self.batches,
             self.budget,
             threads=threads,
-            max_payload_bytes=LIMIT,
+            max_payload_bytes=max_payload_bytes,
             monotonic=self.clock,
             time_ns=lambda: NOW,
         )
