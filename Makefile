@@ -108,6 +108,7 @@ docs: dev ## Write the generated pages again.
 	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md
 	$(BIN)/python -m otlp2parquet.cli.reference schema > docs/schema.md
 	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md
+	$(BIN)/python -m tests.answer_matrix > docs/otlp_http.md
 
 # The aarch64 wheel is made where its target can be had; the x86_64 one always.
 MATURIN_BUILD = $(BIN)/maturin build --release --locked --zig --compatibility manylinux_2_28 \

@@ -36,10 +36,13 @@ from otlp2parquet.platforms.server.body import (
     INFLATE_ESTIMATE,
     MIN_BYTES_PER_SEC,
 )
+from tests.encoded import zstd_zeros
 from tests.test_batches import NOW, Clock, Recorder, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from otlp2parquet.platforms.server.front_door import Asgi
 
 LIMIT = 200_000
 PROTOBUF = (b"content-type", b"application/x-protobuf")
@@ -89,7 +92,7 @@ class Answer:
 
 
 async def ask(
-    app: Application,
+    app: Asgi,
     events: Sequence[dict[str, Any]] = (),
     *,
     headers: Sequence[tuple[bytes, bytes]] = (PROTOBUF,),
@@ -140,6 +143,7 @@ class Bench:
         threads: int = 2,
         writer: Recorder | None = None,
         config: BatchConfig | None = None,
+        max_payload_bytes: int = LIMIT,
     ) -> None:
         self.clock = Clock()
         self.writer = Recorder() if writer is None else writer
@@ -150,14 +154,14 @@ class Bench:
             self.storing,
             self.budget,
             shards=threads,
-            max_payload_bytes=LIMIT,
+            max_payload_bytes=max_payload_bytes,
             monotonic=self.clock,
         )
         self.app = Application(
             self.batches,
             self.budget,
             threads=threads,
-            max_payload_bytes=LIMIT,
+            max_payload_bytes=max_payload_bytes,
             monotonic=self.clock,
             time_ns=lambda: NOW,
         )
@@ -358,7 +362,8 @@ def test_memory_of_the_open_batch_is_relieved_by_a_refusal() -> None:
         (b"not gzip", [GZIP], 400),
         (b"", [], 200),
         (b"", [GZIP], 200),
-        (b"x", [(b"content-encoding", b"zstd")], 415),
+        (b"x", [(b"content-encoding", b"zstd")], 400),
+        (b"x", [(b"content-encoding", b"deflate")], 400),
         (b"x", [(b"content-encoding", b"br")], 415),
     ],
 )
@@ -565,24 +570,35 @@ def test_a_cancellation_by_the_server_stays_one(bench: Bench) -> None:
 # -- threads -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("size", "compressed", "inline"),
-    [
-        (INLINE_BYTES, False, True),
-        (INLINE_BYTES + 1, False, False),
-        (INLINE_COMPRESSED_BYTES, True, True),
-        (INLINE_COMPRESSED_BYTES + 1, True, False),
-    ],
-)
+def stored(size: int) -> bytes:
+    """A gzip body of ``size`` bytes that is hardly larger inside: deflate's stored blocks."""
+    body = gzip.compress(bytes(size - 23), 0)
+    assert len(body) == size
+    return body
+
+
+SMALL_AND_LARGE: dict[str, tuple[str, bytes, bool]] = {
+    "plain, at the bound": ("identity", b"x" * INLINE_BYTES, True),
+    "plain, over it": ("identity", b"x" * (INLINE_BYTES + 1), False),
+    "compressed, at the bound": ("gzip", stored(INLINE_COMPRESSED_BYTES), True),
+    "compressed, over it": ("gzip", stored(INLINE_COMPRESSED_BYTES + 1), False),
+    "inflates to the bound": ("gzip", gzip.compress(bytes(INLINE_BYTES)), True),
+    "inflates to more": ("gzip", gzip.compress(bytes(INLINE_BYTES + 1)), False),
+    "says that it is small": ("gzip", gzip.compress(bytes(1 << 22)) + gzip.compress(b""), False),
+    "a small bomb": ("zstd", zstd_zeros(500), False),
+    "broken": ("deflate", b"no zlib", False),
+}
+
+
+@pytest.mark.parametrize("case", SMALL_AND_LARGE)
 def test_small_bodies_are_decoded_inline_and_large_ones_in_the_pool(
-    bench: Bench,
-    monkeypatch: pytest.MonkeyPatch,
-    size: int,
-    *,
-    compressed: bool,
-    inline: bool,
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    """The loop is not held up by large bodies, nor slowed by a hand-over of small ones."""
+    """The loop is not held up by large bodies, nor slowed by a hand-over of small ones.
+
+    Large is also what is small on the wire: two kilobytes of gzip can be a million records.
+    """
+    encoding, body, inline = SMALL_AND_LARGE[case]
     threads: list[str] = []
     real = bench.batches.append
 
@@ -591,8 +607,8 @@ def test_small_bodies_are_decoded_inline_and_large_ones_in_the_pool(
         return real(b"", *args[1:], **kwargs | {"content_encoding": None})
 
     monkeypatch.setattr(bench.batches, "append", append)
-    headers = [PROTOBUF, *([GZIP] if compressed else [])]
-    assert bench.ask(parts_of(b"x" * size), headers=headers).status == 200
+    headers = [PROTOBUF, (b"content-encoding", encoding.encode())]
+    assert bench.ask(parts_of(body), headers=headers).status == 200
     (thread,) = threads
     assert (thread == threading.current_thread().name) == inline
     assert thread.startswith("otlp2parquet-decode") != inline

@@ -415,7 +415,7 @@ def test_a_port_in_use_is_an_error(server: Server, tmp_path: Path) -> None:
         ({"OTLP2PARQUET_LISTEN_ADDR": "host.invalid:4318"}, "cannot listen on host.invalid:4318"),
         ({"OTLP2PARQUET_LISTEN_ADDR": "192.0.2.1:4318"}, "cannot listen on 192.0.2.1:4318"),
         ({"OTLP2PARQUET_STORAGE_BACKEND": "s3"}, "not available in this version, expected fs"),
-        ({"OTLP2PARQUET_SERVER_AUTH_TOKENS": "hush"}, "not available in this version"),
+        ({"OTLP2PARQUET_SERVER_GRPC_ADDR": "hush"}, "not available in this version"),
     ],
 )
 def test_what_cannot_work_stops_the_start(
@@ -464,6 +464,56 @@ def test_storage_trouble_is_outlived(tmp_path: Path) -> None:
         server.data.unlink()
         wait_until(lambda: server.bodies() == ["a"], PATIENCE_SECS, lambda: server.log)
         assert server.stop() == 0
+
+
+HOSTILE_NAMES = [
+    "../../../../outside",
+    "..",
+    ".",
+    "/outside",
+    "//outside/x",
+    "a/../../../outside",
+    "..\\..\\outside",
+    "C:\\outside",
+    "%2e%2e%2foutside",
+    "~/outside",
+    "$HOME",
+    "a\0b",
+    "a\nb",
+    "\u202eoutside",
+    "\ufeff../x",
+    "CON",
+    ".otlp2parquet",
+    ".otlp2parquet/log",
+    "hour=2026-01-01T00",
+    "x" * 5000,
+    "ü" * 300,
+    "logs",
+    " ",
+    "-rf",
+]
+
+
+def test_service_names_never_leave_the_storage(server: Server) -> None:
+    """Whatever a sender calls itself: files lie below the folder of their table, whole."""
+    before = {path for path in server.data.parent.iterdir() if path != server.data}
+    for number, name in enumerate(HOSTILE_NAMES):
+        request = ExportLogsServiceRequest()
+        resource_logs = request.resource_logs.add()
+        resource_logs.resource.attributes.add(key="service.name").value.string_value = name
+        record = resource_logs.scope_logs.add().log_records.add(time_unix_nano=time.time_ns())
+        record.body.string_value = str(number)
+        assert server.post(request.SerializeToString()) == (200, b"")
+    assert server.stop() == 0
+    assert {path for path in server.data.parent.iterdir() if path != server.data} == before
+    files = list(server.data.rglob("*.parquet"))
+    assert len(files) == len(HOSTILE_NAMES)
+    for file in files:
+        assert file.resolve().is_relative_to((server.data / "logs").resolve())
+        assert not file.is_symlink()
+        (name,) = pq.ParquetFile(file).read()["ServiceName"].to_pylist()
+        assert name in HOSTILE_NAMES
+    assert sorted(map(int, server.bodies())) == list(range(len(HOSTILE_NAMES)))
 
 
 def test_json_logs_are_json_line_by_line(tmp_path: Path) -> None:

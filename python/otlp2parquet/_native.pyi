@@ -13,6 +13,7 @@ __all__ = [
     "Result",
     "Schema",
     "__version__",
+    "inflates_within",
     "process_otlp",
     "recognize_json",
     "table_names",
@@ -25,6 +26,7 @@ DEBUG_BUILD: bool
 def table_names() -> list[str]: ...
 def table_schema(table: str) -> Schema: ...
 def recognize_json(text: bytes) -> tuple[Literal["whole", "cut", "broken"], list[Signal]]: ...
+def inflates_within(payload: bytes, content_encoding: str | None, limit: int) -> bool: ...
 def process_otlp(
     payload: bytes,
     signal: str,

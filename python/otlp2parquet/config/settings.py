@@ -20,9 +20,7 @@ PREFIX = "OTLP2PARQUET_"
 
 NOT_YET = (
     "server.grpc_addr",
-    "server.auth",
-    "server.tls",
-    "server.cors",
+    "server.tls.key_password",
     "durability.path",
     "durability.max_bytes",
     "storage.s3",
@@ -36,7 +34,7 @@ NOT_YET = (
     "iceberg",
 )
 """Keys and sections that are reserved. Setting one is an error and never silently ignored: who
-sets ``server.auth`` must not get an open server."""
+names a bucket must not find the rows on a local disk."""
 
 NOT_YET_SHORT = ("S3", "R2", "CATALOG_TYPE", "ICEBERG")
 """The short environment names of the same (whole, or followed by ``_``)."""
@@ -102,6 +100,73 @@ def cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthConfig:
+    """Who may send: without tokens, everybody who reaches the port."""
+
+    tokens: tuple[str, ...] = setting(
+        values.tokens(),
+        (),
+        "Secrets of which a request must carry one, as `Authorization: Bearer TOKEN` or as "
+        "`x-api-key: TOKEN`. Several, so that one can be replaced while the other still holds; "
+        "in a file one a line. `/health` and `/ready` need none.",
+        default_doc="none",
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """HTTPS instead of HTTP. Files are read at the start."""
+
+    cert: Path | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_path(),
+        None,
+        "The server's certificate and those between it and the root, in PEM form.",
+        default_doc="none: HTTP",
+    )
+    key: Path | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_path(),
+        None,
+        "Its private key, in PEM form and not encrypted.",
+        default_doc="none",
+    )
+    client_ca: Path | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_path(),
+        None,
+        "Certificates, in PEM form, of which one must have signed the client's: whoever has none "
+        "is not let in.",
+        default_doc="none: clients need no certificate",
+    )
+    min_version: str = setting(
+        values.choice(("1.2", "1.3")), "1.2", "Lowest version of TLS that is spoken."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CorsConfig:
+    """Whether web pages may send, from a browser. Without origins they may not."""
+
+    allowed_origins: tuple[str, ...] = setting(
+        values.texts('origins ("https://shop.example") or "*"'),
+        (),
+        'Origins whose pages may send; "*" is every page there is.',
+        default_doc="none",
+    )
+    allowed_headers: tuple[str, ...] = setting(
+        values.texts("names of header fields"),
+        (),
+        "Header fields that pages may send besides Authorization, Content-Encoding, "
+        "Content-Type and X-API-Key.",
+        default_doc="none",
+    )
+    max_age_secs: int = setting(
+        values.integer(minimum=0, maximum=86_400),
+        7200,
+        "How long a browser may remember what it was allowed.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """The HTTP server and the log it writes."""
 
@@ -129,6 +194,9 @@ class ServerConfig:
         "Threads that decode requests, and shards of a batch.",
         default_doc="number of cores",
     )
+    auth: AuthConfig = field(default_factory=AuthConfig)
+    tls: TlsConfig = field(default_factory=TlsConfig)
+    cors: CorsConfig = field(default_factory=CorsConfig)
 
 
 @dataclass(frozen=True, slots=True)

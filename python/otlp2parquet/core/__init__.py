@@ -40,11 +40,26 @@ The classes are native; this is their reference.
     ``end``       ``"whole"`` if the text is one JSON document, ``"cut"`` if more text may make
                   it one, ``"broken"`` if none can
     ``signals``   those whose resources the object at its top holds, as far as the text goes
+
+``content_encoding`` is everywhere ``None``, ``"identity"``, ``"gzip"``, ``"zstd"`` or
+``"deflate"`` (which is zlib), in any case. A body is whole gzip members, whole zstd frames or one
+zlib stream, with nothing behind them; anything else is a ``DecodeError``. What it inflates to is
+bounded by ``max_payload_bytes``, whatever it says of itself, and so is the memory for it.
+
+``inflates_within(payload, content_encoding, limit)`` is whether a body can be inflated and gives
+at most ``limit`` bytes. It does the work to find out: for small limits.
 """
 
 from typing import Final
 
-from otlp2parquet._native import Appended, Batch, BatchBuilder, Result, recognize_json
+from otlp2parquet._native import (
+    Appended,
+    Batch,
+    BatchBuilder,
+    Result,
+    inflates_within,
+    recognize_json,
+)
 from otlp2parquet._native import process_otlp as _process_otlp
 from otlp2parquet.core.signals import SIGNALS, Signal
 
@@ -56,6 +71,7 @@ __all__ = [
     "BatchBuilder",
     "Result",
     "Signal",
+    "inflates_within",
     "process_otlp",
     "recognize_json",
 ]
@@ -78,8 +94,9 @@ def process_otlp(
     ``"logs"``, ``"traces"`` or ``"metrics"``. ``content_type`` says how it is written:
     ``application/x-protobuf``, ``application/json``, or ``application/x-ndjson`` and
     ``application/jsonl``, one request a line, all of them or none. ``content_encoding`` is
-    ``None``, ``"identity"`` or ``"gzip"``. ``received_at``, nanoseconds since the epoch,
-    becomes the Timestamp of records for which OTLP gives no time; without it that is the epoch.
+    ``None``, ``"identity"``, ``"gzip"``, ``"zstd"`` or ``"deflate"``. ``received_at``,
+    nanoseconds since the epoch, becomes the Timestamp of records for which OTLP gives no time;
+    without it that is the epoch.
 
     An empty payload is an empty request: no batches, nothing accepted. It is no JSON document,
     though; in JSON the empty request is ``{}``.

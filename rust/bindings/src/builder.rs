@@ -163,6 +163,20 @@ fn body<'a>(
     })
 }
 
+/// Whether a body inflates to at most `limit` bytes; documented in `otlp2parquet.core`.
+#[pyfunction]
+pub fn inflates_within(
+    py: Python<'_>,
+    payload: &Bound<'_, PyBytes>,
+    content_encoding: Option<&str>,
+    limit: usize,
+) -> PyResult<bool> {
+    let encoding =
+        ContentEncoding::from_header(content_encoding).map_err(|error| error.into_py(py))?;
+    // The GIL is kept: it asks for microseconds of work, and its callers bound the payload too.
+    Ok(inflate(payload.as_bytes(), encoding, limit).is_ok_and(|inflated| inflated.len() <= limit))
+}
+
 /// Open builders that many requests append to; documented in `otlp2parquet.core`.
 #[pyclass(module = "otlp2parquet._native")]
 pub struct BatchBuilder {

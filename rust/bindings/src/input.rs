@@ -11,6 +11,8 @@ use crate::errors::Error;
 pub enum ContentEncoding {
     Identity,
     Gzip,
+    Deflate,
+    Zstd,
 }
 
 impl ContentEncoding {
@@ -19,9 +21,12 @@ impl ContentEncoding {
         let name = value.unwrap_or("").trim().to_ascii_lowercase();
         match name.as_str() {
             "" | "identity" => Ok(Self::Identity),
+            // RFC 9110, 8.4.1.3: x-gzip is "equivalent to gzip".
             "gzip" | "x-gzip" => Ok(Self::Gzip),
+            "deflate" => Ok(Self::Deflate),
+            "zstd" => Ok(Self::Zstd),
             _ => Err(Error::Unsupported(format!(
-                "found content encoding {:?}, expected identity or gzip",
+                "found content encoding {:?}, expected gzip, zstd, deflate or identity",
                 shorten(&name)
             ))),
         }

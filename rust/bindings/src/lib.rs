@@ -9,6 +9,7 @@ mod builder;
 mod errors;
 mod inflate;
 mod input;
+mod libdeflate;
 
 use pyo3::prelude::*;
 
@@ -25,7 +26,7 @@ mod _native {
     #[pymodule_export]
     use super::arrow::{Batch, Schema};
     #[pymodule_export]
-    use super::builder::{Appended, BatchBuilder, Result, process_otlp};
+    use super::builder::{Appended, BatchBuilder, Result, inflates_within, process_otlp};
     #[pymodule_export]
     use super::{recognize_json, table_names, table_schema};
 

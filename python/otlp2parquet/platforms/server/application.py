@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.memory import MemoryBatches
-from otlp2parquet.core import Appended
+from otlp2parquet.core import Appended, inflates_within
 from otlp2parquet.core.otlp_http import (
     Accepted,
     Response,
@@ -47,7 +47,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 INLINE_BYTES: Final = 32 << 10
 INLINE_COMPRESSED_BYTES: Final = 8 << 10
 """Bodies up to this size are decoded on the event loop's thread: handing them to another costs
-more than it saves. A compressed one may grow a thousandfold, so its bound is lower."""
+more than it saves. A compressed one may grow a thousandfold: it must be small itself, and
+inflate to no more than an uncompressed one. (2 KB of gzip can be a million empty records.)"""
 
 TICK_SECS: Final = 0.1
 """How often ages, retries and slow bodies are looked at."""
@@ -202,8 +203,7 @@ class Application:
             content_encoding=accepted.encoding,
             received_at=self._time_ns(),
         )
-        small = INLINE_BYTES if accepted.encoding is None else INLINE_COMPRESSED_BYTES
-        appended = append(wait=False) if len(body) <= small else None
+        appended = append(wait=False) if _is_small(body, accepted.encoding) else None
         while appended is None:  # once: with wait=True there is always an answer
             appended = await asyncio.get_running_loop().run_in_executor(self._pool, append)
         return appended
@@ -251,6 +251,13 @@ class Application:
             "last_error": held.last_error,
         }
         return _json_page(503 if reasons else 200, page)
+
+
+def _is_small(body: bytes, encoding: str | None) -> bool:
+    """Whether a body is decoded faster than handed to another thread."""
+    if encoding is None:
+        return len(body) <= INLINE_BYTES
+    return len(body) <= INLINE_COMPRESSED_BYTES and inflates_within(body, encoding, INLINE_BYTES)
 
 
 def _json_page(status: int, page: dict[str, object], *extra: tuple[bytes, bytes]) -> Response:

@@ -16,7 +16,9 @@ import os
 import signal
 import socket
 import sys
-from typing import Final, cast
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any, Final, cast
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
@@ -25,10 +27,12 @@ from granian.server.embed import Server
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.memory import MemoryBatches
 from otlp2parquet.batches.storing import Storing
-from otlp2parquet.config import Address, Config
+from otlp2parquet.config import Address, Config, ServerConfig
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms.server import logs
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
+from otlp2parquet.platforms.server.front_door import Asgi, front_door
+from otlp2parquet.platforms.server.tls import granian_arguments
 from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
 
 log = logging.getLogger(__name__)
@@ -50,7 +54,7 @@ class _Granian(Server):
     a word and takes half of the connections.
     """
 
-    def __init__(self, sock: socket.socket, target: Application) -> None:
+    def __init__(self, sock: socket.socket, target: Asgi, tls: Mapping[str, Any]) -> None:
         super().__init__(
             target,
             interface=Interfaces.ASGI,
@@ -59,6 +63,7 @@ class _Granian(Server):
             backlog=BACKLOG,
             backpressure=MAX_CONNECTIONS,
             log_enabled=False,
+            **tls,
         )
         # Its errors go where all log lines go; what it says of itself is not for operators.
         its_log = logging.getLogger("_granian")
@@ -155,19 +160,34 @@ def serve(config: Config) -> int:
     """
     _raise_file_limit()
     writer = make_writer(config)
+    tls = granian_arguments(config.server.tls)
     sock = listen(config.server.listen_addr)
     host, port = sock.getsockname()[:2]
+    scheme = "https" if tls else "http"
     logs.announce(
         log,
-        f"listening on http://{Address(host, port)}, writing to {writer.root}; durability is "
+        f"listening on {scheme}://{Address(host, port)}, writing to {writer.root}; durability is "
         f"{config.durability.mode}: rows that are not in a file yet are lost if the process is "
         "killed or crashes, not if it is stopped",
     )
-    return asyncio.run(_serve(make_application(config, writer), sock))
+    _warn_of_open_door(config.server, host)
+    application = make_application(config, writer)
+    server = _Granian(sock, front_door(application, config.server), tls)
+    return asyncio.run(_serve(application, server))
 
 
-async def _serve(application: Application, sock: socket.socket) -> int:
-    server = _Granian(sock, application)
+def _warn_of_open_door(server: ServerConfig, host: str) -> None:
+    """Whoever can be reached from elsewhere, and by anybody, should have meant it."""
+    address = ip_address(host.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    if not (mapped or address).is_loopback and not server.auth.tokens and not server.tls.client_ca:
+        log.warning(
+            "whoever reaches this address may send: it is not only this machine's, and neither "
+            "server.auth.tokens nor server.tls.client_ca is set"
+        )
+
+
+async def _serve(application: Application, server: Server) -> int:
     stop = asyncio.Event()
     _on_signal(stop)
     serving = asyncio.create_task(server.serve())
