@@ -177,3 +177,16 @@ def path() -> Kind[Path]:
         return Path(value).expanduser()
 
     return Kind(expected, check, check, str)
+
+
+def optional_path() -> Kind[Path | None]:
+    """A path, or none (an empty text): then something else says where."""
+    kind = path()
+
+    def check(value: object) -> Path | None:
+        return None if value == "" else kind.from_toml(value)
+
+    def show(value: Path | None) -> object:
+        return "" if value is None else str(value)
+
+    return Kind(kind.expected, check, check, show)
