@@ -305,6 +305,7 @@ def test_a_stop_under_load_loses_and_doubles_nothing(
         hours = len({file.parent for file in files})
         assert batches <= len(files) <= batches + hours - 1
         assert not list(server.data.rglob("*.tmp"))
+        assert not list(server.data.rglob("*.segment"))
 
 
 def test_a_second_signal_ends_it_at_once(server: Server) -> None:
