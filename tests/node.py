@@ -67,6 +67,7 @@ class Node:
         root: str | None = None,
         writer_for: Callable[[str], OtlpWriter | None] = lambda _: None,
         new_id: Callable[[], str] = new_batch_id,
+        replays: bool = True,
     ) -> None:
         self.data = folder / "data"
         self.clock = Clock()
@@ -100,7 +101,8 @@ class Node:
             monotonic=self.clock,
             new_id=new_id,
         )
-        self.batches.replay([(found.batch_id, found) for found in self.log.left_over()])
+        if replays:
+            self.batches.replay([(found.batch_id, found) for found in self.log.left_over()])
 
     def append(self, payload: bytes, answer: Answer | None = None) -> tuple[Appended, Answer]:
         """Append one request of logs."""

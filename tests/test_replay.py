@@ -109,8 +109,7 @@ def test_new_requests_are_taken_while_old_ones_are_replayed(tmp_path: Path) -> N
 def test_the_log_says_how_long_it_took(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One line at its end."""
     for _ in range(2):
-        with Node(tmp_path) as node:
-            node.storing.stop()
+        with Node(tmp_path, replays=False) as node:
             node.keep(one(1))
     caplog.set_level(logging.INFO)
     with Node(tmp_path) as node:
@@ -133,8 +132,7 @@ def test_limits_do_not_apply_again(tmp_path: Path) -> None:
 def test_the_oldest_is_replayed_first(tmp_path: Path) -> None:
     """By batch id, which begins with the time."""
     for number in range(5):
-        with Node(tmp_path) as node:
-            node.storing.stop()
+        with Node(tmp_path, replays=False) as node:
             node.keep(one(number))
     writer = Recorder()
     with Node(tmp_path, writer=writer, threads=1) as node:
@@ -501,8 +499,7 @@ def test_storage_that_comes_and_goes_loses_and_doubles_nothing(tmp_path: Path) -
 def test_few_batches_are_read_back_at_once(tmp_path: Path) -> None:
     """A long backlog does not come into memory as a whole: one, or what fits."""
     for _ in range(6):
-        with Node(tmp_path, config=BatchConfig(max_rows=10**9)) as node:
-            node.storing.stop()
+        with Node(tmp_path, replays=False) as node:
             node.keep(logs(500))
     gate = threading.Event()
     writer = Recorder(gates={"shop": gate})
