@@ -46,6 +46,8 @@ OTHER = {
     "batch.max_age_secs": ("0.5", "0.5"),
     "batch.memory_bytes": ("1_000_000_000", "1_000_000_000"),
     "durability.mode": ('"MEMORY"', "Memory"),
+    "durability.path": ('"log"', "log"),
+    "durability.max_bytes": ("2_000_000", "2_000_000"),
     "storage.backend": ('"FS"', "Fs"),
     "storage.fs.path": ('"other"', "other"),
     "parquet.compression": ('"gzip"', "gzip"),
@@ -61,7 +63,7 @@ BESIDE = {
     },
 }
 """What some settings cannot be without."""
-ONE_CHOICE = {"durability.mode", "storage.backend"}
+ONE_CHOICE = {"storage.backend"}
 """Settings with a single value in this version: another one cannot be told from the default."""
 
 
@@ -105,6 +107,8 @@ def test_the_promised_defaults_are_these(tmp_path: Path) -> None:
     assert (config.batch.max_age_secs, config.batch.enabled) == (60, True)
     assert config.batch.memory_bytes == 512 << 20
     assert (config.storage.backend, config.storage.fs.path) == ("fs", Path("data"))
+    assert (config.durability.mode, config.durability.max_bytes) == ("fsync", 4 << 30)
+    assert config.log_path == Path("data", ".otlp2parquet")
     assert (config.parquet.compression, config.parquet.row_group_rows) == ("zstd", 262_144)
 
 

@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.memory import MemoryBatches
+from otlp2parquet.batches.ingestion import Batches
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.platforms.server import application, body, logs
@@ -149,7 +149,7 @@ class Bench:
         self.writer = Recorder() if writer is None else writer
         self.budget = Budget(memory_bytes)
         self.storing = Storing(self.writer, threads=2, monotonic=self.clock)
-        self.batches = MemoryBatches(
+        self.batches = Batches(
             BatchConfig() if config is None else config,
             self.storing,
             self.budget,

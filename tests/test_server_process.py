@@ -148,20 +148,32 @@ def test_a_newcomer_sees_files_without_stopping_the_server(server: Server) -> No
     wait_until(lambda: server.bodies() == ["first"], PATIENCE_SECS, lambda: server.log)
 
 
-def test_the_start_says_where_and_what_can_be_lost(server: Server) -> None:
-    """One line: address, folder, durability, and its price."""
-    (line,) = server.log.splitlines()
+@pytest.mark.parametrize(
+    ("mode", "price"),
+    [
+        (None, "outlives a crash, kill -9 and a power cut"),
+        ("memory", "lost if the process is killed"),
+        ("stored", "only with the storage"),
+    ],
+)
+def test_the_start_says_where_and_what_can_be_lost(
+    tmp_path: Path, mode: str | None, price: str
+) -> None:
+    """One line: address, folder, durability (fsync unless told otherwise), and its price."""
+    settings = {} if mode is None else {"OTLP2PARQUET_DURABILITY_MODE": mode}
+    with Server(tmp_path, settings=settings) as server:
+        (line,) = server.log.splitlines()
     assert f"http://127.0.0.1:{server.port}" in line
     assert str(server.data) in line
-    assert "durability is memory" in line
-    assert "lost if the process is killed" in line
+    assert f"durability is {mode or 'fsync'}" in line
+    assert price in line
 
 
 def test_the_pages(server: Server) -> None:
     """/health and /ready answer over a socket, also to HEAD."""
     with contextlib.closing(server.connect()) as connection:
         for method in ("GET", "HEAD"):
-            for path in ("/health", "/ready"):
+            for path in ("/health", "/ready", "/metrics"):
                 connection.request(method, path)
                 response = connection.getresponse()
                 body = response.read()
@@ -293,6 +305,7 @@ def test_a_stop_under_load_loses_and_doubles_nothing(
         hours = len({file.parent for file in files})
         assert batches <= len(files) <= batches + hours - 1
         assert not list(server.data.rglob("*.tmp"))
+        assert not list(server.data.rglob("*.segment"))
 
 
 def test_a_second_signal_ends_it_at_once(server: Server) -> None:
@@ -456,7 +469,8 @@ def test_kill_9_leaves_no_orphan_and_a_new_server_starts(tmp_path: Path) -> None
 
 def test_storage_trouble_is_outlived(tmp_path: Path) -> None:
     """The folder is in the way for a while: rows wait, are stored later, and none is missing."""
-    with Server(tmp_path, settings={"OTLP2PARQUET_BATCH_ENABLED": "false"}) as server:
+    settings = {"OTLP2PARQUET_BATCH_ENABLED": "false", "OTLP2PARQUET_DURABILITY_PATH": "log"}
+    with Server(tmp_path, settings=settings) as server:
         server.data.rmdir()
         server.data.write_text("in the way")
         assert server.post(logs_of("a")) == (200, b"")

@@ -18,11 +18,12 @@ T = TypeVar("T")
 
 PREFIX = "OTLP2PARQUET_"
 
+LOG_FOLDER = ".otlp2parquet"
+"""The log's folder where none is named; its first letter keeps readers of tables out of it."""
+
 NOT_YET = (
     "server.grpc_addr",
     "server.tls.key_password",
-    "durability.path",
-    "durability.max_bytes",
     "storage.s3",
     "storage.r2",
     "storage.azure",
@@ -249,9 +250,22 @@ class DurabilityConfig:
     """What a 200 promises."""
 
     mode: str = setting(
-        values.choice(("memory",), later=("fsync", "stored")),
-        "memory",
-        "memory: a request is acknowledged once it is in the open batch.",
+        values.choice(("fsync", "memory", "stored")),
+        "fsync",
+        "When a request is acknowledged. fsync: its body is on the disk, in the log. memory: its "
+        "rows are buffered. stored: its rows are in files.",
+    )
+    path: Path | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_path(),
+        None,
+        "Folder of the log, on a local disk; one process at a time.",
+        default_doc="`.otlp2parquet` in storage.fs.path",
+    )
+    max_bytes: int = setting(
+        values.integer(minimum=1 << 20),
+        4 << 30,
+        "What the log may hold; from 80 % on batches are closed early. Beyond it, or when 90 % of "
+        "the disk are in use, requests are answered with 503.",
     )
 
 
@@ -307,6 +321,11 @@ class Config:
     durability: DurabilityConfig = field(default_factory=DurabilityConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     parquet: ParquetConfig = field(default_factory=ParquetConfig)
+
+    @property
+    def log_path(self) -> Path:
+        """The folder of the log."""
+        return self.durability.path or self.storage.fs.path / LOG_FOLDER
 
 
 def settings(root: type[Any] = Config, prefix: str = "") -> Iterator[Setting]:

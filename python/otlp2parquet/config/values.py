@@ -217,7 +217,7 @@ def path() -> Kind[Path]:
 
 
 def optional_path() -> Kind[Path | None]:
-    """A path, or none, written as an empty text."""
+    """A path, or none (an empty text): then something else says where."""
     kind = path()
 
     def check(value: object) -> Path | None:
