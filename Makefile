@@ -17,8 +17,8 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo run test check lint-python lint-rust test-rust bench bench-server soak \
-	overload wheels test-wheel components docs format clean
+.PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short bench \
+	bench-server soak overload wheels test-wheel components docs format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,35 @@ lint-rust: $(ENVIRONMENT)
 test-rust: $(ENVIRONMENT)
 	cargo test --locked -p otlp2parquet-core
 
+# As cargo-fuzz builds them, without a sanitizer: the core has no unsafe code to look for, and
+# this way a stable compiler will do. With --target, build scripts are built as usual.
+FUZZ_SECS ?= 3600
+FUZZ_TARGETS := protobuf json after_garbage
+FUZZ_HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
+	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+FUZZ_DIR := $(CARGO_TARGET_DIR)/fuzz
+
+fuzz: $(ENVIRONMENT) ## Feed the core what nobody meant as OTLP, for FUZZ_SECS seconds in all.
+	RUSTFLAGS='$(FUZZ_FLAGS)' CARGO_TARGET_DIR=$(FUZZ_DIR) cargo build --release --locked \
+		--manifest-path rust/fuzz/Cargo.toml --target $(FUZZ_HOST) $(addprefix --bin ,$(FUZZ_TARGETS))
+	$(BIN)/python -m tests.fuzz_seeds $(FUZZ_DIR)/seeds
+	@set -eu; for target in $(FUZZ_TARGETS); do \
+		mkdir -p "$(FUZZ_DIR)/corpus/$$target" "$(FUZZ_DIR)/crashes"; \
+		echo "$$target: $$(($(FUZZ_SECS) / $(words $(FUZZ_TARGETS)))) s"; \
+		log="$(FUZZ_DIR)/$$target.log"; \
+		"$(FUZZ_DIR)/$(FUZZ_HOST)/release/$$target" "$(FUZZ_DIR)/corpus/$$target" \
+			"$(FUZZ_DIR)/seeds/$$target" -dict="$(FUZZ_DIR)/seeds/words.dict" \
+			-artifact_prefix="$(FUZZ_DIR)/crashes/$$target-" -max_len=16384 -timeout=10 \
+			-rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+			-max_total_time=$$(($(FUZZ_SECS) / $(words $(FUZZ_TARGETS)))) 2>"$$log" \
+			|| { tail -50 "$$log" >&2; exit 1; }; \
+		grep '^stat::' "$$log"; \
+	done
+
+fuzz-short: ## The same for a few seconds: what CI runs.
+	$(MAKE) fuzz FUZZ_SECS=21
+
 format: $(ENVIRONMENT) ## Format Python and Rust.
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
@@ -97,6 +126,7 @@ docs: dev ## Write the generated pages again.
 	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md
 	$(BIN)/python -m otlp2parquet.cli.reference schema > docs/schema.md
 	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md
+	$(BIN)/python -m tests.answer_matrix > docs/otlp_http.md
 
 # The aarch64 wheel is made where its target can be had; the x86_64 one always.
 MATURIN_BUILD = $(BIN)/maturin build --release --locked --zig --compatibility manylinux_2_28 \

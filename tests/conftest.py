@@ -23,6 +23,11 @@ def is_loopback(address: Any) -> bool:
         return host == "localhost"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--full``: the proofs of durability in full, not in the short form of an ordinary run."""
+    parser.addoption("--full", action="store_true", help="run the proofs of durability in full")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _loopback_only() -> Iterator[None]:
     """Refuse any connection that would leave the machine."""

@@ -162,7 +162,7 @@ def _load() -> dict[str, type[Any]]:
     return classes
 
 
-_CLASSES = _load()
+CLASSES = _load()
 
 
 @contextmanager
@@ -640,7 +640,7 @@ def decode(payload: bytes, signal: str, received_at: int | None = None) -> Decod
     """
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise OverLimitError("bytes")
-    request = _CLASSES[signal]()
+    request = CLASSES[signal]()
     try:
         with unlimited_depth():
             request.ParseFromString(payload)

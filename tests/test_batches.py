@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Self
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from otlp2parquet.batches import memory, storing
+from otlp2parquet.batches import ingestion, storing
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.identity import new_batch_id
-from otlp2parquet.batches.memory import MemoryBatches
+from otlp2parquet.batches.ingestion import Batches
 from otlp2parquet.batches.open_batch import OpenBatch
 from otlp2parquet.batches.storing import RETRY_FIRST_SECS, RETRY_LONGEST_SECS, Storing
 from otlp2parquet.config import BatchConfig
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from otlp2parquet.batches.open_batch import Shard
+    from otlp2parquet.batches.replay import Shard
     from otlp2parquet.core import Appended
     from otlp2parquet.writers import ArrowArrayExportable
 
@@ -136,8 +136,10 @@ class Bench:
         self.clock = Clock()
         self.writer = Recorder() if writer is None else writer
         self.budget = Budget(memory_bytes)
-        self.storing = Storing(self.writer, threads=threads, monotonic=self.clock)
-        self.batches = MemoryBatches(
+        self.storing = Storing(
+            self.writer, threads=threads, monotonic=self.clock, jitter=lambda: 0.5
+        )
+        self.batches = Batches(
             BatchConfig() if config is None else config,
             self.storing,
             self.budget,
@@ -272,7 +274,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
 
 def test_too_many_groups_close_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of service names costs files, never memory."""
-    monkeypatch.setattr(memory, "MAX_GROUPS", 5)
+    monkeypatch.setattr(ingestion, "MAX_GROUPS", 5)
     with Bench() as bench:
         for number in range(12):
             bench.append(logs(1, service=f"s{number}"))
@@ -378,7 +380,7 @@ def test_a_write_that_hangs_does_not_hold_up_the_others() -> None:
     """Later batches, and other files of the same batch, are stored meanwhile."""
     gate = threading.Event()
     writer = Recorder(gates={"a-stuck": gate})
-    with Bench(config=BatchConfig(max_rows=10), writer=writer) as bench:
+    with Bench(threads=3, config=BatchConfig(max_rows=10), writer=writer) as bench:
         bench.append(logs(5, service="a-stuck"))
         bench.append(logs(5, service="b"))
         bench.append(logs(10, service="c"))
@@ -686,7 +688,7 @@ def test_with_the_real_writer_rows_are_in_files_named_by_the_batch(tmp_path: Pat
     """Batches and ``ParquetWriter`` agree: the file of a key is found under the batch's id."""
     budget = Budget(1 << 30)
     store = Storing(ParquetWriter(tmp_path), threads=2)
-    batches = MemoryBatches(BatchConfig(), store, budget, shards=2, max_payload_bytes=1 << 20)
+    batches = Batches(BatchConfig(), store, budget, shards=2, max_payload_bytes=1 << 20)
     for service in ("a", "b"):
         batches.append(
             logs(5, service=service),

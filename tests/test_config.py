@@ -31,6 +31,14 @@ OTHER = {
     "server.log_level": ('"debug"', "debug"),
     "server.log_format": ('"json"', "json"),
     "server.threads": ("77", "77"),
+    "server.auth.tokens": ('["one", "two"]', "one,two"),
+    "server.tls.cert": ('"cert.pem"', "cert.pem"),
+    "server.tls.key": ('"key.pem"', "key.pem"),
+    "server.tls.client_ca": ('"ca.pem"', "ca.pem"),
+    "server.tls.min_version": ('"1.3"', "1.3"),
+    "server.cors.allowed_origins": ('["https://a", "https://b"]', "https://a, https://b"),
+    "server.cors.allowed_headers": ('["x-a"]', "x-a"),
+    "server.cors.max_age_secs": ("9", "9"),
     "request.max_payload_bytes": ("1000", "1000"),
     "batch.enabled": ("false", "false"),
     "batch.max_rows": ("10", "10"),
@@ -38,13 +46,24 @@ OTHER = {
     "batch.max_age_secs": ("0.5", "0.5"),
     "batch.memory_bytes": ("1_000_000_000", "1_000_000_000"),
     "durability.mode": ('"MEMORY"', "Memory"),
+    "durability.path": ('"log"', "log"),
+    "durability.max_bytes": ("2_000_000", "2_000_000"),
     "storage.backend": ('"FS"', "Fs"),
     "storage.fs.path": ('"other"', "other"),
     "parquet.compression": ('"gzip"', "gzip"),
     "parquet.level": ("9", "9"),
     "parquet.row_group_rows": ("4096", "4096"),
 }
-ONE_CHOICE = {"durability.mode", "storage.backend"}
+BESIDE = {
+    "server.tls.cert": {"OTLP2PARQUET_SERVER_TLS_KEY": "k"},
+    "server.tls.key": {"OTLP2PARQUET_SERVER_TLS_CERT": "c"},
+    "server.tls.client_ca": {
+        "OTLP2PARQUET_SERVER_TLS_CERT": "c",
+        "OTLP2PARQUET_SERVER_TLS_KEY": "k",
+    },
+}
+"""What some settings cannot be without."""
+ONE_CHOICE = {"storage.backend"}
 """Settings with a single value in this version: another one cannot be told from the default."""
 
 
@@ -88,6 +107,8 @@ def test_the_promised_defaults_are_these(tmp_path: Path) -> None:
     assert (config.batch.max_age_secs, config.batch.enabled) == (60, True)
     assert config.batch.memory_bytes == 512 << 20
     assert (config.storage.backend, config.storage.fs.path) == ("fs", Path("data"))
+    assert (config.durability.mode, config.durability.max_bytes) == ("fsync", 4 << 30)
+    assert config.log_path == Path("data", ".otlp2parquet")
     assert (config.parquet.compression, config.parquet.row_group_rows) == ("zstd", 262_144)
 
 
@@ -97,7 +118,8 @@ def test_every_setting_can_come_from_a_file_or_the_environment(key: str, tmp_pat
     in_file, in_environment = OTHER[key]
     default = in_effect(load(environ={}, folder=tmp_path), key)
     (tmp_path / "config.toml").write_text(toml(key, in_file))
-    from_file = load(environ={}, folder=tmp_path)
+    beside = BESIDE.get(key, {})
+    from_file = load(environ=beside, folder=tmp_path)
     value = in_effect(from_file, key)
     assert (value == default) == (key in ONE_CHOICE)
     assert from_file.sources[key] == f"file {tmp_path / 'config.toml'}"
@@ -105,7 +127,7 @@ def test_every_setting_can_come_from_a_file_or_the_environment(key: str, tmp_pat
     (tmp_path / "config.toml").unlink()
     (row,) = (row for row in settings() if row.key == key)
     for name in row.env_names:
-        loaded = load(environ={name: in_environment}, folder=tmp_path)
+        loaded = load(environ={name: in_environment} | beside, folder=tmp_path)
         assert in_effect(loaded, key) == value
         assert loaded.sources[key] == f"environment {name}"
 
@@ -284,7 +306,7 @@ def test_a_file_that_cannot_be_read_is_an_error(make: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("key", NOT_YET)
 def test_what_this_version_lacks_is_refused_not_ignored(key: str, tmp_path: Path) -> None:
-    """Who asks for authentication or a catalog is not given a server without it."""
+    """Who asks for a bucket or a catalog is not given a server without it."""
     (tmp_path / "config.toml").write_text(f"{key} = 1\n")
     (line,) = errors_of(tmp_path)
     assert line == f"{key} (file {tmp_path / 'config.toml'}): not available in this version"
@@ -400,6 +422,71 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hush\n")
     for name in ("OTLP2PARQUET_AUTH_TOKEN_FILE", "OTLP2PARQUET_TOKEN_FILE"):
         assert secret_of({name: str(tmp_path / "token")}, tmp_path) == ("hush", [])
+
+
+def test_in_a_document_too(tmp_path: Path) -> None:
+    """``<key>_file`` beside the key; both at once are an error, and so is no file."""
+    (tmp_path / "token").write_text("hush\n")
+    document = tmp_path / "config.toml"
+    document.write_text(f'[auth]\ntoken_file = "{tmp_path / "token"}"\n')
+    assert secret_of({}, tmp_path) == ("hush", [])
+    for lines in ('token_file = "token"\ntoken = "hush"', 'token = "hush"\ntoken_file = "token"'):
+        document.write_text(f"[auth]\n{lines}\n".replace('"token"', f'"{tmp_path / "token"}"'))
+        _, (error,) = secret_of({}, tmp_path)
+        assert "set twice, as auth.token and as auth.token_file" in error
+        assert "hush" not in error
+    for wrong in ("7", '""', '"absent"'):
+        document.write_text(f"[auth]\ntoken_file = {wrong}\n")
+        value, (error,) = secret_of({}, tmp_path)
+        assert value is None
+        assert f"auth.token (file {document}, auth.token_file): " in error
+
+
+def test_only_a_secret_has_a_file(tmp_path: Path) -> None:
+    """Other settings are written where they are meant."""
+    (tmp_path / "config.toml").write_text('[server]\nlog_level_file = "x"\n')
+    assert "unknown key" in errors_of(tmp_path)[0]
+
+
+def test_tokens_come_from_a_file_one_a_line(tmp_path: Path) -> None:
+    """As a mounted secret holds them; blank lines and doubles don't count."""
+    (tmp_path / "tokens").write_text("first\n\nsecond\r\nfirst\n")
+    environ = {"OTLP2PARQUET_SERVER_AUTH_TOKENS_FILE": str(tmp_path / "tokens")}
+    loaded = load(environ=environ, folder=tmp_path)
+    assert loaded.config.server.auth.tokens == ("first", "second")
+    shown = effective(loaded.config, loaded.sources)["server.auth.tokens"]
+    assert shown == (MASK, "environment OTLP2PARQUET_SERVER_AUTH_TOKENS_FILE")
+
+
+@pytest.mark.parametrize("tokens", [",", " , \n", "hush hush", "hüsh", "a,hush\x7f", MASK, "a,***"])
+def test_what_is_no_token_stops_the_start(tokens: str, tmp_path: Path) -> None:
+    """An empty file must not open the server to everybody, nor a printed mask be a token."""
+    (tmp_path / "tokens").write_text(tokens)
+    for environ in (
+        {"OTLP2PARQUET_SERVER_AUTH_TOKENS": tokens},
+        {"OTLP2PARQUET_SERVER_AUTH_TOKENS_FILE": str(tmp_path / "tokens")},
+    ):
+        (error,) = errors_of(tmp_path, environ)
+        assert error.endswith(
+            "expected a list of tokens of visible ASCII characters, without commas"
+        )
+        assert "hush" not in error
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ('cert = "c"', ["server.tls.cert", "server.tls.key beside it"]),
+        ('key = "k"', ["server.tls.key", "server.tls.cert beside it"]),
+        ('client_ca = "c"', ["server.tls.client_ca", "server.tls.cert and server.tls.key beside"]),
+    ],
+)
+def test_half_of_tls_is_an_error(document: str, said: list[str], tmp_path: Path) -> None:
+    """Who asks for TLS is never given HTTP."""
+    (tmp_path / "config.toml").write_text(f"[server.tls]\n{document}\n")
+    (error,) = errors_of(tmp_path)
+    assert all(text in error for text in said)
+    assert "hush" not in error
 
 
 def test_a_secret_is_never_printed(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_other_files_in_folders(tmp_path: Path) -> None:
     (captured / "deeper").mkdir(parents=True)
     (captured / "deeper" / "logs.pb").write_bytes(logs_request(3))
     (captured / "readme.txt").write_text("hello")
-    (captured / "logs.json.gz").write_text("hello")
+    (captured / "logs.txt.gz").write_text("hello")
     (captured / "._logs.pb").write_text("hello")
     result = run("convert", captured, "-o", tmp_path / "out")
     assert result.exit_code == 0
@@ -221,10 +221,10 @@ def test_other_files_in_folders(tmp_path: Path) -> None:
 
 def test_unknown_extension(tmp_path: Path) -> None:
     """A file that is named itself must be one that can be read; the message says which can."""
-    (tmp_path / "logs.json").write_text("{}")
-    result = run("convert", tmp_path / "logs.json", "-o", tmp_path / "out")
+    (tmp_path / "logs.csv").write_text("{}")
+    result = run("convert", tmp_path / "logs.csv", "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert "logs.json: has an unknown extension: expected .pb, .binpb, .otlp" in result.stderr
+    assert "logs.csv: has an unknown extension: expected .pb, .binpb, .otlp" in result.stderr
 
 
 def test_missing_and_irregular_inputs(tmp_path: Path) -> None:

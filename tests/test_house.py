@@ -39,8 +39,8 @@ FACADE = "__init__"
 PURE = frozenset(
     {
         "__future__", "base64", "binascii", "collections", "dataclasses", "datetime", "enum",
-        "functools", "hashlib", "itertools", "json", "math", "re", "string", "struct", "types",
-        "typing", "zlib",
+        "functools", "hashlib", "hmac", "itertools", "json", "math", "re", "string", "struct",
+        "types", "typing", "zlib",
     }
 )  # fmt: skip
 """What of the standard library the core may use: no file, socket, process, clock, environment

@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.memory import MemoryBatches
+from otlp2parquet.batches.ingestion import Batches
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.platforms.server import application, body, logs
@@ -36,10 +36,13 @@ from otlp2parquet.platforms.server.body import (
     INFLATE_ESTIMATE,
     MIN_BYTES_PER_SEC,
 )
+from tests.encoded import zstd_zeros
 from tests.test_batches import NOW, Clock, Recorder, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from otlp2parquet.platforms.server.front_door import Asgi
 
 LIMIT = 200_000
 PROTOBUF = (b"content-type", b"application/x-protobuf")
@@ -89,7 +92,7 @@ class Answer:
 
 
 async def ask(
-    app: Application,
+    app: Asgi,
     events: Sequence[dict[str, Any]] = (),
     *,
     headers: Sequence[tuple[bytes, bytes]] = (PROTOBUF,),
@@ -140,24 +143,25 @@ class Bench:
         threads: int = 2,
         writer: Recorder | None = None,
         config: BatchConfig | None = None,
+        max_payload_bytes: int = LIMIT,
     ) -> None:
         self.clock = Clock()
         self.writer = Recorder() if writer is None else writer
         self.budget = Budget(memory_bytes)
         self.storing = Storing(self.writer, threads=2, monotonic=self.clock)
-        self.batches = MemoryBatches(
+        self.batches = Batches(
             BatchConfig() if config is None else config,
             self.storing,
             self.budget,
             shards=threads,
-            max_payload_bytes=LIMIT,
+            max_payload_bytes=max_payload_bytes,
             monotonic=self.clock,
         )
         self.app = Application(
             self.batches,
             self.budget,
             threads=threads,
-            max_payload_bytes=LIMIT,
+            max_payload_bytes=max_payload_bytes,
             monotonic=self.clock,
             time_ns=lambda: NOW,
         )
@@ -358,7 +362,8 @@ def test_memory_of_the_open_batch_is_relieved_by_a_refusal() -> None:
         (b"not gzip", [GZIP], 400),
         (b"", [], 200),
         (b"", [GZIP], 200),
-        (b"x", [(b"content-encoding", b"zstd")], 415),
+        (b"x", [(b"content-encoding", b"zstd")], 400),
+        (b"x", [(b"content-encoding", b"deflate")], 400),
         (b"x", [(b"content-encoding", b"br")], 415),
     ],
 )
@@ -376,8 +381,14 @@ def test_the_answers_to_bodies(
 @pytest.mark.parametrize(
     ("media_type", "payload", "status"),
     [
-        (b"application/json", b"{}", 415),
-        (b"application/x-ndjson", b"{}\n", 415),
+        (b"application/json", b"{}", 200),
+        (b"application/json", b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}', 200),
+        (b"application/json; charset=utf-8", b" {} ", 200),
+        (b"application/x-ndjson", b"{}\n", 200),
+        (b"application/jsonl", b"{}\n\n{}", 200),
+        (b"application/json", b"{}{}", 400),
+        (b"application/json", b"[]", 400),
+        (b"application/x-ndjson", b"{}\n{", 400),
         (b"application/json", b"", 400),
         (b"application/x-ndjson", b"", 200),
         (b"text/plain", b"x", 415),
@@ -386,7 +397,7 @@ def test_the_answers_to_bodies(
 def test_json_is_answered_in_json(
     bench: Bench, media_type: bytes, payload: bytes, status: int
 ) -> None:
-    """Also where this version does not read it."""
+    """A success, and every trouble."""
     answer = bench.ask(parts_of(payload), headers=[(b"content-type", media_type)])
     assert answer.status == status
     assert answer.headers[b"content-type"] == b"application/json"
@@ -403,6 +414,30 @@ def test_bad_records_are_a_partial_success(bench: Bench) -> None:
     assert response.partial_success.rejected_log_records == 1
     assert response.partial_success.error_message
     assert bench.rows == 2
+
+
+def test_bad_records_in_json_are_a_partial_success(bench: Bench) -> None:
+    """The good ones are kept, the bad ones counted and explained, without a word of theirs."""
+    records = '{"body":{"stringValue":"kept"}},{"body":{"stringValue":17}},{"flags":"secret"}'
+    payload = f'{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}'.encode()
+    answer = bench.ask(parts_of(payload), headers=[(b"content-type", b"application/json")])
+    assert answer.status == 200
+    partial = json.loads(answer.body)["partialSuccess"]
+    assert int(partial["rejectedLogRecords"]) == 2
+    assert "logRecords[2].flags" in partial["errorMessage"]
+    assert "secret" not in partial["errorMessage"]
+    assert bench.rows == 1
+
+
+def test_json_that_is_none_names_its_place(bench: Bench) -> None:
+    """Offset and field path, never the text itself."""
+    payload = b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":secret}]}]}]}'
+    answer = bench.ask(parts_of(payload), headers=[(b"content-type", b"application/json")])
+    message = json.loads(answer.body)["message"]
+    assert answer.status == 400
+    assert "at byte 54, in resourceLogs[0].scopeLogs[0].logRecords[0].body" in message
+    assert "secret" not in message
+    assert bench.nothing_held
 
 
 @pytest.mark.parametrize("path", ["/v1/logs/", "/v1/traces", "/v1/metrics/"])
@@ -535,24 +570,35 @@ def test_a_cancellation_by_the_server_stays_one(bench: Bench) -> None:
 # -- threads -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("size", "compressed", "inline"),
-    [
-        (INLINE_BYTES, False, True),
-        (INLINE_BYTES + 1, False, False),
-        (INLINE_COMPRESSED_BYTES, True, True),
-        (INLINE_COMPRESSED_BYTES + 1, True, False),
-    ],
-)
+def stored(size: int) -> bytes:
+    """A gzip body of ``size`` bytes that is hardly larger inside: deflate's stored blocks."""
+    body = gzip.compress(bytes(size - 23), 0)
+    assert len(body) == size
+    return body
+
+
+SMALL_AND_LARGE: dict[str, tuple[str, bytes, bool]] = {
+    "plain, at the bound": ("identity", b"x" * INLINE_BYTES, True),
+    "plain, over it": ("identity", b"x" * (INLINE_BYTES + 1), False),
+    "compressed, at the bound": ("gzip", stored(INLINE_COMPRESSED_BYTES), True),
+    "compressed, over it": ("gzip", stored(INLINE_COMPRESSED_BYTES + 1), False),
+    "inflates to the bound": ("gzip", gzip.compress(bytes(INLINE_BYTES)), True),
+    "inflates to more": ("gzip", gzip.compress(bytes(INLINE_BYTES + 1)), False),
+    "says that it is small": ("gzip", gzip.compress(bytes(1 << 22)) + gzip.compress(b""), False),
+    "a small bomb": ("zstd", zstd_zeros(500), False),
+    "broken": ("deflate", b"no zlib", False),
+}
+
+
+@pytest.mark.parametrize("case", SMALL_AND_LARGE)
 def test_small_bodies_are_decoded_inline_and_large_ones_in_the_pool(
-    bench: Bench,
-    monkeypatch: pytest.MonkeyPatch,
-    size: int,
-    *,
-    compressed: bool,
-    inline: bool,
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, case: str
 ) -> None:
-    """The loop is not held up by large bodies, nor slowed by a hand-over of small ones."""
+    """The loop is not held up by large bodies, nor slowed by a hand-over of small ones.
+
+    Large is also what is small on the wire: two kilobytes of gzip can be a million records.
+    """
+    encoding, body, inline = SMALL_AND_LARGE[case]
     threads: list[str] = []
     real = bench.batches.append
 
@@ -561,8 +607,8 @@ def test_small_bodies_are_decoded_inline_and_large_ones_in_the_pool(
         return real(b"", *args[1:], **kwargs | {"content_encoding": None})
 
     monkeypatch.setattr(bench.batches, "append", append)
-    headers = [PROTOBUF, *([GZIP] if compressed else [])]
-    assert bench.ask(parts_of(b"x" * size), headers=headers).status == 200
+    headers = [PROTOBUF, (b"content-encoding", encoding.encode())]
+    assert bench.ask(parts_of(body), headers=headers).status == 200
     (thread,) = threads
     assert (thread == threading.current_thread().name) == inline
     assert thread.startswith("otlp2parquet-decode") != inline

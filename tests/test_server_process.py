@@ -148,20 +148,32 @@ def test_a_newcomer_sees_files_without_stopping_the_server(server: Server) -> No
     wait_until(lambda: server.bodies() == ["first"], PATIENCE_SECS, lambda: server.log)
 
 
-def test_the_start_says_where_and_what_can_be_lost(server: Server) -> None:
-    """One line: address, folder, durability, and its price."""
-    (line,) = server.log.splitlines()
+@pytest.mark.parametrize(
+    ("mode", "price"),
+    [
+        (None, "outlives a crash, kill -9 and a power cut"),
+        ("memory", "lost if the process is killed"),
+        ("stored", "only with the storage"),
+    ],
+)
+def test_the_start_says_where_and_what_can_be_lost(
+    tmp_path: Path, mode: str | None, price: str
+) -> None:
+    """One line: address, folder, durability (fsync unless told otherwise), and its price."""
+    settings = {} if mode is None else {"OTLP2PARQUET_DURABILITY_MODE": mode}
+    with Server(tmp_path, settings=settings) as server:
+        (line,) = server.log.splitlines()
     assert f"http://127.0.0.1:{server.port}" in line
     assert str(server.data) in line
-    assert "durability is memory" in line
-    assert "lost if the process is killed" in line
+    assert f"durability is {mode or 'fsync'}" in line
+    assert price in line
 
 
 def test_the_pages(server: Server) -> None:
     """/health and /ready answer over a socket, also to HEAD."""
     with contextlib.closing(server.connect()) as connection:
         for method in ("GET", "HEAD"):
-            for path in ("/health", "/ready"):
+            for path in ("/health", "/ready", "/metrics"):
                 connection.request(method, path)
                 response = connection.getresponse()
                 body = response.read()
@@ -293,6 +305,7 @@ def test_a_stop_under_load_loses_and_doubles_nothing(
         hours = len({file.parent for file in files})
         assert batches <= len(files) <= batches + hours - 1
         assert not list(server.data.rglob("*.tmp"))
+        assert not list(server.data.rglob("*.segment"))
 
 
 def test_a_second_signal_ends_it_at_once(server: Server) -> None:
@@ -415,7 +428,7 @@ def test_a_port_in_use_is_an_error(server: Server, tmp_path: Path) -> None:
         ({"OTLP2PARQUET_LISTEN_ADDR": "host.invalid:4318"}, "cannot listen on host.invalid:4318"),
         ({"OTLP2PARQUET_LISTEN_ADDR": "192.0.2.1:4318"}, "cannot listen on 192.0.2.1:4318"),
         ({"OTLP2PARQUET_STORAGE_BACKEND": "s3"}, "not available in this version, expected fs"),
-        ({"OTLP2PARQUET_SERVER_AUTH_TOKENS": "hush"}, "not available in this version"),
+        ({"OTLP2PARQUET_SERVER_GRPC_ADDR": "hush"}, "not available in this version"),
     ],
 )
 def test_what_cannot_work_stops_the_start(
@@ -456,7 +469,8 @@ def test_kill_9_leaves_no_orphan_and_a_new_server_starts(tmp_path: Path) -> None
 
 def test_storage_trouble_is_outlived(tmp_path: Path) -> None:
     """The folder is in the way for a while: rows wait, are stored later, and none is missing."""
-    with Server(tmp_path, settings={"OTLP2PARQUET_BATCH_ENABLED": "false"}) as server:
+    settings = {"OTLP2PARQUET_BATCH_ENABLED": "false", "OTLP2PARQUET_DURABILITY_PATH": "log"}
+    with Server(tmp_path, settings=settings) as server:
         server.data.rmdir()
         server.data.write_text("in the way")
         assert server.post(logs_of("a")) == (200, b"")
@@ -464,6 +478,56 @@ def test_storage_trouble_is_outlived(tmp_path: Path) -> None:
         server.data.unlink()
         wait_until(lambda: server.bodies() == ["a"], PATIENCE_SECS, lambda: server.log)
         assert server.stop() == 0
+
+
+HOSTILE_NAMES = [
+    "../../../../outside",
+    "..",
+    ".",
+    "/outside",
+    "//outside/x",
+    "a/../../../outside",
+    "..\\..\\outside",
+    "C:\\outside",
+    "%2e%2e%2foutside",
+    "~/outside",
+    "$HOME",
+    "a\0b",
+    "a\nb",
+    "\u202eoutside",
+    "\ufeff../x",
+    "CON",
+    ".otlp2parquet",
+    ".otlp2parquet/log",
+    "hour=2026-01-01T00",
+    "x" * 5000,
+    "ü" * 300,
+    "logs",
+    " ",
+    "-rf",
+]
+
+
+def test_service_names_never_leave_the_storage(server: Server) -> None:
+    """Whatever a sender calls itself: files lie below the folder of their table, whole."""
+    before = {path for path in server.data.parent.iterdir() if path != server.data}
+    for number, name in enumerate(HOSTILE_NAMES):
+        request = ExportLogsServiceRequest()
+        resource_logs = request.resource_logs.add()
+        resource_logs.resource.attributes.add(key="service.name").value.string_value = name
+        record = resource_logs.scope_logs.add().log_records.add(time_unix_nano=time.time_ns())
+        record.body.string_value = str(number)
+        assert server.post(request.SerializeToString()) == (200, b"")
+    assert server.stop() == 0
+    assert {path for path in server.data.parent.iterdir() if path != server.data} == before
+    files = list(server.data.rglob("*.parquet"))
+    assert len(files) == len(HOSTILE_NAMES)
+    for file in files:
+        assert file.resolve().is_relative_to((server.data / "logs").resolve())
+        assert not file.is_symlink()
+        (name,) = pq.ParquetFile(file).read()["ServiceName"].to_pylist()
+        assert name in HOSTILE_NAMES
+    assert sorted(map(int, server.bodies())) == list(range(len(HOSTILE_NAMES)))
 
 
 def test_json_logs_are_json_line_by_line(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What the Rust extension gives; the behaviour is documented in ``otlp2parquet.core``."""
 
 from datetime import datetime
-from typing import final
+from typing import Literal, final
+
+from otlp2parquet.core.signals import Signal
 
 __all__ = [
     "DEBUG_BUILD",
@@ -11,7 +13,9 @@ __all__ = [
     "Result",
     "Schema",
     "__version__",
+    "inflates_within",
     "process_otlp",
+    "recognize_json",
     "table_names",
     "table_schema",
 ]
@@ -21,6 +25,8 @@ DEBUG_BUILD: bool
 
 def table_names() -> list[str]: ...
 def table_schema(table: str) -> Schema: ...
+def recognize_json(text: bytes) -> tuple[Literal["whole", "cut", "broken"], list[Signal]]: ...
+def inflates_within(payload: bytes, content_encoding: str | None, limit: int) -> bool: ...
 def process_otlp(
     payload: bytes,
     signal: str,

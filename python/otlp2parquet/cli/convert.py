@@ -92,7 +92,8 @@ class _Moment(click.ParamType[int]):
 @click.option(
     "--signal",
     type=click.Choice(SIGNALS),
-    help="The signal of all inputs. [default: the one that each file's name contains]",
+    help="The signal of all inputs. [default: what each JSON request says itself, and the one "
+    "that each protobuf file's name contains]",
 )
 @click.option(
     "--received-at",
@@ -133,12 +134,14 @@ def convert(  # noqa: PLR0917 - click passes them by name
     max_payload_bytes: int,
     threads: int | None,
 ) -> None:
-    """Convert captured OTLP protobuf files to Parquet files.
+    """Convert captured OTLP files to Parquet files.
 
-    INPUT is a file or a folder. A file (.pb, .binpb, .otlp, also with .gz or .zst after it)
-    holds one export request, or the stream that the Collector's file exporter writes with
-    "format: proto": requests, each after its length in 4 bytes. In folders, files with other
-    extensions are ignored.
+    INPUT is a file or a folder. A protobuf file (.pb, .binpb, .otlp, also with .gz or .zst after
+    it) holds one export request, or the stream that the Collector's file exporter writes with
+    "format: proto": requests, each after its length in 4 bytes. A JSON file (.json, .jsonl,
+    .ndjson, also compressed) holds one export request, or one a line as the file exporter
+    writes them; lines may be of different signals. In folders, files with other extensions are
+    ignored.
 
     Whatever cannot be converted is named on standard error with its file, offset and reason,
     and the rest is converted; the exit code is then 1.

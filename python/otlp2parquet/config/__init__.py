@@ -5,21 +5,26 @@ Standard library only. Nothing here opens a socket, starts a thread or writes.
 
 from otlp2parquet.config.load import Flags, Loaded, load
 from otlp2parquet.config.settings import (
+    AuthConfig,
     BatchConfig,
     Config,
+    CorsConfig,
     DurabilityConfig,
     FsConfig,
     ParquetConfig,
     RequestConfig,
     ServerConfig,
     StorageConfig,
+    TlsConfig,
 )
 from otlp2parquet.config.values import Address
 
 __all__ = [
     "Address",
+    "AuthConfig",
     "BatchConfig",
     "Config",
+    "CorsConfig",
     "DurabilityConfig",
     "Flags",
     "FsConfig",
@@ -28,5 +33,6 @@ __all__ = [
     "RequestConfig",
     "ServerConfig",
     "StorageConfig",
+    "TlsConfig",
     "load",
 ]

@@ -5,7 +5,7 @@ error: everything that is wrong is reported together, so that one correction is 
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -161,5 +161,19 @@ def _contradictions(config: Config, origin: Mapping[str, str]) -> list[str]:
         errors.append(
             f"{name('parquet.level')}: found {parquet.level}, expected 0 to 9: "
             f"{name('parquet.compression')} is gzip"
+        )
+    return errors + _of_tls(config, name)
+
+
+def _of_tls(config: Config, name: Callable[[str], str]) -> list[str]:
+    """A server must never speak HTTP, or take any client, because half of a pair is missing."""
+    tls = config.server.tls
+    errors = []
+    if (tls.cert is None) != (tls.key is None):
+        there, missing = ("cert", "key") if tls.key is None else ("key", "cert")
+        errors.append(f"{name(f'server.tls.{there}')}: expected server.tls.{missing} beside it")
+    if tls.client_ca is not None and tls.cert is None and tls.key is None:
+        errors.append(
+            f"{name('server.tls.client_ca')}: expected server.tls.cert and server.tls.key beside it"
         )
     return errors

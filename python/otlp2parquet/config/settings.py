@@ -18,13 +18,12 @@ T = TypeVar("T")
 
 PREFIX = "OTLP2PARQUET_"
 
+LOG_FOLDER = ".otlp2parquet"
+"""The log's folder where none is named; its first letter keeps readers of tables out of it."""
+
 NOT_YET = (
     "server.grpc_addr",
-    "server.auth",
-    "server.tls",
-    "server.cors",
-    "durability.path",
-    "durability.max_bytes",
+    "server.tls.key_password",
     "storage.s3",
     "storage.r2",
     "storage.azure",
@@ -36,7 +35,7 @@ NOT_YET = (
     "iceberg",
 )
 """Keys and sections that are reserved. Setting one is an error and never silently ignored: who
-sets ``server.auth`` must not get an open server."""
+names a bucket must not find the rows on a local disk."""
 
 NOT_YET_SHORT = ("S3", "R2", "CATALOG_TYPE", "ICEBERG")
 """The short environment names of the same (whole, or followed by ``_``)."""
@@ -102,6 +101,73 @@ def cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthConfig:
+    """Who may send: without tokens, everybody who reaches the port."""
+
+    tokens: tuple[str, ...] = setting(
+        values.tokens(),
+        (),
+        "Secrets of which a request must carry one, as `Authorization: Bearer TOKEN` or as "
+        "`x-api-key: TOKEN`. Several, so that one can be replaced while the other still holds; "
+        "in a file one a line. `/health` and `/ready` need none.",
+        default_doc="none",
+        secret=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """HTTPS instead of HTTP. Files are read at the start."""
+
+    cert: Path | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_path(),
+        None,
+        "The server's certificate and those between it and the root, in PEM form.",
+        default_doc="none: HTTP",
+    )
+    key: Path | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_path(),
+        None,
+        "Its private key, in PEM form and not encrypted.",
+        default_doc="none",
+    )
+    client_ca: Path | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_path(),
+        None,
+        "Certificates, in PEM form, of which one must have signed the client's: whoever has none "
+        "is not let in.",
+        default_doc="none: clients need no certificate",
+    )
+    min_version: str = setting(
+        values.choice(("1.2", "1.3")), "1.2", "Lowest version of TLS that is spoken."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CorsConfig:
+    """Whether web pages may send, from a browser. Without origins they may not."""
+
+    allowed_origins: tuple[str, ...] = setting(
+        values.texts('origins ("https://shop.example") or "*"'),
+        (),
+        'Origins whose pages may send; "*" is every page there is.',
+        default_doc="none",
+    )
+    allowed_headers: tuple[str, ...] = setting(
+        values.texts("names of header fields"),
+        (),
+        "Header fields that pages may send besides Authorization, Content-Encoding, "
+        "Content-Type and X-API-Key.",
+        default_doc="none",
+    )
+    max_age_secs: int = setting(
+        values.integer(minimum=0, maximum=86_400),
+        7200,
+        "How long a browser may remember what it was allowed.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ServerConfig:
     """The HTTP server and the log it writes."""
 
@@ -129,6 +195,9 @@ class ServerConfig:
         "Threads that decode requests, and shards of a batch.",
         default_doc="number of cores",
     )
+    auth: AuthConfig = field(default_factory=AuthConfig)
+    tls: TlsConfig = field(default_factory=TlsConfig)
+    cors: CorsConfig = field(default_factory=CorsConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +250,22 @@ class DurabilityConfig:
     """What a 200 promises."""
 
     mode: str = setting(
-        values.choice(("memory",), later=("fsync", "stored")),
-        "memory",
-        "memory: a request is acknowledged once it is in the open batch.",
+        values.choice(("fsync", "memory", "stored")),
+        "fsync",
+        "When a request is acknowledged. fsync: its body is on the disk, in the log. memory: its "
+        "rows are buffered. stored: its rows are in files.",
+    )
+    path: Path | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_path(),
+        None,
+        "Folder of the log, on a local disk; one process at a time.",
+        default_doc="`.otlp2parquet` in storage.fs.path",
+    )
+    max_bytes: int = setting(
+        values.integer(minimum=1 << 20),
+        4 << 30,
+        "What the log may hold; from 80 % on batches are closed early. Beyond it, or when 90 % of "
+        "the disk are in use, requests are answered with 503.",
     )
 
 
@@ -239,6 +321,11 @@ class Config:
     durability: DurabilityConfig = field(default_factory=DurabilityConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     parquet: ParquetConfig = field(default_factory=ParquetConfig)
+
+    @property
+    def log_path(self) -> Path:
+        """The folder of the log."""
+        return self.durability.path or self.storage.fs.path / LOG_FOLDER
 
 
 def settings(root: type[Any] = Config, prefix: str = "") -> Iterator[Setting]:

@@ -64,8 +64,8 @@ They merge key by key: a file that sets one key of a section leaves the others a
 wrong (an unknown key, a wrong type, a contradiction, a file that cannot be read) stops the start,
 and all errors are reported together. An unknown `OTLP2PARQUET_*` variable is a warning, because
 Kubernetes sets such variables for a service of that name (those it sets are ignored). An empty
-variable counts as not set. A secret may also come from a file: append `_FILE` to the variable's
-name and give a path.
+variable counts as not set. A secret may also come from a file: append `_file` to the key, or
+`_FILE` to the variable's name, and give a path.
 
 `otlp2parquet config` prints the value in effect for each setting and where it comes from.
 """

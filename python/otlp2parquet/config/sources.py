@@ -73,8 +73,17 @@ def _walk(
     for name, value in section.items():
         key = prefix + name
         is_section = any(known.startswith(key + ".") for known in table)
+        secret = key.removesuffix("_file")
         if key in table:
+            if key in layer.values:
+                layer.errors.append(_twice(key, source))
             layer.values[key] = Raw(value, source)
+        elif secret != key and secret in table and table[secret].secret:
+            given = _read_secret(secret, f"{source}, {key}", value, layer)
+            if given and secret in layer.values:
+                layer.errors.append(_twice(secret, source))
+            if given:
+                (layer.values[secret],) = given
         elif _not_yet(key):
             layer.errors.append(f"{key} ({source}): not available in this version")
         elif is_section and isinstance(value, dict):
@@ -109,8 +118,9 @@ def read_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -
                 given.append(Raw(environ[name], f"environment {name}", is_text=True))
             if row.secret:
                 known.add(name + "_FILE")
-                if environ.get(name + "_FILE"):
-                    given.extend(_read_secret(key, name + "_FILE", environ, layer))
+                path = environ.get(name + "_FILE")
+                if path:
+                    given += _read_secret(key, f"environment {name}_FILE", path, layer)
         if len({raw.value for raw in given}) > 1:
             sources = " and ".join(raw.source for raw in given)
             layer.errors.append(f"{key} ({sources}): set twice, to different values")
@@ -122,15 +132,22 @@ def read_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -
     return layer
 
 
-def _read_secret(key: str, name: str, environ: Mapping[str, str], layer: Layer) -> list[Raw]:
-    path = environ[name]
+def _twice(key: str, source: str) -> str:
+    return f"{key} ({source}): set twice, as {key} and as {key}_file"
+
+
+def _read_secret(key: str, source: str, path: object, layer: Layer) -> list[Raw]:
+    """The content of the file that a secret is kept in; empty, with an error, if there is none."""
+    if not isinstance(path, str) or not path:
+        layer.errors.append(f"{key} ({source}): found {found(path)}, expected a path")
+        return []
     try:
-        content = Path(path).read_text(encoding="utf-8")
+        content = Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        layer.errors.append(f"{key} (environment {name}): file {path} cannot be read: {reason}")
+        layer.errors.append(f"{key} ({source}): file {path} cannot be read: {reason}")
         return []
-    return [Raw(content.rstrip("\r\n"), f"environment {name}", is_text=True)]
+    return [Raw(content.rstrip("\r\n"), source, is_text=True)]
 
 
 def _judge_unknown(name: str, value: str, known: Iterable[str], layer: Layer) -> None:

@@ -133,6 +133,43 @@ def text() -> Kind[str]:
     return Kind(expected, check, check, _same)
 
 
+def texts(one: str) -> Kind[tuple[str, ...]]:
+    """Any number of texts; ``one`` says what each is. In the environment, commas divide them."""
+    expected = f"a list of {one}"
+
+    def check(value: object) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        return parse("\n".join(value))
+
+    def parse(text: str) -> tuple[str, ...]:
+        items = (item.strip() for line in text.splitlines() for item in line.split(","))
+        # Each once, in the order given.
+        return tuple(dict.fromkeys(item for item in items if item))
+
+    return Kind(expected, check, parse, list)
+
+
+def tokens() -> Kind[tuple[str, ...]]:
+    """What may stand in a header field as a secret, several: in a file one a line."""
+    kind = texts("tokens of visible ASCII characters, without commas")
+
+    def judged(value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            # A printed configuration masks a token with asterisks; that is not one.
+            if not item.isascii() or not item.isprintable() or " " in item or not item.strip("*"):
+                raise ValueError(f"found another text, expected {kind.expected}")
+        return value
+
+    def parse(text: str) -> tuple[str, ...]:
+        value = kind.from_text(text)
+        if not value:  # an empty file must not open the server to everybody
+            raise ValueError(f"found none, expected {kind.expected}")
+        return judged(value)
+
+    return Kind(kind.expected, lambda value: judged(kind.from_toml(value)), parse, kind.show)
+
+
 def choice(available: Sequence[str], later: Sequence[str] = ()) -> Kind[str]:
     """One of the words in ``available``; those in ``later`` exist, but not in this version."""
     expected = "one of " + ", ".join(available) if len(available) > 1 else available[0]
@@ -177,3 +214,16 @@ def path() -> Kind[Path]:
         return Path(value).expanduser()
 
     return Kind(expected, check, check, str)
+
+
+def optional_path() -> Kind[Path | None]:
+    """A path, or none (an empty text): then something else says where."""
+    kind = path()
+
+    def check(value: object) -> Path | None:
+        return None if value == "" else kind.from_toml(value)
+
+    def show(value: Path | None) -> object:
+        return "" if value is None else str(value)
+
+    return Kind(kind.expected, check, check, show)

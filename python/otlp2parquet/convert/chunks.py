@@ -54,7 +54,7 @@ def read_chunks(
                 chunk.payload_bytes += size
                 chunk.read_bytes += item.position - position
                 position = item.position
-                content.add(item.file.signal, item.payload)
+                content.add(item.file.signal or "json", item.payload)
         chunk.read_bytes += max(file.size - position, 0)
     if chunk.items:
         chunk.content = content.digest()

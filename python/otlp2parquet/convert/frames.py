@@ -1,22 +1,24 @@
 """A file as export requests, one after another, whatever its compression and framing.
 
-Knows the two framings: one request a file, or the Collector file exporter's stream, in which
-each request follows its length in 4 big-endian bytes and, with the exporter's ``compression:
-zstd``, is a zstd frame of its own. Must not know what a request holds. Never allocates what a
-length merely claims.
+Knows the framings of protobuf: one request a file, or the Collector file exporter's stream, in
+which each request follows its length in 4 big-endian bytes and, with the exporter's
+``compression: zstd``, is a zstd frame of its own. Must not know what a request holds. Never
+allocates what a length merely claims.
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import BinaryIO, Final, cast
 
 import pyarrow as pa
 
 from otlp2parquet.convert.inputs import InputFile
+from otlp2parquet.convert.json_lines import read_json
 from otlp2parquet.convert.problems import Problem, reason_of
+from otlp2parquet.convert.reading import Frame, Input, TornError, read_up_to
 
-_BLOCK_BYTES: Final = 1 << 20
+__all__ = ["Frame", "read_frames"]
+
 # The first byte of protobuf is a field's tag; below 8 the field number would be 0, which no
 # message has. The length of a request of less than 128 MiB begins with such a byte.
 _FIRST_TAG: Final = 8
@@ -25,86 +27,21 @@ _LENGTH_BYTES: Final = 4
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One export request as read.
-
-    ``offset`` counts the bytes of the decompressed file before the payload, ``position`` those
-    of the file itself that have been read when it is complete.
-    """
-
-    file: InputFile
-    offset: int
-    payload: bytes
-    position: int
-
-
-class _TornError(Exception):
-    """The compressed data ends or breaks here."""
-
-
-class _Input:
-    """Exact reads from a file, decompressed, with the offset at which we are.
-
-    A read gives fewer bytes only at the end. Nothing is read ahead, so that a break in the
-    compressed data costs the frame it lies in and none before.
-    """
-
-    def __init__(self, file: InputFile, closing: ExitStack) -> None:
-        self.offset = 0
-        self._raw = raw = closing.enter_context(file.path.open("rb", buffering=_BLOCK_BYTES))
-        self._stream: BinaryIO = raw
-        if file.compression is not None:
-            self._stream = cast(
-                "BinaryIO", closing.enter_context(pa.CompressedInputStream(raw, file.compression))
-            )
-
-    @property
-    def position(self) -> int:
-        """Bytes of the file itself that have been read."""
-        return self._raw.tell()
-
-    def read(self, size: int, head: bytes = b"") -> bytes:
-        """``head`` and the next ``size`` bytes."""
-        data = _read(self._stream, size, head)
-        self.offset += len(data) - len(head)
-        return data
-
-    def skip(self, size: int) -> int:
-        """Pass over up to ``size`` bytes; how many were there."""
-        start = self.offset
-        while (left := size - (self.offset - start)) > 0:
-            if not self.read(min(left, _BLOCK_BYTES)):
-                break
-        return self.offset - start
-
-
-def _read(stream: BinaryIO, size: int, head: bytes = b"") -> bytes:
-    """``head`` and up to ``size`` bytes of ``stream``, taken as they come."""
-    blocks = [head] if head else []
-    while size > 0:
-        try:
-            block = stream.read(min(size, _BLOCK_BYTES))
-        except OSError as error:
-            raise _TornError(str(error)) from error
-        if not block:
-            break
-        blocks.append(block)
-        size -= len(block)
-    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
-
-
 def read_frames(file: InputFile, max_payload_bytes: int) -> Iterator[Frame | Problem]:
     """Every request of ``file`` in order, and a ``Problem`` where one cannot be had.
 
     A request over ``max_payload_bytes`` is a problem and skipped; a torn frame or broken
-    compression is a problem and the end of the file. An empty file is one empty request.
+    compression is a problem and the end of the file. An empty file is one empty request; in
+    JSON it is none.
     """
     with ExitStack() as closing:
         try:
-            stream = _Input(file, closing)
+            stream = Input(file, closing)
         except OSError as error:
             yield Problem(str(file.path), None, f"cannot be read: {reason_of(error)}")
+            return
+        if file.format != "protobuf":
+            yield from read_json(file, stream, max_payload_bytes)
             return
         start = 0
         try:
@@ -128,7 +65,7 @@ def read_frames(file: InputFile, max_payload_bytes: int) -> Iterator[Frame | Pro
                     return
                 start = stream.offset
                 prefix = stream.read(_LENGTH_BYTES)
-        except _TornError as error:
+        except TornError as error:
             yield Problem(
                 str(file.path),
                 start,
@@ -136,7 +73,7 @@ def read_frames(file: InputFile, max_payload_bytes: int) -> Iterator[Frame | Pro
             )
 
 
-def _whole(file: InputFile, stream: _Input, first: bytes, limit: int) -> Frame | Problem:
+def _whole(file: InputFile, stream: Input, first: bytes, limit: int) -> Frame | Problem:
     payload = stream.read(limit, first)
     if len(payload) > limit:
         return Problem(
@@ -145,7 +82,7 @@ def _whole(file: InputFile, stream: _Input, first: bytes, limit: int) -> Frame |
     return Frame(file, 0, payload, stream.position)
 
 
-def _framed(file: InputFile, stream: _Input, length: int, limit: int) -> Frame | Problem:
+def _framed(file: InputFile, stream: Input, length: int, limit: int) -> Frame | Problem:
     start = stream.offset
     if length > limit:
         there = stream.skip(length)
@@ -164,12 +101,12 @@ def _framed(file: InputFile, stream: _Input, length: int, limit: int) -> Frame |
 
 
 def _inflated(
-    file: InputFile, stream: _Input, start: int, packed: bytes, limit: int
+    file: InputFile, stream: Input, start: int, packed: bytes, limit: int
 ) -> Frame | Problem:
     with pa.CompressedInputStream(pa.BufferReader(packed), "zstd") as inner:
         try:
-            payload = _read(cast("BinaryIO", inner), limit + 1)
-        except _TornError as error:
+            payload = read_up_to(cast("BinaryIO", inner), limit + 1)
+        except TornError as error:
             reason = f"the zstd data of this frame breaks: {error}"
             return Problem(str(file.path), start - _LENGTH_BYTES, reason)
     if len(payload) > limit:

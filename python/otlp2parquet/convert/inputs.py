@@ -15,19 +15,26 @@ from otlp2parquet.convert.problems import Problem, reason_of
 from otlp2parquet.core import SIGNALS, Signal
 
 REQUEST_SUFFIXES: Final = (".pb", ".binpb", ".otlp")
+LINES_SUFFIXES: Final = (".jsonl", ".ndjson")
+JSON_SUFFIXES: Final = (".json", *LINES_SUFFIXES)
 _COMPRESSIONS: Final[dict[str, Literal["gzip", "zstd"]]] = {".gz": "gzip", ".zst": "zstd"}
-_EXPECTED: Final = f"{', '.join(REQUEST_SUFFIXES)}, with .gz or .zst after it if compressed"
+_SUFFIXES: Final = REQUEST_SUFFIXES + JSON_SUFFIXES
+_EXPECTED: Final = f"{', '.join(_SUFFIXES)}, with .gz or .zst after it if compressed"
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A regular file of OTLP requests; ``path`` as it was given or found."""
+    """A regular file of OTLP requests; ``path`` as it was given or found.
+
+    ``signal`` is None where each request tells its own: in JSON, unless the caller says one.
+    """
 
     path: Path
-    signal: Signal
+    signal: Signal | None
     compression: Literal["gzip", "zstd"] | None
     size: int
     mtime_ns: int
+    format: Literal["protobuf", "json", "json lines"] = "protobuf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +50,9 @@ def find_inputs(paths: Iterable[str | os.PathLike[str]], signal: Signal | None =
     """Files of ``paths`` and, below folders, every file that looks like OTLP.
 
     A file met twice counts once. Files in folders with another extension, or hidden ones, are
-    ignored and counted; a file named itself must fit or is a problem. The signal is ``signal``,
-    else the one of logs, traces and metrics that the file's name contains.
+    ignored and counted; a file named itself must fit or is a problem. The signal is ``signal``;
+    else JSON tells it itself, and the name of any other file contains one of logs, traces and
+    metrics.
     """
     named: dict[tuple[str, ...], Path] = {}
     problems: list[Problem] = []
@@ -91,7 +99,7 @@ def _split(name: str) -> tuple[str, Literal["gzip", "zstd"] | None]:
 
 
 def _looks_like_otlp(name: str) -> bool:
-    return not name.startswith(".") and _split(name)[0].lower().endswith(REQUEST_SUFFIXES)
+    return not name.startswith(".") and _split(name)[0].lower().endswith(_SUFFIXES)
 
 
 def _describe(
@@ -105,9 +113,12 @@ def _describe(
     if not stat.S_ISREG(status.st_mode):
         return Problem(str(path), None, "is not a regular file: expected a file or a folder")
     name, compression = _split(path.name)
-    if not name.lower().endswith(REQUEST_SUFFIXES):
+    if not name.lower().endswith(_SUFFIXES):
         return Problem(str(path), None, f"has an unknown extension: expected {_EXPECTED}")
-    if signal is None:
+    file_format: Literal["protobuf", "json", "json lines"] = "protobuf"
+    if name.lower().endswith(JSON_SUFFIXES):
+        file_format = "json lines" if name.lower().endswith(LINES_SUFFIXES) else "json"
+    if signal is None and file_format == "protobuf":
         matches = [one for one in SIGNALS if one in name.lower()]
         if len(matches) != 1:
             found = " and ".join(matches) or "none"
@@ -122,4 +133,5 @@ def _describe(
     if status.st_ino and identity in seen:
         return None
     seen.add(identity)
-    return InputFile(path, signal, compression, status.st_size, max(status.st_mtime_ns, 0))
+    modified = max(status.st_mtime_ns, 0)
+    return InputFile(path, signal, compression, status.st_size, modified, file_format)

@@ -6,6 +6,7 @@ there are workers is in memory. Knows the writer protocol only, and no terminal.
 """
 
 import os
+import re
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
@@ -18,11 +19,12 @@ from otlp2parquet.convert.chunks import CHUNK_BYTES, Chunk, read_chunks
 from otlp2parquet.convert.frames import Frame
 from otlp2parquet.convert.inputs import InputFile
 from otlp2parquet.convert.problems import Problem
-from otlp2parquet.core import Batch, BatchBuilder
+from otlp2parquet.core import SIGNALS, Batch, BatchBuilder, Signal, recognize_json
 from otlp2parquet.core.schema import SCHEMA_VERSION
 from otlp2parquet.errors import DecodeError, TooLargeError
 from otlp2parquet.writers import NameTakenError, OtlpWriter, ParquetSettings
 
+_EMPTY_OBJECT: Final = re.compile(rb"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*")
 _MAX_BYTES: Final = 256 << 20  # of Arrow data; an ordinary chunk stays well below
 
 
@@ -201,9 +203,41 @@ def _convert_chunk(
 def _append(builder: BatchBuilder, frame: Frame, received_at: int, report: ChunkReport) -> bool:
     """Append one request; whether rows of it took ``received_at`` as their Timestamp."""
     report.requests += 1
+    undated = False
+    for signal in _signals(frame, report):
+        undated |= _append_signal(builder, frame, signal, received_at, report)
+    return undated
+
+
+def _signals(frame: Frame, report: ChunkReport) -> list[Signal]:
+    """Whose records a request holds: as it says itself, where it does."""
+    told = frame.file.signal
+    if frame.file.format == "protobuf":
+        return [told] if told is not None else []
+    end, found = recognize_json(frame.payload)
+    if end != "whole":
+        # The decode says what is wrong; for that any signal will do.
+        return (found or [told or "logs"])[:1]
+    expected = [told] if told is not None else list(SIGNALS)
+    taken = [signal for signal in found if signal in expected]
+    if len(taken) < len(found) or (not found and not _EMPTY_OBJECT.fullmatch(frame.payload)):
+        what = ", ".join(signal for signal in found if signal not in expected) or "no signal"
+        reason = f"found {what} in the request here, expected {' or '.join(expected)}"
+        report.problems.append(Problem(str(frame.file.path), frame.offset, reason))
+    return taken
+
+
+def _append_signal(
+    builder: BatchBuilder, frame: Frame, signal: Signal, received_at: int, report: ChunkReport
+) -> bool:
     path = str(frame.file.path)
+    content_type = (
+        "application/x-protobuf" if frame.file.format == "protobuf" else "application/json"
+    )
     try:
-        appended = builder.append(frame.payload, frame.file.signal, received_at=received_at)
+        appended = builder.append(
+            frame.payload, signal, content_type=content_type, received_at=received_at
+        )
     except DecodeError as error:
         # The decoder counts from the request, people look into the file.
         offset = frame.offset + (error.offset or 0)

@@ -36,11 +36,31 @@ The classes are native; this is their reference.
     without it the types are exactly the tables' types.
     ``num_rows``, ``num_bytes`` (Arrow buffers), ``num_memory_bytes`` (the same with the room
     that they have made for rows to come), ``num_groups`` say what it holds now.
+
+``recognize_json(text)``, for captures that nobody labelled, returns ``(end, signals)``:
+    ``end``       ``"whole"`` if the text is one JSON document, ``"cut"`` if more text may make
+                  it one, ``"broken"`` if none can
+    ``signals``   those whose resources the object at its top holds, as far as the text goes
+
+``content_encoding`` is everywhere ``None``, ``"identity"``, ``"gzip"``, ``"zstd"`` or
+``"deflate"`` (which is zlib), in any case. A body is whole gzip members, whole zstd frames or one
+zlib stream, with nothing behind them; anything else is a ``DecodeError``. What it inflates to is
+bounded by ``max_payload_bytes``, whatever it says of itself, and so is the memory for it.
+
+``inflates_within(payload, content_encoding, limit)`` is whether a body can be inflated and gives
+at most ``limit`` bytes. It does the work to find out: for small limits.
 """
 
 from typing import Final
 
-from otlp2parquet._native import Appended, Batch, BatchBuilder, Result
+from otlp2parquet._native import (
+    Appended,
+    Batch,
+    BatchBuilder,
+    Result,
+    inflates_within,
+    recognize_json,
+)
 from otlp2parquet._native import process_otlp as _process_otlp
 from otlp2parquet.core.signals import SIGNALS, Signal
 
@@ -52,7 +72,9 @@ __all__ = [
     "BatchBuilder",
     "Result",
     "Signal",
+    "inflates_within",
     "process_otlp",
+    "recognize_json",
 ]
 
 DECODER: Final = "native"
@@ -70,11 +92,15 @@ def process_otlp(
     """Decode one OTLP export request into Arrow record batches.
 
     ``payload`` is the body of an Export<Signal>ServiceRequest as sent, ``signal`` is
-    ``"logs"``, ``"traces"`` or ``"metrics"``. ``content_encoding`` is ``None``, ``"identity"``
-    or ``"gzip"``. ``received_at``, nanoseconds since the epoch, becomes the Timestamp of
-    records for which OTLP gives no time; without it that is the epoch.
+    ``"logs"``, ``"traces"`` or ``"metrics"``. ``content_type`` says how it is written:
+    ``application/x-protobuf``, ``application/json``, or ``application/x-ndjson`` and
+    ``application/jsonl``, one request a line, all of them or none. ``content_encoding`` is
+    ``None``, ``"identity"``, ``"gzip"``, ``"zstd"`` or ``"deflate"``. ``received_at``,
+    nanoseconds since the epoch, becomes the Timestamp of records for which OTLP gives no time;
+    without it that is the epoch.
 
-    An empty payload is an empty request: no batches, nothing accepted.
+    An empty payload is an empty request: no batches, nothing accepted. It is no JSON document,
+    though; in JSON the empty request is ``{}``.
 
     Raises ``DecodeError`` (with byte offset and field path) when the payload is not OTLP,
     ``UnsupportedError`` for another content type or encoding, ``TooLargeError`` over 64 MiB

@@ -105,6 +105,25 @@ def too_large(limit: int, format_: Format = "json") -> Response:
     return refuse(413, f"the body is larger than {limit} bytes, the most taken here", format_)
 
 
+def unauthorized(format_: Format = "json") -> Response:
+    """A 401 for who shows no secret, or a wrong one; it does not say which."""
+    message = "expected a known token, as authorization: bearer or as x-api-key"
+    return refuse(401, message, format_, (b"www-authenticate", b"Bearer"))
+
+
+def format_of(headers: Iterable[tuple[bytes, bytes]]) -> Format:
+    """The format in which a request with these header fields is answered."""
+    for name, value in headers:
+        if name == b"content-type":
+            return MEDIA_TYPES.get(_media_type(value), "json")
+    return "json"
+
+
+def _media_type(value: bytes) -> str:
+    """RFC 9110, 8.3.1: case-insensitive, and parameters may follow."""
+    return value.decode("latin-1").partition(";")[0].strip().lower()
+
+
 def decide(
     method: str,
     path: str,
@@ -120,7 +139,7 @@ def decide(
     length: int | None = None
     for name, value in headers:
         if name == b"content-type":
-            content_type = value.decode("latin-1").partition(";")[0].strip().lower()
+            content_type = _media_type(value)
         elif name == b"content-encoding":
             # Several fields are one list: stacked encodings are refused below.
             encoding += ("," if encoding else "") + value.decode("latin-1").strip().lower()

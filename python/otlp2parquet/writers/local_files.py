@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from otlp2parquet.errors import StorageError
+from otlp2parquet.writers.syncing import reason_of, sync_file, sync_folder
 
 _BUFFER_BYTES: Final = 1 << 20
 _MAX_KNOWN_FOLDERS: Final = 10_000
@@ -49,7 +50,7 @@ class LocalFolder:
         except FileExistsError:
             raise
         except OSError as error:
-            raise StorageError(f"cannot write {path}: {_reason(error)}") from error
+            raise StorageError(f"cannot write {path}: {reason_of(error)}") from error
 
     def _create(self, path: Path, fill: Callable[[BinaryIO], None]) -> int:
         folder = path.parent
@@ -59,13 +60,13 @@ class LocalFolder:
                 fill(sink)
                 sink.flush()
                 size = sink.tell()
-                _sync(sink.fileno())
+                sync_file(sink.fileno())
             _link_without_overwrite(temporary, path)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
         try:
-            _sync_folder(folder)
+            sync_folder(folder)
         except BaseException:
             # Not known to survive a crash: then it must not be there at all.
             with contextlib.suppress(OSError):
@@ -81,7 +82,7 @@ class LocalFolder:
                 _remove_stale(path)
                 if os.path.lexists(path):
                     # Its writer may have died before this: a name seen must be a name kept.
-                    _sync_folder(path.parent)
+                    sync_folder(path.parent)
                     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
                 temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -118,7 +119,7 @@ class LocalFolder:
                     errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)
                 ) from None
         # Also when it was there: whoever made it may have died before this.
-        _sync_folder(folder.parent)
+        sync_folder(folder.parent)
         self._durable.add(folder)
 
     def _forget(self, folder: Path) -> None:
@@ -169,33 +170,3 @@ def _rename_without_overwrite(temporary: Path, path: Path) -> None:
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     temporary.rename(path)
-
-
-def _sync(descriptor: int) -> None:
-    """Down to the medium. Plain fsync on macOS stops at the drive's cache."""
-    if sys.platform == "darwin":
-        import fcntl  # noqa: PLC0415 - Windows has none
-
-        with contextlib.suppress(OSError):  # not on every file system
-            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-            return
-    os.fsync(descriptor)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable. Windows has no such call; it journals names."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a network file system that cannot sync a folder
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _reason(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::arrow::{Batch, make_text};
 use crate::errors::Error;
 use crate::inflate::inflate;
-use crate::input::{self, ContentEncoding};
+use crate::input::{self, ContentEncoding, ContentType};
 
 /// What an append did.
 #[pyclass(frozen, module = "otlp2parquet._native")]
@@ -93,6 +93,7 @@ fn into_batches(py: Python<'_>, batches: Vec<core::TableBatch>) -> PyResult<Vec<
 /// One request's bytes and how to read them.
 struct Body<'a> {
     payload: &'a [u8],
+    content_type: ContentType,
     encoding: ContentEncoding,
     signal: Signal,
     received_at: u64,
@@ -105,7 +106,12 @@ impl Body<'_> {
         limits: &Limits,
     ) -> std::result::Result<core::Appended, Error> {
         let payload = inflate(self.payload, self.encoding, limits.payload_bytes)?;
-        Ok(builder.append(&payload, self.signal, self.received_at)?)
+        Ok(match self.content_type {
+            ContentType::Protobuf => builder.append(&payload, self.signal, self.received_at)?,
+            ContentType::Json(form) => {
+                builder.append_json(&payload, form, self.signal, self.received_at)?
+            }
+        })
     }
 }
 
@@ -144,16 +150,31 @@ fn body<'a>(
     received_at: Option<u64>,
 ) -> PyResult<Body<'a>> {
     let signal = input::signal(signal)?;
-    input::check_content_type(content_type).map_err(|error| error.into_py(py))?;
+    let content_type = ContentType::from_header(content_type).map_err(|error| error.into_py(py))?;
     let encoding =
         ContentEncoding::from_header(content_encoding).map_err(|error| error.into_py(py))?;
     // "The epoch if it gives none."
     Ok(Body {
         payload: payload.as_bytes(),
+        content_type,
         encoding,
         signal,
         received_at: received_at.unwrap_or(0),
     })
+}
+
+/// Whether a body inflates to at most `limit` bytes; documented in `otlp2parquet.core`.
+#[pyfunction]
+pub fn inflates_within(
+    py: Python<'_>,
+    payload: &Bound<'_, PyBytes>,
+    content_encoding: Option<&str>,
+    limit: usize,
+) -> PyResult<bool> {
+    let encoding =
+        ContentEncoding::from_header(content_encoding).map_err(|error| error.into_py(py))?;
+    // The GIL is kept: it asks for microseconds of work, and its callers bound the payload too.
+    Ok(inflate(payload.as_bytes(), encoding, limit).is_ok_and(|inflated| inflated.len() <= limit))
 }
 
 /// Open builders that many requests append to; documented in `otlp2parquet.core`.

@@ -1,6 +1,6 @@
 //! Python arguments as the core's types; what is not one of them is an error here.
 
-use otlp2parquet_core::{Limits, Signal, Table};
+use otlp2parquet_core::{JsonForm, Limits, Signal, Table};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -11,6 +11,8 @@ use crate::errors::Error;
 pub enum ContentEncoding {
     Identity,
     Gzip,
+    Deflate,
+    Zstd,
 }
 
 impl ContentEncoding {
@@ -19,25 +21,40 @@ impl ContentEncoding {
         let name = value.unwrap_or("").trim().to_ascii_lowercase();
         match name.as_str() {
             "" | "identity" => Ok(Self::Identity),
+            // RFC 9110, 8.4.1.3: x-gzip is "equivalent to gzip".
             "gzip" | "x-gzip" => Ok(Self::Gzip),
+            "deflate" => Ok(Self::Deflate),
+            "zstd" => Ok(Self::Zstd),
             _ => Err(Error::Unsupported(format!(
-                "found content encoding {:?}, expected identity or gzip",
+                "found content encoding {:?}, expected gzip, zstd, deflate or identity",
                 shorten(&name)
             ))),
         }
     }
 }
 
-/// Accepts the media types that are decoded; parameters are ignored, case does not matter.
-pub fn check_content_type(value: &str) -> Result<(), Error> {
-    let media_type = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    if media_type == "application/x-protobuf" {
-        return Ok(());
+/// How the payload is written.
+#[derive(Clone, Copy)]
+pub enum ContentType {
+    Protobuf,
+    Json(JsonForm),
+}
+
+impl ContentType {
+    /// Reads a Content-Type header's value; parameters are ignored, case does not matter.
+    pub fn from_header(value: &str) -> Result<Self, Error> {
+        let media_type = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        match media_type.as_str() {
+            "application/x-protobuf" => Ok(Self::Protobuf),
+            "application/json" => Ok(Self::Json(JsonForm::Document)),
+            "application/x-ndjson" | "application/jsonl" => Ok(Self::Json(JsonForm::Lines)),
+            _ => Err(Error::Unsupported(format!(
+                "found content type {:?}, expected application/x-protobuf, application/json, \
+                 application/x-ndjson or application/jsonl",
+                shorten(&media_type)
+            ))),
+        }
     }
-    Err(Error::Unsupported(format!(
-        "found content type {:?}, expected application/x-protobuf",
-        shorten(&media_type)
-    )))
 }
 
 /// At most 64 characters of a header value for a message.

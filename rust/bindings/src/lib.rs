@@ -9,6 +9,7 @@ mod builder;
 mod errors;
 mod inflate;
 mod input;
+mod libdeflate;
 
 use pyo3::prelude::*;
 
@@ -25,9 +26,9 @@ mod _native {
     #[pymodule_export]
     use super::arrow::{Batch, Schema};
     #[pymodule_export]
-    use super::builder::{Appended, BatchBuilder, Result, process_otlp};
+    use super::builder::{Appended, BatchBuilder, Result, inflates_within, process_otlp};
     #[pymodule_export]
-    use super::{table_names, table_schema};
+    use super::{recognize_json, table_names, table_schema};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -53,4 +54,21 @@ fn table_names() -> Vec<&'static str> {
 #[pyfunction]
 fn table_schema(table: &str) -> PyResult<arrow::Schema> {
     input::table(table).map(arrow::Schema::new)
+}
+
+/// Whether a text is a whole JSON document, and whose requests are in it; documented in the stub.
+#[pyfunction]
+fn recognize_json(
+    py: Python<'_>,
+    text: &Bound<'_, pyo3::types::PyBytes>,
+) -> (&'static str, Vec<&'static str>) {
+    use otlp2parquet_core::{JsonEnd, Signal};
+    let text = text.as_bytes();
+    let (end, signals) = py.detach(|| otlp2parquet_core::recognize_json(text));
+    let end = match end {
+        JsonEnd::Whole => "whole",
+        JsonEnd::Cut => "cut",
+        JsonEnd::Broken => "broken",
+    };
+    (end, signals.into_iter().map(Signal::name).collect())
 }

@@ -27,6 +27,11 @@ impl ByteBuffer {
         self.bytes.capacity() - self.len
     }
 
+    #[inline(always)]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+
     pub fn clear(&mut self) {
         self.len = 0;
     }
@@ -94,6 +99,12 @@ impl ByteBuffer {
         self.extend_from_slice(bytes);
         self.bytes.copy_within(at..end, at + bytes.len());
         self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Takes out the bytes of a range; what stands behind them moves up.
+    pub fn remove(&mut self, range: std::ops::Range<usize>) {
+        self.bytes.copy_within(range.end..self.len, range.start);
+        self.len -= range.len();
     }
 
     /// The bytes in use; the buffer is empty afterwards.

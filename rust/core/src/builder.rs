@@ -2,14 +2,16 @@
 
 use arrow_schema::ArrowError;
 
+use crate::buffer::ByteBuffer;
 use crate::common::Request;
 use crate::descriptors::{self, Descriptor};
-use crate::error::{AppendError, Excess, Fault, Reject, Trouble};
+use crate::error::{AppendError, Excess, Fault, Format, Reject, Trouble};
 use crate::finished::{MakeText, make_checked_text};
 use crate::groups::{Groups, Size, TableBatch};
 use crate::limits::{FULL_COLUMN_BYTES, Limits};
 use crate::logs::{self, LogColumns};
 use crate::metrics::{self, MetricGroups};
+use crate::otlp_json::{self, JsonForm, MAX_EXPLAINED, Transcoded};
 use crate::schema::{Strings, Table};
 use crate::traces::{self, SpanColumns};
 use crate::value::Notes;
@@ -34,6 +36,16 @@ impl Signal {
             "traces" => Some(Self::Traces),
             "metrics" => Some(Self::Metrics),
             _ => None,
+        }
+    }
+
+    /// The name that [`Signal::from_name`] takes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Logs => "logs",
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
         }
     }
 
@@ -141,6 +153,30 @@ impl BatchBuilder {
         signal: Signal,
         received_at: u64,
     ) -> Result<Appended, AppendError> {
+        self.check_room(payload)?;
+        self.append_request(payload, signal, received_at, None)
+    }
+
+    /// Appends one export request in OTLP/JSON, or several, one a line: all of it, or nothing.
+    ///
+    /// As [`BatchBuilder::append`]; values that OTLP/JSON does not have there cost their record.
+    ///
+    /// # Errors
+    /// [`AppendError`]: text that is no such request, a limit passed, or builders that are full.
+    pub fn append_json(
+        &mut self,
+        text: &[u8],
+        form: JsonForm,
+        signal: Signal,
+        received_at: u64,
+    ) -> Result<Appended, AppendError> {
+        self.check_room(text)?;
+        let mut bytes = ByteBuffer::default();
+        let transcoded = otlp_json::transcode(text, &mut bytes, signal, form, &self.limits)?;
+        self.append_request(bytes.as_slice(), signal, received_at, Some(&transcoded))
+    }
+
+    fn check_room(&self, payload: &[u8]) -> Result<(), AppendError> {
         let limit = self.limits.payload_bytes.min(Limits::MAX_PAYLOAD_BYTES);
         if payload.len() > limit {
             return Err(AppendError::TooLarge(Excess::PayloadBytes {
@@ -151,7 +187,20 @@ impl BatchBuilder {
         if self.size.bytes >= FULL_COLUMN_BYTES {
             return Err(AppendError::Full);
         }
+        Ok(())
+    }
+
+    fn append_request(
+        &mut self,
+        payload: &[u8],
+        signal: Signal,
+        received_at: u64,
+        json: Option<&Transcoded<'_>>,
+    ) -> Result<Appended, AppendError> {
         let mut request = Request::new(self.limits, payload, received_at, self.stamp);
+        // What the text had and these bytes have not counts all the same.
+        request.records = json.map_or(0, |json| json.tally.rejected);
+        request.rejected = request.records;
         let result = match signal {
             Signal::Logs => logs::append(&mut self.logs, &mut request, payload),
             Signal::Traces => traces::append(&mut self.traces, &mut request, payload),
@@ -170,7 +219,7 @@ impl BatchBuilder {
             accepted: added.rows,
             rejected: request.rejected,
             undated: request.undated,
-            message: message(&request, signal, payload),
+            message: message(&request, signal, payload, json),
             notes: request.renderer.notes,
         })
     }
@@ -249,10 +298,12 @@ fn explain(fault: Fault, signal: Signal, payload: &[u8], limits: &Limits) -> App
     match *fault.0 {
         Trouble::Limit(excess) => AppendError::TooLarge(excess),
         Trouble::Wire { address, kind } => {
-            AppendError::Malformed { message: kind.to_string(), offset: offset(address), path }
+            let (format, message) = (Format::Protobuf, kind.to_string());
+            AppendError::Malformed { format, message, offset: offset(address), path }
         }
         // Rejects end at their record; one that came here would be placed like malformed bytes.
         Trouble::Reject(Reject { address, misfit }) => AppendError::Malformed {
+            format: Format::Protobuf,
             message: misfit.describe(limits),
             offset: offset(address),
             path: descriptors::locate(signal.descriptor(), payload, address),
@@ -261,21 +312,34 @@ fn explain(fault: Fault, signal: Signal, payload: &[u8], limits: &Limits) -> App
 }
 
 /// The `error_message` of a partial success: counts, reasons, places; never payload.
-fn message(request: &Request<'_>, signal: Signal, payload: &[u8]) -> String {
+fn message(
+    request: &Request<'_>,
+    signal: Signal,
+    payload: &[u8],
+    json: Option<&Transcoded<'_>>,
+) -> String {
     let mut parts = Vec::new();
-    if request.rejected > 0 {
-        let mut reasons: Vec<String> = request
-            .first_rejects
-            .iter()
-            .map(|reject| {
-                let path = descriptors::locate(signal.descriptor(), payload, reject.address);
-                format!("{}: {}", shorten(path), reject.misfit.describe(request.limits()))
-            })
-            .collect();
-        reasons.dedup();
-        let more = if request.rejected > request.first_rejects.len() { "; …" } else { "" };
+    let mut reasons = json.map_or_else(Vec::new, Transcoded::reasons);
+    let explained = (reasons.len() + request.first_rejects.len()).min(MAX_EXPLAINED);
+    for reject in &request.first_rejects {
+        let path = descriptors::locate(signal.descriptor(), payload, reject.address);
+        let why = reject.misfit.describe(request.limits());
+        reasons.push(match json {
+            None => format!("{}: {why}", shorten(path)),
+            Some(json) => {
+                let offset = reject.address.saturating_sub(payload.as_ptr() as usize);
+                json.reason(offset, &path, &why)
+            }
+        });
+    }
+    reasons.dedup();
+    reasons.truncate(MAX_EXPLAINED);
+    let left_out = json.map_or(0, |json| json.tally.empty_groups);
+    if request.rejected + left_out > 0 {
+        let more = if request.rejected + left_out > explained { "; …" } else { "" };
+        let groups = if left_out > 0 { " and parts without any" } else { "" };
         parts.push(format!(
-            "rejected {} {}: {}{more}",
+            "rejected {} {}{groups}: {}{more}",
             request.rejected,
             signal.records(),
             reasons.join("; ")
@@ -283,13 +347,18 @@ fn message(request: &Request<'_>, signal: Signal, payload: &[u8]) -> String {
     }
     let replaced = request.renderer.notes.replaced_text;
     if replaced > 0 {
-        parts.push(format!("replaced {replaced} invalid UTF-8 sequences by U+FFFD"));
+        let what = if json.is_some() { " or lone surrogates" } else { "" };
+        parts.push(format!("replaced {replaced} invalid UTF-8 sequences{what} by U+FFFD"));
+    }
+    let base64_ids = json.map_or(0, |json| json.tally.base64_ids);
+    if base64_ids > 0 {
+        parts.push(format!("read {base64_ids} ids as base64, expected hex"));
     }
     parts.join("; ")
 }
 
 /// A path at a length that answers can carry: the way into 64 nested values is long.
-fn shorten(mut path: String) -> String {
+pub(crate) fn shorten(mut path: String) -> String {
     const MAX_PATH: usize = 160;
     if path.len() > MAX_PATH {
         // Paths are ASCII: the names of fields, digits and dots.

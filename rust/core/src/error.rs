@@ -193,11 +193,35 @@ impl fmt::Display for Excess {
     }
 }
 
+/// How a payload was written, as far as its errors tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Protobuf.
+    Protobuf,
+    /// JSON text.
+    Json {
+        /// The number of the line, from 1 on, in JSON lines.
+        line: Option<usize>,
+    },
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protobuf => f.write_str("protobuf"),
+            Self::Json { line: None } => f.write_str("json"),
+            Self::Json { line: Some(line) } => write!(f, "json in line {line}"),
+        }
+    }
+}
+
 /// Why an append was refused; the builders are as they were before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppendError {
     /// The payload is not an OTLP export request.
     Malformed {
+        /// How the payload was written.
+        format: Format,
         /// What was found and expected.
         message: String,
         /// Byte offset in the payload.
@@ -214,11 +238,11 @@ pub enum AppendError {
 impl fmt::Display for AppendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed { message, offset, path } if path.is_empty() => {
-                write!(f, "malformed protobuf at byte {offset}: {message}")
+            Self::Malformed { format, message, offset, path } if path.is_empty() => {
+                write!(f, "malformed {format} at byte {offset}: {message}")
             }
-            Self::Malformed { message, offset, path } => {
-                write!(f, "malformed protobuf at byte {offset}, in {path}: {message}")
+            Self::Malformed { format, message, offset, path } => {
+                write!(f, "malformed {format} at byte {offset}, in {path}: {message}")
             }
             Self::TooLarge(excess) => excess.fmt(f),
             Self::Full => {

@@ -1,4 +1,4 @@
-"""The ASGI 3 application: OTLP/HTTP requests into batches, and two pages about the server.
+"""The ASGI 3 application: OTLP/HTTP requests into batches, and three pages about the server.
 
 Translates between ASGI events and ``core.otlp_http``, and decides on which thread a body is
 decoded. It must not know Granian, signals or files. Any ASGI server with lifespan can run it:
@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, Final
 
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.memory import MemoryBatches
-from otlp2parquet.core import Appended
+from otlp2parquet.batches.ingestion import Batches
+from otlp2parquet.core import Appended, inflates_within
 from otlp2parquet.core.otlp_http import (
     Accepted,
     Response,
@@ -27,7 +27,8 @@ from otlp2parquet.core.otlp_http import (
     too_large,
     unavailable,
 )
-from otlp2parquet.errors import OtlpError
+from otlp2parquet.errors import DecodeError, OtlpError, TooLargeError, UnsupportedError
+from otlp2parquet.platforms.server.answers import Answers
 from otlp2parquet.platforms.server.body import (
     Admission,
     Bodies,
@@ -38,6 +39,7 @@ from otlp2parquet.platforms.server.body import (
     Receive,
     drain,
 )
+from otlp2parquet.platforms.server.metrics import CONTENT_TYPE, Metrics, RequestCounts
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +49,13 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 INLINE_BYTES: Final = 32 << 10
 INLINE_COMPRESSED_BYTES: Final = 8 << 10
 """Bodies up to this size are decoded on the event loop's thread: handing them to another costs
-more than it saves. A compressed one may grow a thousandfold, so its bound is lower."""
+more than it saves. A compressed one may grow a thousandfold: it must be small itself, and
+inflate to no more than an uncompressed one. (2 KB of gzip can be a million empty records.)"""
 
 TICK_SECS: Final = 0.1
 """How often ages, retries and slow bodies are looked at."""
+
+_SENDERS: Final = (DecodeError, TooLargeError, UnsupportedError)
 
 STORE_SECS: Final = 20.0
 """How long a shutdown tries to store what is left. Kubernetes kills after 30 s by default."""
@@ -61,11 +66,12 @@ class Application:
 
     def __init__(
         self,
-        batches: MemoryBatches,
+        batches: Batches,
         budget: Budget,
         *,
         threads: int,
         max_payload_bytes: int,
+        mode: str = "memory",
         monotonic: Callable[[], float] = time.monotonic,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -76,10 +82,16 @@ class Application:
         self._time_ns = time_ns
         self.bodies = Bodies(monotonic)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="otlp2parquet-decode")
+        self.survives = batches.survives
+        """Whether what is not stored at the end outlives the process."""
+        self._answers = Answers()
+        self._mode = mode
+        self.requests = RequestCounts()
+        self._metrics = Metrics(self.requests, batches, mode, time_ns)
         self._clockwork: asyncio.Task[None] | None = None
         self._stopping = False
         self.unsaved_rows: bool | None = None
-        """After the shutdown: whether acknowledged rows could not be stored."""
+        """After the shutdown: whether acknowledged rows could not be stored in time."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
@@ -134,7 +146,7 @@ class Application:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
-        if path in ("/health", "/ready"):
+        if path in ("/health", "/ready", "/metrics"):
             await _send(send, self._page(method, path), head=method == "HEAD")
             return
         started = self._monotonic()
@@ -144,6 +156,8 @@ class Application:
             response = await self._refuse(decision, scope, receive, send)
         else:
             response, size, appended = await self._export(decision, scope, receive, send)
+        signal = "" if isinstance(decision, Response) else decision.signal
+        self._count(signal, response, size, appended)
         if log.isEnabledFor(logging.DEBUG):
             fields = {
                 "method": method,
@@ -156,11 +170,28 @@ class Application:
             }
             log.debug("request", extra={"fields": fields})
 
+    def _count(
+        self, signal: str, response: Response, size: int | None, appended: Appended | None
+    ) -> None:
+        counts = self.requests
+        counts.answers[signal, response.status] += 1
+        if size is not None:
+            counts.bytes[signal] += size
+        if appended is not None:
+            counts.accepted[signal] += appended.accepted
+            if appended.rejected:
+                counts.rejected[signal] += appended.rejected
+
     async def _export(
         self, accepted: Accepted, scope: Scope, receive: Receive, send: Send
     ) -> tuple[Response, int | None, Appended | None]:
         compressed = accepted.encoding is not None
         size = appended = None
+        refusal = self._batches.refusal()
+        if refusal is not None:
+            self.requests.refused["log"] += 1
+            response = unavailable(f"{refusal}, send it again", accepted.format)
+            return await self._refuse(response, scope, receive, send), None, None
         with Admission(
             self._budget, compressed=compressed, max_payload_bytes=self._limit
         ) as admission:
@@ -184,9 +215,12 @@ class Application:
                 response = empty(accepted)
             else:
                 try:
-                    appended = await self._append(accepted, body)
-                    response = success(accepted, appended.rejected, appended.message)
+                    kept = await self._append(accepted, body)
+                    response = success(accepted, kept.rejected, kept.message)
+                    appended = kept
                 except Exception as error:
+                    if not isinstance(error, _SENDERS):
+                        self.requests.refused["storage"] += 1
                     if not isinstance(error, OtlpError):
                         log.exception("a request failed for an unforeseen reason")
                     response = failure(accepted, error)
@@ -194,6 +228,11 @@ class Application:
         return response, size, appended
 
     async def _append(self, accepted: Accepted, body: bytes) -> Appended:
+        """Append a body, and return once it is kept as the mode promises.
+
+        There is no deadline: once the log has begun to write, only the log knows the answer.
+        """
+        future, kept = self._answers.expect() if self._batches.keeps_later else (None, None)
         append = partial(
             self._batches.append,
             body,
@@ -201,11 +240,13 @@ class Application:
             content_type=accepted.media_type,
             content_encoding=accepted.encoding,
             received_at=self._time_ns(),
+            kept=kept,
         )
-        small = INLINE_BYTES if accepted.encoding is None else INLINE_COMPRESSED_BYTES
-        appended = append(wait=False) if len(body) <= small else None
+        appended = append(wait=False) if _is_small(body, accepted.encoding) else None
         while appended is None:  # once: with wait=True there is always an answer
             appended = await asyncio.get_running_loop().run_in_executor(self._pool, append)
+        if future is not None:
+            await future
         return appended
 
     def _why(self, refused: Exception, accepted: Accepted) -> Response:
@@ -213,10 +254,13 @@ class Application:
             return too_large(self._limit, accepted.format)
         if isinstance(refused, OverBudget):
             self._batches.relieve()
+            self.requests.refused["memory"] += 1
             text = "the server's memory is full of rows that are not stored yet, send it again"
         elif isinstance(refused, BodyTooSlow):
+            self.requests.refused["slow body"] += 1
             text = "the body came too slowly, send it again"
         else:
+            self.requests.refused["cut body"] += 1
             text = "the body ended before it was complete, send it again"
         return unavailable(text, accepted.format)
 
@@ -235,12 +279,19 @@ class Application:
             return _json_page(405, {"error": "expected the method GET"}, (b"allow", b"GET, HEAD"))
         if path == "/health":
             return _json_page(200, {"status": "ok"})
+        if path == "/metrics":
+            body = self._metrics.page()
+            head = ((b"content-type", CONTENT_TYPE), (b"content-length", b"%d" % len(body)))
+            return Response(200, head, body)
         reasons = []
         held = self._batches.held()
         if self._stopping:
             reasons.append("the server is stopping")
         if held.used_bytes >= held.limit_bytes:
             reasons.append("the memory is full of rows that are not stored yet")
+        refusal = self._batches.refusal()
+        if refusal is not None:
+            reasons.append(refusal)
         page: dict[str, object] = {"status": "not ready" if reasons else "ready"}
         page["reasons"] = reasons
         page["memory"] = {"used_bytes": held.used_bytes, "limit_bytes": held.limit_bytes}
@@ -250,7 +301,21 @@ class Application:
             "retries": held.retries,
             "last_error": held.last_error,
         }
+        page["durability"] = self._mode
+        page["replay"] = {"running": held.replays > 0, "batches": held.replays}
+        page["log"] = {
+            "bytes": held.log.bytes,
+            "max_bytes": held.log.max_bytes,
+            "disk_used": round(held.log.disk_share, 3),
+        }
         return _json_page(503 if reasons else 200, page)
+
+
+def _is_small(body: bytes, encoding: str | None) -> bool:
+    """Whether a body is decoded faster than handed to another thread."""
+    if encoding is None:
+        return len(body) <= INLINE_BYTES
+    return len(body) <= INLINE_COMPRESSED_BYTES and inflates_within(body, encoding, INLINE_BYTES)
 
 
 def _json_page(status: int, page: dict[str, object], *extra: tuple[bytes, bytes]) -> Response:

@@ -16,21 +16,29 @@ import os
 import signal
 import socket
 import sys
-from typing import Final, cast
+from collections.abc import Mapping
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final, cast
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.memory import MemoryBatches
+from otlp2parquet.batches.counts import Counts
+from otlp2parquet.batches.ingestion import Batches
 from otlp2parquet.batches.storing import Storing
-from otlp2parquet.config import Address, Config
+from otlp2parquet.config import Address, Config, ServerConfig
 from otlp2parquet.errors import ConfigError
-from otlp2parquet.platforms.server import logs
+from otlp2parquet.platforms.server import durability, logs
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
 from otlp2parquet.platforms.server.encoding import BudgetedWriter
-from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
+from otlp2parquet.platforms.server.front_door import Asgi, front_door
+from otlp2parquet.platforms.server.tls import granian_arguments
+from otlp2parquet.writers import Compression, ParquetWriter
+from otlp2parquet.writers.syncing import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +59,7 @@ class _Granian(Server):
     a word and takes half of the connections.
     """
 
-    def __init__(self, sock: socket.socket, target: Application) -> None:
+    def __init__(self, sock: socket.socket, target: Asgi, tls: Mapping[str, Any]) -> None:
         super().__init__(
             target,
             interface=Interfaces.ASGI,
@@ -60,6 +68,7 @@ class _Granian(Server):
             backlog=BACKLOG,
             backpressure=MAX_CONNECTIONS,
             log_enabled=False,
+            **tls,
         )
         # Its errors go where all log lines go; what it says of itself is not for operators.
         its_log = logging.getLogger("_granian")
@@ -107,7 +116,7 @@ def make_writer(config: Config) -> ParquetWriter:
     """
     path = config.storage.fs.path
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
     except OSError as error:
         raise ConfigError(
             f"cannot make the folder {path}: {(error.strerror or '').lower()}, expected a folder "
@@ -117,6 +126,11 @@ def make_writer(config: Config) -> ParquetWriter:
         raise ConfigError(
             f"the folder {path} cannot be written, expected one that can (storage.fs.path)"
         )
+    return parquet_writer(config, path)
+
+
+def parquet_writer(config: Config, path: Path) -> ParquetWriter:
+    """A writer of the configured kind of files below ``path``."""
     parquet = config.parquet
     return ParquetWriter(
         path,
@@ -126,26 +140,48 @@ def make_writer(config: Config) -> ParquetWriter:
     )
 
 
-def make_application(config: Config, writer: OtlpWriter) -> Application:
-    """The application with everything below it, threads included."""
+def writer_for(config: Config, root: str) -> ParquetWriter | None:
+    """The writer for the storage that an earlier plan names, None if it cannot be reached."""
+    path = Path(root)
+    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
+        return None
+    return parquet_writer(config, path)
+
+
+def make_application(config: Config, writer: ParquetWriter) -> Application:
+    """The application with everything below it, threads and log included.
+
+    Raises ``ConfigError`` when the log cannot be used: then nothing in it has changed.
+    """
     threads = config.server.threads
     budget = Budget(config.batch.memory_bytes)
-    # Two at least, so that one slow file does not hold up the rest.
+    counts = Counts()
+    log_, left_over = durability.open_log(config, counts)
     storing = Storing(
-        BudgetedWriter(writer, budget, config.parquet), threads=max(2, min(4, threads))
+        BudgetedWriter(writer, budget, config.parquet),
+        # Two at least, so that one slow file does not hold up the rest, and one for others
+        # besides the batch that has a slow file.
+        threads=max(2, min(4, threads)) + 1,
+        root=writer.root,
+        writer_for=partial(writer_for, config),
+        gives_up=log_.waits_for_storage,
+        counts=counts,
     )
-    batches = MemoryBatches(
+    batches = Batches(
         config.batch,
         storing,
         budget,
         shards=threads,
         max_payload_bytes=config.request.max_payload_bytes,
+        log=log_,
     )
+    durability.replay(batches, left_over)
     return Application(
         batches,
         budget,
         threads=threads,
         max_payload_bytes=config.request.max_payload_bytes,
+        mode=config.durability.mode,
     )
 
 
@@ -158,21 +194,35 @@ def serve(config: Config) -> int:
     """
     _raise_file_limit()
     writer = make_writer(config)
+    tls = granian_arguments(config.server.tls)
     sock = listen(config.server.listen_addr)
     host, port = sock.getsockname()[:2]
+    scheme = "https" if tls else "http"
+    application = make_application(config, writer)
     logs.announce(
         log,
-        f"listening on http://{Address(host, port)}, writing to {writer.root}; durability is "
-        f"{config.durability.mode}: rows that are not in a file yet are lost if the process is "
-        "killed or crashes, not if it is stopped",
+        f"listening on {scheme}://{Address(host, port)}, writing to {writer.root}; "
+        + durability.promise(config),
     )
-    return asyncio.run(_serve(make_application(config, writer), sock))
+    _warn_of_open_door(config.server, host)
+    server = _Granian(sock, front_door(application, config.server), tls)
+    return asyncio.run(_serve(application, server))
 
 
-async def _serve(application: Application, sock: socket.socket) -> int:
-    server = _Granian(sock, application)
+def _warn_of_open_door(server: ServerConfig, host: str) -> None:
+    """Whoever can be reached from elsewhere, and by anybody, should have meant it."""
+    address = ip_address(host.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    if not (mapped or address).is_loopback and not server.auth.tokens and not server.tls.client_ca:
+        log.warning(
+            "whoever reaches this address may send: it is not only this machine's, and neither "
+            "server.auth.tokens nor server.tls.client_ca is set"
+        )
+
+
+async def _serve(application: Application, server: Server) -> int:
     stop = asyncio.Event()
-    _on_signal(stop)
+    _on_signal(stop, survives=application.survives)
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -188,20 +238,27 @@ async def _serve(application: Application, sock: socket.socket) -> int:
         await asyncio.wait({serving}, timeout=GIVE_UP_SECS)
         await application.stop()
         await asyncio.wait({serving}, timeout=1.0)
-    if not application.unsaved_rows and stopping.done():
-        log.info("stopped, everything acknowledged is stored")
-        return 0
-    if application.unsaved_rows:
+    if application.unsaved_rows and application.survives:
+        log.warning(
+            "stopped; what could not be stored within %d s is in the log, and is stored after the "
+            "next start",
+            STORE_SECS,
+        )
+    elif application.unsaved_rows:
         log.error("stopped with rows that could not be stored within %d s", STORE_SECS)
-    return 1
+        return 1
+    else:
+        log.info("stopped, everything acknowledged is stored")
+    return 0 if stopping.done() else 1
 
 
-def _on_signal(stop: asyncio.Event) -> None:
+def _on_signal(stop: asyncio.Event, *, survives: bool) -> None:
     loop = asyncio.get_running_loop()
 
     def signalled() -> None:
         if stop.is_set():
-            log.error("stopped at once by a second signal, rows may be lost")
+            price = "the log is kept" if survives else "rows may be lost"
+            log.error("stopped at once by a second signal, %s", price)
             logging.shutdown()
             os._exit(1)
         log.info("stopping: requests in progress are answered, then all rows are stored")

@@ -1,0 +1,160 @@
+"""The page /metrics: what happened since the start, for Prometheus.
+
+Knows the numbers that others count and the exposition format. Nothing is counted here: numbers
+are read when somebody asks, so that a request costs a few additions.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from otlp2parquet._native import __version__
+from otlp2parquet.batches.counts import SYNC_SECS, Counts
+from otlp2parquet.batches.ingestion import Batches, Held
+
+CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(slots=True)
+class RequestCounts:
+    """Counted on the event loop's thread."""
+
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """By signal and status; the signal is empty where a path has none."""
+    bytes: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    """Requests answered with 503, by reason."""
+
+
+class Metrics(Collector):
+    """One server's numbers, in a registry of its own."""
+
+    def __init__(
+        self,
+        requests: RequestCounts,
+        batches: Batches,
+        mode: str,
+        time_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._requests = requests
+        self._batches = batches
+        self._mode = mode
+        self._time_ns = time_ns
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def page(self) -> bytes:
+        """The page's text."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, as prometheus-client asks for them."""
+        yield _gauge("info", "Which version runs, and in which durability mode.", 1,
+                     version=__version__, mode=self._mode)  # fmt: skip
+        yield from self._of_requests()
+        yield from self._of_batches(self._batches.held())
+        yield from _of_storage(self._batches.counts)
+        yield from _of_log(self._batches.counts)
+
+    def _of_requests(self) -> Iterator[Metric]:
+        seen = self._requests
+        answers = CounterMetricFamily(
+            "otlp2parquet_requests", "Requests answered.", labels=("signal", "code")
+        )
+        for (signal, status), count in sorted(seen.answers.items()):
+            answers.add_metric((signal, str(status)), count)
+        yield answers
+        yield _counters("refused_requests", "Requests answered with 503.", "reason",
+                        seen.refused.items())  # fmt: skip
+        yield _counters("received_bytes", "Bytes of bodies that were read.", "signal",
+                        seen.bytes.items())  # fmt: skip
+        yield _counters("accepted_records", "Log records, spans and data points acknowledged.",
+                        "signal", seen.accepted.items())  # fmt: skip
+        yield _counters("rejected_records", "Records that cannot be stored unchanged.", "signal",
+                        seen.rejected.items())  # fmt: skip
+
+    def _of_batches(self, held: Held) -> Iterator[Metric]:
+        yield _gauge("open_rows", "Rows in the open batch.", held.open_rows)
+        yield _gauge("waiting_batches", "Closed batches not stored yet.", held.closed_batches)
+        yield _gauge("waiting_retries", "Files whose writing failed and is to be tried again.",
+                     held.retries)  # fmt: skip
+        yield _gauge("waiting_replays", "Batches of an earlier process not stored yet.",
+                     held.replays)  # fmt: skip
+        yield _gauge("oldest_unstored_seconds", "Age of the oldest batch that is not stored.",
+                     self._age_of(held.oldest))  # fmt: skip
+        yield _gauge("memory_bytes", "Memory in use of the budget.", held.used_bytes)
+        yield _gauge("memory_limit_bytes", "The memory budget.", held.limit_bytes)
+        yield _gauge("log_bytes", "Bytes in the log.", held.log.bytes)
+        yield _gauge("log_limit_bytes", "What the log may hold.", held.log.max_bytes)
+        yield _gauge("log_disk_used_ratio", "Share of the log's disk that is in use.",
+                     held.log.disk_share)  # fmt: skip
+
+    def _age_of(self, batch_id: str) -> float:
+        """Seconds since a batch opened: a UUIDv7 begins with that time in milliseconds."""
+        if not batch_id:
+            return 0.0
+        opened_ms = UUID(batch_id).int >> 80
+        return max(0.0, self._time_ns() / 1e9 - opened_ms / 1e3)
+
+
+def _of_storage(counts: Counts) -> Iterator[Metric]:
+    yield _counters("closed_batches", "Batches closed.", "reason", counts.batches_closed.items())
+    yield _counter("stored_batches", "Batches stored.", counts.batches_stored)
+    yield _counter("stored_files", "Files stored.", counts.files_stored)
+    yield _counter("stored_rows", "Rows stored.", counts.rows_stored)
+    yield _counter("stored_bytes", "Bytes of files stored.", counts.bytes_stored)
+    yield _counter("storage_failures", "Files that could not be written.", counts.storage_failures)
+    yield _counter("replayed_batches", "Batches of an earlier process stored.",
+                   counts.batches_replayed)  # fmt: skip
+    yield _counter("replay_differences", "Files whose rows are not those of their plan.",
+                   counts.replay_differences)  # fmt: skip
+
+
+def _of_log(counts: Counts) -> Iterator[Metric]:
+    yield _counter("log_records", "Records written to the log.", counts.log_records)
+    yield _counter("log_written_bytes", "Bytes written to the log.", counts.log_written_bytes)
+    yield _counter("log_failures", "Groups of requests that the log could not keep.",
+                   counts.log_failures)  # fmt: skip
+    yield _counter("log_torn_tails", "Segments that ended within a record.", counts.torn_tails)
+    yield _counter("log_damaged_records", "Damaged parts of segments put in quarantine.",
+                   counts.damaged_records)  # fmt: skip
+    syncs = HistogramMetricFamily("otlp2parquet_log_sync_seconds", "Duration of syncs of the log.")
+    total = 0
+    buckets = []
+    bounds = [*(str(bound) for bound in SYNC_SECS), "+Inf"]
+    for bound, count in zip(bounds, counts.sync_buckets, strict=True):
+        total += count
+        buckets.append((bound, float(total)))
+    syncs.add_metric((), buckets, counts.sync_secs)
+    yield syncs
+
+
+def _gauge(name: str, meaning: str, value: float, **labels: str) -> Metric:
+    metric = GaugeMetricFamily(f"otlp2parquet_{name}", meaning, labels=tuple(labels))
+    metric.add_metric(tuple(labels.values()), value)
+    return metric
+
+
+def _counter(name: str, meaning: str, value: float) -> Metric:
+    return CounterMetricFamily(f"otlp2parquet_{name}", meaning, value=value)
+
+
+def _counters(name: str, meaning: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
+    metric = CounterMetricFamily(f"otlp2parquet_{name}", meaning, labels=(label,))
+    for key, value in sorted(values):
+        metric.add_metric((key,), value)
+    return metric

@@ -1,0 +1,63 @@
+"""Down to the medium: the calls after which bytes and names survive a power cut.
+
+Knows what each system calls them, and takes the nearest safe one where a call is missing. Must
+not know which files these are.
+"""
+
+import contextlib
+import errno
+import os
+import sys
+from pathlib import Path
+
+
+def sync_file(descriptor: int) -> None:
+    """Make a file's bytes and size durable. Plain fsync on macOS stops at the drive's cache."""
+    if sys.platform == "darwin":
+        import fcntl  # noqa: PLC0415 - Windows has none
+
+        with contextlib.suppress(OSError):  # not on every file system
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def sync_data(descriptor: int) -> None:
+    """As ``sync_file``, without the times: all that reading the bytes again needs."""
+    if sys.platform == "linux":
+        os.fdatasync(descriptor)
+    else:
+        sync_file(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable. Windows has no such call; it journals names."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a network file system that cannot sync a folder
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder with its parents, and every name on the way durable.
+
+    The nearest two names are synced also when they were there: whoever made them may have died
+    before that. A parent that may not be read keeps what it has.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in dict.fromkeys([*missing, path, path.parent]):
+        with contextlib.suppress(PermissionError):
+            sync_folder(folder.parent)
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, as our messages say it."""
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

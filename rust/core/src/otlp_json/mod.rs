@@ -1,0 +1,212 @@
+//! OTLP/JSON and JSON lines: text -> protobuf bytes of the same request -> the readers of those.
+//!
+//! Why a reader of our own, when good JSON libraries exist: the tables' rules want what they
+//! refuse (lone surrogates and invalid UTF-8 are mended, not errors; integers are exact in every
+//! spelling; values of any size and depth are passed over without recursion), and telling the
+//! keys of OTLP apart is most of the work, which a reader that knows the next key need not do
+//! twice. Measured on the 1,000 log records of `benchmarks` (584 kB of text): the bare walk over
+//! all tokens takes 0.66 ms with jiter 0.19, 0.68 ms as simd-json 0.19's tape, 0.54 ms with
+//! sonic-rs 0.5.10; `docs/benchmarks.md` has what the whole way to tables takes here.
+//!
+//! A line of JSON lines is a request of its own; requests one after another are one request in
+//! protobuf, so that is what several lines become.
+
+mod bytes;
+mod fault;
+mod messages;
+mod numbers;
+mod output;
+mod places;
+mod reader;
+mod recognize;
+mod strings;
+mod transcoder;
+mod usual;
+
+use crate::buffer::ByteBuffer;
+use crate::builder::{Signal, shorten};
+use crate::error::{AppendError, Format};
+use crate::limits::Limits;
+pub use recognize::{JsonEnd, recognize_json};
+
+use fault::{Fault, Finding, Trouble};
+use messages::{LOGS_REQUEST, METRICS_REQUEST, Message, TRACES_REQUEST};
+pub(crate) use transcoder::{MAX_EXPLAINED, Tally};
+use transcoder::{Mark, Transcoder};
+
+/// How JSON text holds export requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JsonForm {
+    /// One request: `application/json`.
+    Document,
+    /// One request a line, blank lines skipped: `application/x-ndjson`, `application/jsonl`.
+    Lines,
+}
+
+/// What became of JSON text whose requests are protobuf now.
+pub(crate) struct Transcoded<'a> {
+    text: &'a [u8],
+    signal: Signal,
+    form: JsonForm,
+    pub tally: Tally,
+    marks: Vec<Mark>,
+    explained: Vec<Finding>,
+}
+
+impl Signal {
+    fn message(self) -> &'static Message {
+        match self {
+            Self::Logs => &LOGS_REQUEST,
+            Self::Traces => &TRACES_REQUEST,
+            Self::Metrics => &METRICS_REQUEST,
+        }
+    }
+}
+
+/// Writes the protobuf bytes of the requests in `text` to `out`: of all of them, or it is an error.
+pub(crate) fn transcode<'a>(
+    text: &'a [u8],
+    out: &mut ByteBuffer,
+    signal: Signal,
+    form: JsonForm,
+    limits: &Limits,
+) -> Result<Transcoded<'a>, AppendError> {
+    let mut transcoder = Transcoder::new(text, out, limits);
+    let read = match form {
+        JsonForm::Document => read_document(&mut transcoder, signal.message()),
+        JsonForm::Lines => read_lines(&mut transcoder, signal.message()),
+    };
+    let Transcoder { tally, marks, explained, .. } = transcoder;
+    let transcoded = Transcoded { text, signal, form, tally, marks, explained };
+    match read {
+        Ok(()) => Ok(transcoded),
+        Err(fault) => Err(transcoded.explain(fault)),
+    }
+}
+
+fn read_document(
+    transcoder: &mut Transcoder<'_, '_>,
+    message: &'static Message,
+) -> fault::Result<()> {
+    transcoder.read_request(message)?;
+    transcoder.reader.peek();
+    if transcoder.reader.at < transcoder.reader.text.len() {
+        return Err(transcoder.reader.unexpected("the end of the text"));
+    }
+    Ok(())
+}
+
+/// "One export request a line; blank lines are skipped."
+fn read_lines(transcoder: &mut Transcoder<'_, '_>, message: &'static Message) -> fault::Result<()> {
+    let text = transcoder.reader.text;
+    let mut start = 0;
+    while start < text.len() {
+        let end = text[start..].iter().position(|&byte| byte == b'\n');
+        let end = end.map_or(text.len(), |len| start + len);
+        // The reader sees no further than the line: a request over two lines is cut, not read.
+        transcoder.reader.text = &text[..end];
+        transcoder.reader.at = start;
+        transcoder.reader.peek();
+        if transcoder.reader.at < end {
+            read_document(transcoder, message)?;
+        }
+        start = end + 1;
+    }
+    transcoder.reader.text = text;
+    Ok(())
+}
+
+impl Transcoded<'_> {
+    /// Where the request that holds a byte begins, and its number if it is a line.
+    fn request_of(&self, at: usize) -> (usize, Option<usize>) {
+        if self.form == JsonForm::Document {
+            return (0, None);
+        }
+        let before = &self.text[..at.min(self.text.len())];
+        let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        (start, Some(line))
+    }
+
+    #[cold]
+    fn explain(&self, fault: Fault) -> AppendError {
+        match *fault.0 {
+            Trouble::Limit(excess) => AppendError::TooLarge(excess),
+            Trouble::Malformed(finding) | Trouble::Misfit(finding) => {
+                let (start, line) = self.request_of(finding.at);
+                AppendError::Malformed {
+                    format: Format::Json { line },
+                    path: places::locate(self.signal.message(), self.text, start, finding.at),
+                    message: finding.message,
+                    offset: finding.at,
+                }
+            }
+        }
+    }
+
+    /// The path of a place in the text, behind the number of its line.
+    fn place(&self, at: usize) -> (Option<usize>, String) {
+        let (start, line) = self.request_of(at);
+        (line, places::locate(self.signal.message(), self.text, start, at))
+    }
+
+    /// Why things were left out on the way, with their places; the first few.
+    pub fn reasons(&self) -> Vec<String> {
+        self.explained
+            .iter()
+            .map(|finding| {
+                let (line, path) = self.place(finding.at);
+                describe(line, shorten(path), &finding.message)
+            })
+            .collect()
+    }
+
+    /// Why a record was left out by the readers of protobuf: at `offset` of the bytes, which they
+    /// call `path`. That counts only what was kept; people look into what they sent.
+    pub fn reason(&self, offset: usize, path: &str, message: &str) -> String {
+        let level = path.split('.').filter(|step| is_group(step)).count();
+        let before = self.marks.partition_point(|mark| mark.out <= offset);
+        let mark = self.marks[..before].iter().rfind(|mark| mark.level == level);
+        let (line, mut sent) = mark.map_or((None, String::new()), |mark| self.place(mark.text));
+        let steps = if sent.is_empty() { 0 } else { sent.split('.').count() };
+        for step in path.split('.').skip(steps) {
+            sent.push('.');
+            push_camel_case(&mut sent, step);
+        }
+        describe(line, shorten(sent), message)
+    }
+}
+
+fn describe(line: Option<usize>, path: String, message: &str) -> String {
+    match line {
+        Some(line) => format!("line {line}: {path}: {message}"),
+        None => format!("{path}: {message}"),
+    }
+}
+
+/// Whether a step of a path leads into a list of resources, scopes, metrics or records.
+fn is_group(step: &str) -> bool {
+    const LISTS: [&str; 10] = [
+        "resource_logs",
+        "scope_logs",
+        "log_records",
+        "resource_spans",
+        "scope_spans",
+        "spans",
+        "resource_metrics",
+        "scope_metrics",
+        "metrics",
+        "data_points",
+    ];
+    LISTS.contains(&step.split('[').next().unwrap_or_default())
+}
+
+fn push_camel_case(out: &mut String, snake: &str) {
+    let mut words = snake.split('_');
+    out.push_str(words.next().unwrap_or_default());
+    for word in words {
+        let mut chars = word.chars();
+        out.extend(chars.next().map(|first| first.to_ascii_uppercase()));
+        out.push_str(chars.as_str());
+    }
+}

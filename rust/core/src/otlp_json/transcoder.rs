@@ -1,0 +1,696 @@
+//! JSON text -> protobuf bytes of the same export request, in one pass.
+//!
+//! The readers of protobuf are the one door to the tables, so JSON and protobuf of one request
+//! give the same rows by construction. Here is what JSON has and protobuf does not: null, keys
+//! given twice, values of a wrong type. Records that are not what OTLP says are left out here,
+//! with their count and reason; limits of single records are the protobuf readers' business.
+
+use super::bytes::{describe_id, from_base64, from_hex};
+use super::fault::{Fault, Finding, Result, Trouble};
+use super::messages::{ANY_VALUE, Field, KEY_VALUE, Kind, Message};
+use super::numbers::{exact_integer, nearest_double, plain_digits};
+use super::output::{begin, end, push_len, push_varint};
+use super::reader::{Reader, number_len};
+use super::strings::unescaped;
+use super::usual::push_usual_key_value;
+use crate::buffer::ByteBuffer;
+use crate::error::{Excess, Misfit};
+use crate::limits::Limits;
+use crate::wire::VARINT;
+
+/// How many findings a message explains.
+pub(crate) const MAX_EXPLAINED: usize = 3;
+
+/// Stands for an unknown key, so that it is counted where unknown fields are: a field number
+/// that OTLP does not use.
+const UNKNOWN_FIELD: u32 = 2047 << 3 | VARINT;
+
+/// What was counted; all of it can be taken back.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tally {
+    /// Records, those left out included.
+    pub records: usize,
+    /// Records left out.
+    pub rejected: usize,
+    /// Resources, scopes and metrics left out that had no records to count.
+    pub empty_groups: usize,
+    /// Ids given in base64.
+    pub base64_ids: usize,
+}
+
+impl Tally {
+    fn since(self, before: Self) -> Self {
+        Self {
+            records: self.records - before.records,
+            rejected: self.rejected - before.rejected,
+            empty_groups: self.empty_groups - before.empty_groups,
+            base64_ids: self.base64_ids - before.base64_ids,
+        }
+    }
+}
+
+/// Where a kept resource, scope, metric or record begins, in the bytes and in the text.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    pub out: usize,
+    pub text: usize,
+    /// How many lists of resources, scopes, metrics and records it stands in.
+    pub level: usize,
+}
+
+/// What one member of an object left behind: to be taken back when its key comes again.
+struct Slot {
+    field: usize,
+    out: (usize, usize),
+    text: (usize, usize),
+    misfit: Option<Box<Finding>>,
+    tally: Tally,
+}
+
+pub(super) struct Transcoder<'a, 't> {
+    pub reader: Reader<'a>,
+    pub out: &'t mut ByteBuffer,
+    limits: &'t Limits,
+    pub tally: Tally,
+    pub marks: Vec<Mark>,
+    /// What was left out, in the order of the text; the first few.
+    pub explained: Vec<Finding>,
+    /// The members of all open objects, the innermost object's last.
+    slots: Vec<Slot>,
+    level: usize,
+}
+
+impl<'a, 't> Transcoder<'a, 't> {
+    pub fn new(text: &'a [u8], out: &'t mut ByteBuffer, limits: &'t Limits) -> Self {
+        Self {
+            reader: Reader { text, at: 0 },
+            out,
+            limits,
+            tally: Tally::default(),
+            marks: Vec::new(),
+            explained: Vec::new(),
+            slots: Vec::new(),
+            level: 0,
+        }
+    }
+
+    /// Reads the export request that the reader is at.
+    pub fn read_request(&mut self, message: &'static Message) -> Result<()> {
+        // "Whose top level is wrong": nothing below it can be told from nothing at all.
+        self.read_message(message, 0).map_err(|fault| match *fault.0 {
+            Trouble::Misfit(finding) => Fault(Box::new(Trouble::Malformed(finding))),
+            _ => fault,
+        })
+    }
+
+    /// Reads the object at hand, which stands inside `depth` arrays and lists; writes its fields.
+    ///
+    /// On a misfit the whole object has been read all the same, unless it is none.
+    fn read_message(&mut self, message: &'static Message, depth: usize) -> Result<()> {
+        if self.reader.peek() != b'{' {
+            return Err(self.reader.misfit("an object"));
+        }
+        let depth = depth + usize::from(message.nests);
+        if depth > self.limits.depth {
+            return Err(self.too_deep());
+        }
+        self.reader.at += 1;
+        if self.reader.take(b'}') {
+            return Ok(());
+        }
+        let base = self.slots.len();
+        let mut members = Members { seen: 0, next: 0, misfits: 0 };
+        loop {
+            if self.reader.peek() != b'"' {
+                return Err(self.reader.unexpected("a key in quotes"));
+            }
+            match self.read_key(message, members.next)? {
+                Some(field) => self.read_member(message, field, base, &mut members, depth)?,
+                None => self.read_unknown()?,
+            }
+            match self.reader.peek() {
+                b',' => self.reader.at += 1,
+                b'}' => break,
+                _ => return Err(self.reader.unexpected("a comma or a closing brace")),
+            }
+        }
+        self.reader.at += 1;
+        if members.misfits > 0 {
+            return Err(self.first_misfit(base));
+        }
+        self.slots.truncate(base);
+        Ok(())
+    }
+
+    #[cold]
+    fn too_deep(&self) -> Fault {
+        Fault::misfit_message(self.reader.at, Misfit::Depth.describe(self.limits))
+    }
+
+    /// Reads a key and its colon; gives the field's index, which is sought from `next` on.
+    #[inline(always)]
+    fn read_key(&mut self, message: &'static Message, next: usize) -> Result<Option<usize>> {
+        let rest = self.reader.rest();
+        if let Some(first) = rest.first_chunk::<8>() {
+            let first = u64::from_le_bytes(*first);
+            let fields = message.fields;
+            for at in (next..fields.len()).chain(0..next) {
+                let field = &fields[at];
+                if first & field.mask == field.first && rest.starts_with(field.quoted) {
+                    self.reader.at += field.quoted.len();
+                    self.reader.read_colon()?;
+                    return Ok(Some(at));
+                }
+            }
+        }
+        self.read_other_key(message)
+    }
+
+    #[inline(never)]
+    fn read_other_key(&mut self, message: &'static Message) -> Result<Option<usize>> {
+        let key = self.reader.read_string()?;
+        self.reader.read_colon()?;
+        Ok(message.find(&unescaped(key)))
+    }
+
+    /// "Ignored at any depth, however large their value"; and counted.
+    #[inline(never)]
+    fn read_unknown(&mut self) -> Result<()> {
+        let is_null = self.reader.peek() == b'n';
+        self.reader.skip_value()?;
+        if !is_null {
+            push_varint(self.out, u64::from(UNKNOWN_FIELD));
+            self.out.push(0);
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn read_member(
+        &mut self,
+        message: &'static Message,
+        index: usize,
+        base: usize,
+        members: &mut Members,
+        depth: usize,
+    ) -> Result<()> {
+        members.next = index + 1;
+        // "A null member is as if it were not written (also a oneof member after one that is set)."
+        if self.reader.peek() == b'n' {
+            return self.reader.read_literal(b"null");
+        }
+        let field = &message.fields[index];
+        if members.seen & field.displaces != 0 {
+            self.take_back(base, field.displaces, members);
+        }
+        members.seen |= 1 << index;
+        let (out, text, tally) = (self.out.len(), self.reader.at, self.tally);
+        let mut misfit = None;
+        if let Err(fault) = self.read_field(field, depth) {
+            misfit = Some(self.note_misfit(fault, out, text)?);
+            members.misfits += 1;
+        }
+        self.slots.push(Slot {
+            field: index,
+            out: (out, self.out.len()),
+            text: (text, self.reader.at),
+            misfit,
+            tally: self.tally.since(tally),
+        });
+        Ok(())
+    }
+
+    /// Keeps a misfit until its object ends; passes over its value, if that is not done yet.
+    #[cold]
+    #[inline(never)]
+    fn note_misfit(&mut self, fault: Fault, out: usize, text: usize) -> Result<Box<Finding>> {
+        let finding = fault.into_misfit()?;
+        self.out.truncate(out);
+        self.pass_over(text)?;
+        Ok(Box::new(finding))
+    }
+
+    /// Passes over the value that begins at `start`, if the reader is still there.
+    fn pass_over(&mut self, start: usize) -> Result<()> {
+        if self.reader.at == start { self.reader.skip_value() } else { Ok(()) }
+    }
+
+    /// The misfit of an object that ends: that of its first member with one.
+    #[cold]
+    #[inline(never)]
+    fn first_misfit(&mut self, base: usize) -> Fault {
+        let misfit = self.slots.drain(base..).find_map(|slot| slot.misfit);
+        // There is one, for the members have been counted.
+        misfit.map_or_else(
+            || Fault::misfit(self.reader.at, "an object that does not fit", "one that does"),
+            |finding| Fault(Box::new(Trouble::Misfit(*finding))),
+        )
+    }
+
+    /// "Duplicate object key: the last one counts"; "oneof given twice: the last one counts".
+    ///
+    /// Takes out what the earlier member left. What stands behind it moves: a field moves at
+    /// most once in front of any other, for from then on it stands behind it.
+    #[cold]
+    #[inline(never)]
+    fn take_back(&mut self, base: usize, displaced: u32, members: &mut Members) {
+        let found = self.slots[base..].iter().position(|slot| displaced >> slot.field & 1 == 1);
+        let Some(found) = found else { return };
+        let slot = self.slots.remove(base + found);
+        members.seen &= !(1 << slot.field);
+        members.misfits -= usize::from(slot.misfit.is_some());
+        let (start, end) = slot.out;
+        self.out.remove(start..end);
+        for later in &mut self.slots[base + found..] {
+            later.out = (later.out.0 - (end - start), later.out.1 - (end - start));
+        }
+        self.marks.retain_mut(|mark| {
+            if mark.out >= end {
+                mark.out -= end - start;
+                return true;
+            }
+            mark.out < start
+        });
+        self.explained.retain(|finding| !(slot.text.0..slot.text.1).contains(&finding.at));
+        self.tally = self.tally.since(slot.tally);
+    }
+
+    /// Reads the value of a field and writes both; the reader is past white space.
+    #[inline(always)]
+    fn read_field(&mut self, field: &'static Field, depth: usize) -> Result<()> {
+        match field.kind {
+            Kind::Text => self.read_text(field.tag),
+            Kind::Fixed64 => {
+                let value = self.read_integer(0, u64::MAX.into())? as u64;
+                self.push_fixed64(field.tag, value);
+                Ok(())
+            }
+            Kind::Message(message) => self.read_submessage(field.tag, message, depth),
+            Kind::Messages(message) => self.read_messages(field.tag, message, depth),
+            Kind::Enum(names) => self.read_enum(field.tag, names),
+            Kind::Id(len) => self.read_id(field.tag, len),
+            Kind::Double => {
+                let value = self.read_double()?;
+                self.push_fixed64(field.tag, value.to_bits());
+                Ok(())
+            }
+            Kind::Int64 => {
+                let value = self.read_integer(i64::MIN.into(), i64::MAX.into())?;
+                self.push_varint_field(field.tag, value as u64);
+                Ok(())
+            }
+            _ => self.read_rare_field(field, depth),
+        }
+    }
+
+    #[inline(never)]
+    fn read_rare_field(&mut self, field: &'static Field, depth: usize) -> Result<()> {
+        let tag = field.tag;
+        match field.kind {
+            Kind::Records(message) => self.read_records(tag, message),
+            Kind::Groups(message) => self.read_groups(tag, message),
+            Kind::Bool => self.read_bool(tag),
+            Kind::Bytes => self.read_bytes(tag),
+            Kind::Sfixed64 => {
+                let value = self.read_integer(i64::MIN.into(), i64::MAX.into())?;
+                self.push_fixed64(tag, value as u64);
+                Ok(())
+            }
+            Kind::Fixed32 => {
+                let value = self.read_integer(0, u32::MAX.into())? as u32;
+                push_varint(self.out, u64::from(tag));
+                self.out.extend_from_slice(&value.to_le_bytes());
+                Ok(())
+            }
+            Kind::Uint32 => {
+                let value = self.read_integer(0, u32::MAX.into())?;
+                self.push_varint_field(tag, value as u64);
+                Ok(())
+            }
+            Kind::Int32 => {
+                let value = self.read_integer(i32::MIN.into(), i32::MAX.into())?;
+                self.push_varint_field(tag, value as u64);
+                Ok(())
+            }
+            Kind::Sint32 => {
+                let value = self.read_integer(i32::MIN.into(), i32::MAX.into())? as i32;
+                self.push_varint_field(tag, u64::from((value << 1 ^ value >> 31) as u32));
+                Ok(())
+            }
+            Kind::Texts => self.read_list(|this| this.read_text(tag)),
+            Kind::Fixed64s => self.read_packed(tag, |this| {
+                let value = this.read_integer(0, u64::MAX.into())? as u64;
+                this.out.extend_from_slice(&value.to_le_bytes());
+                Ok(())
+            }),
+            Kind::Doubles => self.read_packed(tag, |this| {
+                let value = this.read_double()?;
+                this.out.extend_from_slice(&value.to_le_bytes());
+                Ok(())
+            }),
+            Kind::Uint64s => self.read_packed(tag, |this| {
+                let value = this.read_integer(0, u64::MAX.into())? as u64;
+                push_varint(this.out, value);
+                Ok(())
+            }),
+            // The usual kinds have been dealt with.
+            _ => self.read_field(field, depth),
+        }
+    }
+
+    // Messages in messages ----------------------------------------------------------------
+
+    #[inline]
+    fn read_submessage(&mut self, tag: u32, message: &'static Message, depth: usize) -> Result<()> {
+        let begun = begin(self.out, tag, message.length_bytes);
+        self.read_message(message, depth)?;
+        end(self.out, begun);
+        Ok(())
+    }
+
+    fn read_messages(&mut self, tag: u32, message: &'static Message, depth: usize) -> Result<()> {
+        let is_key_value = std::ptr::eq(message, &KEY_VALUE);
+        self.read_list(|this| {
+            if is_key_value && push_usual_key_value(this.out, &mut this.reader, tag) {
+                return Ok(());
+            }
+            this.read_submessage(tag, message, depth)
+        })
+    }
+
+    /// Reads a list; a misfit in it comes to light when the list has been read to its end.
+    #[inline(always)]
+    fn read_list(&mut self, read_item: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
+        if self.reader.peek() != b'[' {
+            return Err(self.reader.misfit("a list"));
+        }
+        self.reader.at += 1;
+        if self.reader.take(b']') {
+            return Ok(());
+        }
+        let mut misfit = None;
+        loop {
+            self.reader.peek();
+            let start = self.reader.at;
+            if let Err(fault) = read_item(self) {
+                let finding = fault.into_misfit()?;
+                self.pass_over(start)?;
+                misfit.get_or_insert(finding);
+            }
+            match self.reader.peek() {
+                b',' => self.reader.at += 1,
+                b']' => break,
+                _ => return Err(self.reader.unexpected("a comma or a closing bracket")),
+            }
+        }
+        self.reader.at += 1;
+        match misfit {
+            None => Ok(()),
+            Some(finding) => Err(Fault(Box::new(Trouble::Misfit(finding)))),
+        }
+    }
+
+    fn read_packed(&mut self, tag: u32, read_item: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
+        let begun = begin(self.out, tag, 1);
+        self.read_list(read_item)?;
+        end(self.out, begun);
+        Ok(())
+    }
+
+    /// Reads log records, spans or data points. A bad one is left out and counted.
+    fn read_records(&mut self, tag: u32, message: &'static Message) -> Result<()> {
+        self.read_entries(tag, message, |this| {
+            this.tally.records += 1;
+            let limit = this.limits.records;
+            if this.tally.records > limit { Err(Excess::Records { limit }.into()) } else { Ok(()) }
+        })
+    }
+
+    /// Reads resources, scopes or metrics.
+    ///
+    /// "A bad value in a resource, scope or metric rejects every record below it."
+    fn read_groups(&mut self, tag: u32, message: &'static Message) -> Result<()> {
+        self.read_entries(tag, message, |_| Ok(()))
+    }
+
+    #[inline(always)]
+    fn read_entries(
+        &mut self,
+        tag: u32,
+        message: &'static Message,
+        count: impl Fn(&mut Self) -> Result<()>,
+    ) -> Result<()> {
+        self.level += 1;
+        let read = self.read_list(|this| {
+            let before = this.tally;
+            count(this)?;
+            let mark = Mark { out: this.out.len(), text: this.reader.at, level: this.level };
+            this.marks.push(mark);
+            match this.read_submessage(tag, message, 0) {
+                Ok(()) => Ok(()),
+                Err(fault) => this.leave_out(fault, mark, before),
+            }
+        });
+        self.level -= 1;
+        read
+    }
+
+    /// Takes back a record or a group of records that began at `mark`, and says why.
+    #[cold]
+    #[inline(never)]
+    fn leave_out(&mut self, fault: Fault, mark: Mark, before: Tally) -> Result<()> {
+        let finding = fault.into_misfit()?;
+        self.pass_over(mark.text)?;
+        self.out.truncate(mark.out);
+        let kept = self.marks.partition_point(|other| other.text < mark.text);
+        self.marks.truncate(kept);
+        let records = self.tally.records - before.records;
+        self.tally = Tally {
+            records: self.tally.records,
+            rejected: before.rejected + records,
+            empty_groups: before.empty_groups + usize::from(records == 0),
+            ..before
+        };
+        self.explained.retain(|other| other.at < mark.text);
+        if self.explained.len() < MAX_EXPLAINED {
+            self.explained.push(finding);
+        }
+        Ok(())
+    }
+
+    // Scalars -----------------------------------------------------------------------------
+
+    #[inline(always)]
+    fn push_varint_field(&mut self, tag: u32, value: u64) {
+        push_varint(self.out, u64::from(tag));
+        push_varint(self.out, value);
+    }
+
+    #[inline(always)]
+    fn push_fixed64(&mut self, tag: u32, value: u64) {
+        push_varint(self.out, u64::from(tag));
+        self.out.extend_from_slice(&value.to_le_bytes());
+    }
+
+    #[inline]
+    fn read_text(&mut self, tag: u32) -> Result<()> {
+        if self.reader.peek() != b'"' {
+            return Err(self.reader.misfit("text"));
+        }
+        let raw = self.reader.read_string()?;
+        if raw.is_escaped {
+            push_len(self.out, tag, &unescaped(raw));
+        } else {
+            push_len(self.out, tag, raw.bytes);
+        }
+        Ok(())
+    }
+
+    /// Reads an integer from `least` to `most`: a number, or a number in quotes.
+    #[inline(always)]
+    fn read_integer(&mut self, least: i128, most: i128) -> Result<i128> {
+        let start = self.reader.at;
+        if self.reader.peek() == b'"' {
+            // Digits in quotes, and no more of them than are sure to fit: the usual spelling.
+            let rest = self.reader.rest();
+            let digits = rest.iter().skip(1).take(20).position(|&byte| byte == b'"');
+            if let Some(value) = digits.and_then(|len| plain_digits(&rest[1..=len])) {
+                let value = i128::from(value);
+                if value <= most {
+                    self.reader.at += digits.unwrap_or_default() + 2;
+                    return Ok(value);
+                }
+            }
+        }
+        self.read_any_integer(start, least, most)
+    }
+
+    #[inline(never)]
+    fn read_any_integer(&mut self, start: usize, least: i128, most: i128) -> Result<i128> {
+        const EXPECTED: &str = "an integer";
+        let is_text = self.reader.byte() == b'"';
+        let Some(text) = self.read_number_or_text(EXPECTED)? else {
+            return Err(self.restart(start, "text that is no number", EXPECTED));
+        };
+        let found = if is_text { "a number in text" } else { "a number" };
+        let value = plain_digits(&text).map(i128::from).or_else(|| exact_integer(&text));
+        match value {
+            Some(value) if (least..=most).contains(&value) => Ok(value),
+            _ => {
+                let expected = format!("an integer from {least} to {most}");
+                Err(self.restart(start, found, &expected))
+            }
+        }
+    }
+
+    /// The text of a number that stands there as such or in quotes; `None` if those hold another.
+    fn read_number_or_text(
+        &mut self,
+        expected: &str,
+    ) -> Result<Option<std::borrow::Cow<'a, [u8]>>> {
+        match self.reader.peek() {
+            b'"' => {
+                let text = unescaped(self.reader.read_string()?);
+                Ok((number_len(&text) == Some(text.len())).then_some(text))
+            }
+            b'-' | b'0'..=b'9' => self.reader.read_number().map(|text| Some(text.into())),
+            _ => Err(self.reader.misfit(expected)),
+        }
+    }
+
+    /// A misfit of the value that began at `start`, where the reader goes back to.
+    #[cold]
+    #[inline(never)]
+    fn restart(&mut self, start: usize, found: &str, expected: &str) -> Fault {
+        self.reader.at = start;
+        Fault::misfit(start, found, expected)
+    }
+
+    #[inline]
+    fn read_double(&mut self) -> Result<f64> {
+        const EXPECTED: &str = "a number";
+        let start = self.reader.at;
+        if self.reader.peek() == b'"' {
+            let raw = self.reader.read_string()?;
+            let text = unescaped(raw);
+            match text.as_ref() {
+                b"NaN" => return Ok(f64::NAN),
+                b"Infinity" => return Ok(f64::INFINITY),
+                b"-Infinity" => return Ok(f64::NEG_INFINITY),
+                _ => self.reader.at = start,
+            }
+        }
+        let Some(text) = self.read_number_or_text(EXPECTED)? else {
+            return Err(self.restart(start, "text that is no number", EXPECTED));
+        };
+        match nearest_double(&text) {
+            Some(value) => Ok(value),
+            None => Err(self.restart(start, "a number beyond a double's range", "one within it")),
+        }
+    }
+
+    fn read_bool(&mut self, tag: u32) -> Result<()> {
+        let value = match self.reader.peek() {
+            b't' => {
+                self.reader.read_literal(b"true")?;
+                true
+            }
+            b'f' => {
+                self.reader.read_literal(b"false")?;
+                false
+            }
+            _ => return Err(self.reader.misfit("true or false")),
+        };
+        self.push_varint_field(tag, u64::from(value));
+        Ok(())
+    }
+
+    /// "Integers; also integer strings and the known names; an unknown name rejects the record."
+    fn read_enum(&mut self, tag: u32, names: &[&str]) -> Result<()> {
+        let start = self.reader.at;
+        let value = match self.reader.byte() {
+            // One or two digits and no more of a number: the usual spelling.
+            digit @ b'0'..=b'9' if matches!(self.reader.text.get(start + 1), Some(b',' | b'}')) => {
+                self.reader.at += 1;
+                i128::from(digit - b'0')
+            }
+            b'"' => {
+                let text = unescaped(self.reader.read_string()?);
+                match names.iter().position(|name| name.as_bytes() == text.as_ref()) {
+                    Some(value) => value as i128,
+                    None if number_len(&text) == Some(text.len()) => {
+                        self.reader.at = start;
+                        self.read_any_integer(start, i32::MIN.into(), i32::MAX.into())?
+                    }
+                    None => {
+                        let expected = "a number or a name of this enum";
+                        return Err(self.restart(start, "an unknown name", expected));
+                    }
+                }
+            }
+            _ => self.read_any_integer(start, i32::MIN.into(), i32::MAX.into())?,
+        };
+        // "Negative enum values are sign-extended to 64 bits" on the wire.
+        self.push_varint_field(tag, value as u64);
+        Ok(())
+    }
+
+    fn read_bytes(&mut self, tag: u32) -> Result<()> {
+        let start = self.reader.at;
+        if self.reader.peek() != b'"' {
+            return Err(self.reader.misfit("base64 text"));
+        }
+        let text = unescaped(self.reader.read_string()?);
+        match from_base64(&text) {
+            Some(bytes) => {
+                push_len(self.out, tag, &bytes);
+                Ok(())
+            }
+            None => Err(self.restart(start, "text that is not base64", "base64 text")),
+        }
+    }
+
+    /// "Hex, any case; `""` = absent. Base64 only where it is unmistakable."
+    fn read_id(&mut self, tag: u32, len: usize) -> Result<()> {
+        let start = self.reader.at;
+        if self.reader.peek() != b'"' {
+            return Err(self.reader.misfit("hex text"));
+        }
+        let raw = self.reader.read_string()?;
+        let text = unescaped(raw);
+        let bytes = text.len() / 2;
+        if text.len().is_multiple_of(2) {
+            let before = self.out.len();
+            push_varint(self.out, u64::from(tag));
+            push_varint(self.out, bytes as u64);
+            if from_hex(self.out.spare(bytes), &text) {
+                self.out.advance(bytes);
+                return Ok(());
+            }
+            self.out.truncate(before);
+        }
+        if text.ends_with(b"=")
+            && let Some(bytes) = from_base64(&text)
+            && bytes.len() == len
+        {
+            push_len(self.out, tag, &bytes);
+            self.tally.base64_ids += 1;
+            return Ok(());
+        }
+        let expected = format!("an id of {} hex digits", 2 * len);
+        Err(self.restart(start, &describe_id(&text), &expected))
+    }
+}
+
+/// What is known of the members of an object that is open.
+struct Members {
+    /// The fields that have a slot.
+    seen: u32,
+    /// Where the next key is looked for first.
+    next: usize,
+    /// How many of the slots hold a misfit.
+    misfits: usize,
+}
+
+// The short cut for key-value pairs writes what these two say.
+const _: () = assert!(KEY_VALUE.length_bytes == 1 && ANY_VALUE.length_bytes == 1);
