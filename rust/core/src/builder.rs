@@ -90,7 +90,12 @@ pub struct BatchBuilder {
     metrics: MetricGroups,
     size: Size,
     stamp: u64,
+    /// Room for JSON that becomes protobuf, reused.
+    transcoded: ByteBuffer,
 }
+
+/// Room beyond this is not kept from one request to the next.
+const KEPT_TRANSCODED_BYTES: usize = 4 << 20;
 
 impl BatchBuilder {
     /// Empty builders.
@@ -103,6 +108,7 @@ impl BatchBuilder {
             metrics: MetricGroups::new(),
             size: Size::default(),
             stamp: 0,
+            transcoded: ByteBuffer::default(),
         }
     }
 
@@ -162,9 +168,17 @@ impl BatchBuilder {
         received_at: u64,
     ) -> Result<Appended, AppendError> {
         self.check_room(text)?;
-        let mut bytes = ByteBuffer::default();
-        let transcoded = otlp_json::transcode(text, &mut bytes, signal, form, &self.limits)?;
-        self.append_request(bytes.as_slice(), signal, received_at, Some(&transcoded))
+        let mut bytes = std::mem::take(&mut self.transcoded);
+        let appended = otlp_json::transcode(text, &mut bytes, signal, form, &self.limits).and_then(
+            |transcoded| {
+                self.append_request(bytes.as_slice(), signal, received_at, Some(&transcoded))
+            },
+        );
+        if bytes.capacity() <= KEPT_TRANSCODED_BYTES {
+            bytes.clear();
+            self.transcoded = bytes;
+        }
+        appended
     }
 
     fn check_room(&self, payload: &[u8]) -> Result<(), AppendError> {
