@@ -288,14 +288,14 @@ impl<'a, 't> Transcoder<'a, 't> {
         for later in &mut self.slots[base + found..] {
             later.out = (later.out.0 - (end - start), later.out.1 - (end - start));
         }
+        // Marks are in order, and those of what stands before stay.
         let (start, end) = (start as usize, end as usize);
-        self.marks.retain_mut(|mark| {
-            if mark.out >= end {
-                mark.out -= end - start;
-                return true;
-            }
-            mark.out < start
-        });
+        let inside = self.marks.partition_point(|mark| mark.out < start);
+        let behind = self.marks.partition_point(|mark| mark.out < end);
+        self.marks.drain(inside..behind);
+        for later in &mut self.marks[inside..] {
+            later.out -= end - start;
+        }
         if let Some(more) = slot.more {
             let text = slot.text.0 as usize..slot.text.1 as usize;
             members.misfits -= usize::from(more.misfit.is_some());
@@ -475,13 +475,23 @@ impl<'a, 't> Transcoder<'a, 't> {
             count(this)?;
             let mark = Mark { out: this.out.len(), text: this.reader.at, level: this.level };
             this.marks.push(mark);
-            match this.read_submessage(tag, message, 0) {
-                Ok(()) => Ok(()),
-                Err(fault) => this.leave_out(fault, mark, before),
+            if let Err(fault) = this.read_submessage(tag, message, 0) {
+                return this.leave_out(fault, mark, before);
             }
+            if this.tally.records == before.records {
+                // Nothing will be said of a place without records, and there may be many.
+                this.forget_marks(mark);
+            }
+            Ok(())
         });
         self.level -= 1;
         read
+    }
+
+    /// Forgets a mark and those behind it.
+    fn forget_marks(&mut self, first: Mark) {
+        let kept = self.marks.partition_point(|mark| mark.text < first.text);
+        self.marks.truncate(kept);
     }
 
     /// Takes back a record or a group of records that began at `mark`, and says why.
@@ -491,8 +501,7 @@ impl<'a, 't> Transcoder<'a, 't> {
         let finding = fault.into_misfit()?;
         self.pass_over(mark.text)?;
         self.out.truncate(mark.out);
-        let kept = self.marks.partition_point(|other| other.text < mark.text);
-        self.marks.truncate(kept);
+        self.forget_marks(mark);
         let records = self.tally.records - before.records;
         self.tally = Tally {
             records: self.tally.records,
