@@ -204,7 +204,7 @@ impl BatchBuilder {
     ) -> Result<Appended, AppendError> {
         let mut request = Request::new(self.limits, payload, received_at, self.stamp);
         // What the text had and these bytes have not counts all the same.
-        request.records = json.map_or(0, |json| json.tally.rejected);
+        request.records = json.map_or(0, |json| json.tally.rejected as usize);
         request.rejected = request.records;
         let result = match signal {
             Signal::Logs => logs::append(&mut self.logs, &mut request, payload),
@@ -337,7 +337,7 @@ fn message(
     }
     reasons.dedup();
     reasons.truncate(MAX_EXPLAINED);
-    let left_out = json.map_or(0, |json| json.tally.empty_groups);
+    let left_out = json.map_or(0, |json| json.tally.empty_groups as usize);
     if request.rejected + left_out > 0 {
         let more = if request.rejected + left_out > explained { "; …" } else { "" };
         let groups = if left_out > 0 { " and parts without any" } else { "" };

@@ -25,17 +25,17 @@ pub(crate) const MAX_EXPLAINED: usize = 3;
 /// that OTLP does not use.
 const UNKNOWN_FIELD: u32 = 2047 << 3 | VARINT;
 
-/// What was counted; all of it can be taken back.
+/// What was counted; all of it can be taken back. Each takes bytes of a payload below 4 GiB.
 #[derive(Clone, Copy, Default, PartialEq)]
 pub(crate) struct Tally {
     /// Records, those left out included.
-    pub records: usize,
+    pub records: u32,
     /// Records left out.
-    pub rejected: usize,
+    pub rejected: u32,
     /// Resources, scopes and metrics left out that had no records to count.
-    pub empty_groups: usize,
+    pub empty_groups: u32,
     /// Ids given in base64.
-    pub base64_ids: usize,
+    pub base64_ids: u32,
 }
 
 impl Tally {
@@ -451,7 +451,11 @@ impl<'a, 't> Transcoder<'a, 't> {
         self.read_entries(tag, message, |this| {
             this.tally.records += 1;
             let limit = this.limits.records;
-            if this.tally.records > limit { Err(Excess::Records { limit }.into()) } else { Ok(()) }
+            if this.tally.records as usize > limit {
+                Err(Excess::Records { limit }.into())
+            } else {
+                Ok(())
+            }
         })
     }
 
@@ -506,7 +510,7 @@ impl<'a, 't> Transcoder<'a, 't> {
         self.tally = Tally {
             records: self.tally.records,
             rejected: before.rejected + records,
-            empty_groups: before.empty_groups + usize::from(records == 0),
+            empty_groups: before.empty_groups + u32::from(records == 0),
             ..before
         };
         self.explained.retain(|other| other.at < mark.text);
