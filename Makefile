@@ -28,7 +28,7 @@ $(ENVIRONMENT): pyproject.toml
 		|| { echo "python 3.11 or newer is needed; set PYTHON to one" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group build --group test --group check
+	$(BIN)/python -m pip install --quiet --group build --group test --group check --group bench
 	@touch $@
 
 # A recipe that fails leaves no half-written page or stamp behind.

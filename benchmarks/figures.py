@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
 import pyarrow.parquet as pq
 
 from otlp2parquet import process_otlp
@@ -24,10 +25,13 @@ from otlp2parquet.writers import ParquetWriter
 from .batches import ROWS, batch_requests, build
 from .capture import write_capture
 from .measure import Pair, one_core, side_by_side
-from .payloads import SHAPES, SIGNALS, Payloads
+from .payloads import SHAPES, SIGNALS, Payloads, as_json
 from .peers import upb
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otlp2parquet.core import Result
     from otlp2parquet.writers import Compression
 
     from .payloads import Signal
@@ -46,7 +50,7 @@ def insist(found: int, expected: int, what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Decode:
-    """One request to tables against upb's bare parse; nanoseconds a record."""
+    """One request to tables against a peer's bare parse; nanoseconds a record."""
 
     signal: str
     shape: str
@@ -59,17 +63,51 @@ class Decode:
 
 def decode(signal: Signal, name: str, rounds: int) -> Decode:
     """``process_otlp`` on one request of shape ``name``, beside ``FromString`` of upb."""
-    shape = SHAPES[name]
-    payload = Payloads(signal, shape).requests(1)[0]
-    result = process_otlp(payload, signal)
-    insist(sum(batch.num_rows for batch in result.batches), shape.records, f"decode {signal}")
+    payload = Payloads(signal, SHAPES[name]).requests(1)[0]
     parse = upb.READERS[signal]
+    return beside(
+        signal,
+        name,
+        payload,
+        ours=lambda: process_otlp(payload, signal),
+        parse=lambda: parse(payload),
+        rounds=rounds,
+    )
+
+
+def decode_json(signal: Signal, name: str, rounds: int) -> Decode:
+    """``process_otlp`` on the JSON text of a request, beside ``orjson.loads`` of the same."""
+    (message,) = Payloads(signal, SHAPES[name]).messages(1)
+    text = as_json(message)
+    return beside(
+        signal,
+        name,
+        text,
+        ours=lambda: process_otlp(text, signal, content_type="application/json"),
+        parse=lambda: orjson.loads(text),
+        rounds=rounds,
+    )
+
+
+def beside(
+    signal: Signal,
+    name: str,
+    payload: bytes,
+    *,
+    ours: Callable[[], Result],
+    parse: Callable[[], object],
+    rounds: int,
+) -> Decode:
+    """Tables of a request beside a peer that parses it, after a look at whether all are there."""
+    shape = SHAPES[name]
+    found = sum(batch.num_rows for batch in ours().batches)
+    insist(found, shape.records, f"decode {signal}")
     # Runs of a millisecond or more, so that the clock's own price does not count.
     inner = max(1, 3_000 // shape.records)
     with one_core():
         pair = side_by_side(
-            lambda: process_otlp(payload, signal),
-            lambda: parse(payload),
+            ours,
+            parse,
             rounds=max(5, rounds * 1_000 // max(1_000, shape.records)),
             inner=inner,
         )

@@ -6,10 +6,13 @@ every peer gets these very bytes.
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -80,6 +83,25 @@ class Payloads:
     def requests(self, count: int) -> list[bytes]:
         """``count`` requests as the bytes on the wire."""
         return [message.SerializeToString() for message in self.messages(count)]
+
+
+def as_json(message: Any) -> bytes:
+    """A request in OTLP/JSON as the Collector writes it: compact, ids in hex, enums as numbers."""
+    tree = MessageToDict(message, use_integers_for_enums=True)
+
+    def ids_in_hex(value: Any) -> None:
+        if isinstance(value, list):
+            for item in value:
+                ids_in_hex(item)
+        elif isinstance(value, dict):
+            for key, member in value.items():
+                if key in ("traceId", "spanId", "parentSpanId"):
+                    value[key] = base64.b64decode(member).hex()
+                else:
+                    ids_in_hex(member)
+
+    ids_in_hex(tree)
+    return json.dumps(tree, separators=(",", ":")).encode()
 
 
 def set_attribute(pairs: Any, key: str, value: str | float) -> None:

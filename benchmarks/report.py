@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PAGE: Final = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 GB: Final = 1_000_000_000
 MUST, AIM = 0.6, 0.35
+JSON_MUST, JSON_AIM = 0.4, 0.2
 PEER_BYTES_A_ROW: Final = 149
 """otlp2parquet 0.3.0 (the earlier Rust server), Snappy, on log records of this shape."""
 COMPRESSIONS: Final[tuple[Compression, ...]] = ("zstd", "snappy", "none")
@@ -51,7 +52,7 @@ def processor() -> str:
 
 def conditions() -> list[str]:
     """What the figures were taken with."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("pyarrow", "protobuf"))
+    packages = ", ".join(f"{name} {version(name)}" for name in ("pyarrow", "protobuf", "orjson"))
     return [
         (
             f"otlp2parquet {version('otlp2parquet')}, {packages}, "
@@ -91,6 +92,36 @@ def decode_section(rounds: int) -> list[str]:
         "`process_otlp` makes every column of every table; upb, the official protobuf runtime",
         "under Python, parses the same bytes and nothing is done with the result. The bound is",
         f"{MUST} for typical requests, the aim {AIM}.",
+        "",
+        *table((*heads, "ratio"), rows),
+    ]
+
+
+def json_section(rounds: int) -> list[str]:
+    """One request in JSON to tables, against orjson."""
+    rows = []
+    for signal in SIGNALS:
+        for name in ("small", "typical", "large"):
+            click.echo(f"decode JSON {signal} {name}", err=True)
+            one = figures.decode_json(signal, name, rounds)
+            rows.append(
+                (
+                    f"{RECORDS[signal]}, {name}",
+                    f"{one.records:,}",
+                    f"{one.request_bytes / one.records:.0f}",
+                    f"{one.ours_ns:.0f}",
+                    f"{one.peer_ns:.0f}",
+                    f"**{one.ratio:.2f}**",
+                )
+            )
+    heads = ("request", "records", "bytes a record", "ours, ns a record", "orjson, ns a record")
+    return [
+        "## OTLP/JSON to tables, against orjson making objects",
+        "",
+        "The same requests as text, compact as the Collector writes it. `process_otlp` makes every",
+        "column of every table; `orjson.loads` makes Python objects of the same text, which is the",
+        "least that any decoder in Python begins with. The bound is",
+        f"{JSON_MUST} for typical requests, the aim {JSON_AIM}.",
         "",
         *table((*heads, "ratio"), rows),
     ]
@@ -195,6 +226,7 @@ def main(output: Path, rounds: int, capture_gb: float) -> None:
         "",
         *conditions(),
         *decode_section(rounds),
+        *json_section(rounds),
         *append_section(few),
         *write_section(few),
         *convert_section(int(capture_gb * GB)),

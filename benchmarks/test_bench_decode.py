@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 
-from benchmarks.payloads import SHAPES, SIGNALS, Payloads
+from benchmarks.payloads import SHAPES, SIGNALS, Payloads, as_json
 from benchmarks.peers import upb
 from otlp2parquet import process_otlp
 
@@ -42,3 +43,28 @@ def test_upb_parse(case: tuple[Signal, bytes, int], benchmark: BenchmarkFixture)
     """The official runtime parses the same bytes and does nothing with them."""
     signal, payload, _ = case
     assert benchmark(upb.READERS[signal], payload).ByteSize() == len(payload)
+
+
+@pytest.fixture(params=CASES, ids=" ".join)
+def text_case(
+    request: pytest.FixtureRequest, benchmark: BenchmarkFixture
+) -> tuple[Signal, bytes, int]:
+    """As ``case``, in JSON."""
+    signal, name = request.param
+    benchmark.group = f"decode JSON {signal} {name}"
+    shape = SHAPES[name]
+    (message,) = Payloads(signal, shape).messages(1)
+    return signal, as_json(message), shape.records
+
+
+def test_process_json(text_case: tuple[Signal, bytes, int], benchmark: BenchmarkFixture) -> None:
+    """Text to Arrow tables."""
+    signal, text, records = text_case
+    result = benchmark(process_otlp, text, signal, content_type="application/json")
+    assert result.accepted == records
+
+
+def test_orjson_loads(text_case: tuple[Signal, bytes, int], benchmark: BenchmarkFixture) -> None:
+    """The fastest JSON library of Python makes its objects of the same text."""
+    _, text, _ = text_case
+    assert len(benchmark(orjson.loads, text)) == 1

@@ -5,11 +5,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 from benchmarks.capture import HOURS, RECORDS, TEMPLATES, log_records, write_capture
-from benchmarks.payloads import SHAPES, SIGNALS, Payloads, Shape
+from benchmarks.payloads import SHAPES, SIGNALS, Payloads, Shape, as_json
 from benchmarks.peers import upb
+from otlp2parquet import process_otlp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +36,17 @@ def test_a_request_has_its_shape(signal: Signal, name: str) -> None:
     assert sum(1 for _ in RECORDS[signal](message)) == shape.records
     ((_, resources),) = message.ListFields()
     assert len(resources) == shape.services
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_json_says_the_same(signal: Signal) -> None:
+    """The text of a request gives the tables that its protobuf bytes give."""
+    (message,) = Payloads(signal, Shape(records=50, services=3)).messages(1)
+    protobuf = process_otlp(message.SerializeToString(), signal)
+    text = process_otlp(as_json(message), signal, content_type="application/json")
+    assert text.accepted == protobuf.accepted == 50
+    pairs = zip(text.batches, protobuf.batches, strict=True)
+    assert all(pa.record_batch(one) == pa.record_batch(other) for one, other in pairs)
 
 
 def test_a_typical_log_record_has_252_bytes_and_five_attributes() -> None:

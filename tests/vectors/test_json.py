@@ -617,3 +617,47 @@ def test_a_request_over_two_lines_is_none() -> None:
     error = refusal(b'{"resourceLogs":\n[]}', content_type=NDJSON)
     assert "in line 1 at byte 16" in str(error)
     assert refusal(b"{}{}", content_type=NDJSON).offset == 2
+
+
+# What would cost much, if it were done badly ---------------------------------------------
+
+SIZE = 4_000_000
+REPEATED = {
+    "a key in one record": (logs(",".join(['"flags":1'] * (SIZE // 10))), 1, 0),
+    "a bad value in one record": (logs(",".join(['"flags":"x","spanId":7'] * (SIZE // 24))), 0, 1),
+    "keys in many records": (
+        logs(*['"flags":1,"body":{"intValue":1,"intValue":2},"flags":2'] * (SIZE // 60)),
+        SIZE // 60,
+        0,
+    ),
+    "a key around a large value": (
+        logs(f'"flags":1,"eventName":"{"x" * SIZE}",' + ",".join(['"spanId":"","flags":1'] * 1000)),
+        1,
+        0,
+    ),
+    "a oneof at every depth": (
+        logs(
+            '"body":'
+            + '{"intValue":1,"arrayValue":{"values":[' * 60
+            + f'{{"stringValue":"{"x" * SIZE}"}}'
+            + "]}}" * 60
+        ),
+        1,
+        0,
+    ),
+    "lists of records": (
+        f'{{"resourceLogs":[{{"scopeLogs":[{{{",".join(["%s"] * (SIZE // 20))}}}]}}]}}'.replace(
+            "%s", '"logRecords":[7,{}]'
+        ).encode(),
+        1,
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REPEATED)
+def test_repetition_costs_no_more_than_its_bytes(case: str) -> None:
+    """What is given many times is taken back many times; anything quadratic would take hours."""
+    text, accepted, rejected = REPEATED[case]
+    result = process_otlp(text, "logs", content_type=JSON)
+    assert (result.accepted, result.rejected) == (accepted, rejected)

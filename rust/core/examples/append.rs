@@ -1,10 +1,11 @@
 //! Appends a file's request again and again: something for a profiler to look at.
 //!
-//! `cargo run --profile profiling --example append -- logs request.pb 1000 [plain|dictionary]`
+//! `cargo run --profile profiling --example append -- logs request.pb 1000 [plain|dictionary]`;
+//! a file that ends in `.json` is read as JSON.
 
 use std::time::Instant;
 
-use otlp2parquet_core::{BatchBuilder, Limits, Signal, Strings};
+use otlp2parquet_core::{BatchBuilder, JsonForm, Limits, Signal, Strings};
 
 /// As in the bindings.
 #[global_allocator]
@@ -22,7 +23,12 @@ fn main() {
     let (mut rows, mut batches) = (0, 0);
     let start = Instant::now();
     for i in 1..=times {
-        rows += builder.append(&payload, signal, 1).expect("a valid request").accepted;
+        let appended = if arguments[2].ends_with(".json") {
+            builder.append_json(&payload, JsonForm::Document, signal, 1)
+        } else {
+            builder.append(&payload, signal, 1)
+        };
+        rows += appended.expect("a valid request").accepted;
         if i % per_batch == 0 {
             batches += builder.finish(strings).expect("sound columns").len();
         }

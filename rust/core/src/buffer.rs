@@ -32,6 +32,11 @@ impl ByteBuffer {
         &mut self.bytes[..self.len]
     }
 
+    /// Bytes that it holds at least before it grows.
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
     pub fn clear(&mut self) {
         self.len = 0;
     }
@@ -78,7 +83,12 @@ impl ByteBuffer {
     #[inline(never)]
     fn grow(&mut self, count: usize) {
         let len = (self.bytes.len() * 2).max(self.len + count).max(1024);
-        self.bytes.resize(len, 0);
+        if self.len == 0 {
+            // Nothing to keep, and perhaps zeros from the system, which cost nothing.
+            self.bytes = vec![0; len];
+        } else {
+            self.bytes.resize(len, 0);
+        }
     }
 
     #[inline(always)]

@@ -90,7 +90,12 @@ pub struct BatchBuilder {
     metrics: MetricGroups,
     size: Size,
     stamp: u64,
+    /// Room for JSON that becomes protobuf, reused.
+    transcoded: ByteBuffer,
 }
+
+/// Room beyond this is not kept from one request to the next.
+const KEPT_TRANSCODED_BYTES: usize = 4 << 20;
 
 impl BatchBuilder {
     /// Empty builders.
@@ -103,6 +108,7 @@ impl BatchBuilder {
             metrics: MetricGroups::new(),
             size: Size::default(),
             stamp: 0,
+            transcoded: ByteBuffer::default(),
         }
     }
 
@@ -171,9 +177,17 @@ impl BatchBuilder {
         received_at: u64,
     ) -> Result<Appended, AppendError> {
         self.check_room(text)?;
-        let mut bytes = ByteBuffer::default();
-        let transcoded = otlp_json::transcode(text, &mut bytes, signal, form, &self.limits)?;
-        self.append_request(bytes.as_slice(), signal, received_at, Some(&transcoded))
+        let mut bytes = std::mem::take(&mut self.transcoded);
+        let appended = otlp_json::transcode(text, &mut bytes, signal, form, &self.limits).and_then(
+            |transcoded| {
+                self.append_request(bytes.as_slice(), signal, received_at, Some(&transcoded))
+            },
+        );
+        if bytes.capacity() <= KEPT_TRANSCODED_BYTES {
+            bytes.clear();
+            self.transcoded = bytes;
+        }
+        appended
     }
 
     fn check_room(&self, payload: &[u8]) -> Result<(), AppendError> {
@@ -199,7 +213,7 @@ impl BatchBuilder {
     ) -> Result<Appended, AppendError> {
         let mut request = Request::new(self.limits, payload, received_at, self.stamp);
         // What the text had and these bytes have not counts all the same.
-        request.records = json.map_or(0, |json| json.tally.rejected);
+        request.records = json.map_or(0, |json| json.tally.rejected as usize);
         request.rejected = request.records;
         let result = match signal {
             Signal::Logs => logs::append(&mut self.logs, &mut request, payload),
@@ -334,7 +348,7 @@ fn message(
     }
     reasons.dedup();
     reasons.truncate(MAX_EXPLAINED);
-    let left_out = json.map_or(0, |json| json.tally.empty_groups);
+    let left_out = json.map_or(0, |json| json.tally.empty_groups as usize);
     if request.rejected + left_out > 0 {
         let more = if request.rejected + left_out > explained { "; …" } else { "" };
         let groups = if left_out > 0 { " and parts without any" } else { "" };

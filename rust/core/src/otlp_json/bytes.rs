@@ -29,29 +29,42 @@ pub(super) fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
     BASE64.decode(standard).ok()
 }
 
-const NO_DIGIT: u8 = 0xff;
-/// The value of each hex digit, of any case.
-const HEX: [u8; 256] = {
-    let mut table = [NO_DIGIT; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        table[b"0123456789abcdef"[digit] as usize] = digit as u8;
-        table[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
-        digit += 1;
-    }
-    table
-};
-
 /// Writes the bytes of hex digits, two for each; false if some are no hex digits.
 #[inline]
 pub(super) fn from_hex(to: &mut [u8], text: &[u8]) -> bool {
-    let mut seen = 0;
-    for (to, [high, low]) in to.iter_mut().zip(text.as_chunks::<2>().0) {
-        let (high, low) = (HEX[usize::from(*high)], HEX[usize::from(*low)]);
-        seen |= high | low;
-        *to = high << 4 | low;
+    // The two lengths that ids have, known to the compiler: those become a few vector operations.
+    if let (Ok(to), Ok(text)) = (<&mut [u8; 16]>::try_from(&mut *to), <&[u8; 32]>::try_from(text)) {
+        return from_hex_digits(to, text);
     }
-    seen < 16
+    if let (Ok(to), Ok(text)) = (<&mut [u8; 8]>::try_from(&mut *to), <&[u8; 16]>::try_from(text)) {
+        return from_hex_digits(to, text);
+    }
+    from_hex_digits(to, text)
+}
+
+#[inline(always)]
+fn from_hex_digits(to: &mut [u8], text: &[u8]) -> bool {
+    let mut others = 0;
+    for (to, [high, low]) in to.iter_mut().zip(text.as_chunks::<2>().0) {
+        others |= not_hex(*high) | not_hex(*low);
+        *to = digit(*high) << 4 | digit(*low) & 0x0f;
+    }
+    others == 0
+}
+
+/// The value of a hex digit.
+#[inline(always)]
+fn digit(byte: u8) -> u8 {
+    // The letters' low bits begin at 1, and stand behind those of the digits.
+    (byte & 0x0f).wrapping_add(if byte > b'9' { 9 } else { 0 })
+}
+
+/// 0 for a hex digit, else something else.
+#[inline(always)]
+fn not_hex(byte: u8) -> u8 {
+    let is_digit = byte.wrapping_sub(b'0') < 10;
+    let is_letter = (byte | 0x20).wrapping_sub(b'a') < 6;
+    u8::from(!(is_digit | is_letter))
 }
 
 /// What an id is that is not hex, without repeating it.

@@ -64,12 +64,23 @@ pub(super) struct Field {
     pub kind: Kind,
     /// The fields that this one takes the place of: itself, or all members of its `oneof`.
     pub displaces: u32,
-    /// The first eight bytes of the quoted key, as far as it goes.
-    pub first: u64,
-    pub mask: u64,
+    /// The quoted key in words, and which bits of those it has.
+    pub words: [u64; KEY_WORDS],
+    pub masks: [u64; KEY_WORDS],
 }
 
+/// No quoted key takes more words of eight bytes.
+pub(super) const KEY_WORDS: usize = 3;
+
 impl Field {
+    /// Whether the text that begins with these bytes begins with the quoted key.
+    #[inline(always)]
+    pub fn begins(&self, text: [u64; KEY_WORDS]) -> bool {
+        let differs = |i: usize| text[i] & self.masks[i] ^ self.words[i];
+        // Keys differ in their first word as a rule.
+        differs(0) == 0 && differs(1) | differs(2) == 0
+    }
+
     /// The key in lowerCamelCase.
     pub fn name(&self) -> &'static str {
         std::str::from_utf8(&self.quoted[1..self.quoted.len() - 1]).unwrap_or_default()
@@ -92,14 +103,14 @@ const fn field(
     oneof: u32,
 ) -> Field {
     let bytes = quoted.as_bytes();
-    let (mut first, mut mask, mut i) = (0_u64, 0_u64, 0);
-    while i < bytes.len() && i < 8 {
-        first |= (bytes[i] as u64) << (8 * i);
-        mask |= 0xff << (8 * i);
+    let (mut words, mut masks, mut i) = ([0_u64; KEY_WORDS], [0_u64; KEY_WORDS], 0);
+    while i < bytes.len() {
+        words[i / 8] |= (bytes[i] as u64) << (8 * (i % 8));
+        masks[i / 8] |= 0xff << (8 * (i % 8));
         i += 1;
     }
     let displaces = if oneof == 0 { 1 << index } else { oneof };
-    Field { quoted: bytes, snake: snake.as_bytes(), tag, kind, displaces, first, mask }
+    Field { quoted: bytes, snake: snake.as_bytes(), tag, kind, displaces, words, masks }
 }
 
 /// A message: how many bytes its length takes, whether it nests, the members of its `oneof` as a
@@ -162,6 +173,7 @@ use Kind::{
     Bool, Bytes, Double, Doubles, Enum, Fixed32, Fixed64, Fixed64s, Groups, Id, Int32, Int64,
     Messages, Records, Sfixed64, Sint32, Text, Texts, Uint32, Uint64s,
 };
+/// Tags of ids take one byte (the transcoder counts on it).
 const TRACE_ID: Kind = Id(16);
 const SPAN_ID: Kind = Id(8);
 

@@ -71,6 +71,8 @@ pub(crate) fn transcode<'a>(
     form: JsonForm,
     limits: &Limits,
 ) -> Result<Transcoded<'a>, AppendError> {
+    // Compact text of usual records takes twice the bytes that they take in protobuf.
+    out.spare(text.len() / 2);
     let mut transcoder = Transcoder::new(text, out, limits);
     let read = match form {
         JsonForm::Document => read_document(&mut transcoder, signal.message()),

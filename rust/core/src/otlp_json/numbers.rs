@@ -3,20 +3,56 @@
 //! "64-bit integers: strings or numbers; `1.0` and `"1e3"` are integers too." A double's digits
 //! never pass through another type.
 
-/// The value of decimal digits alone, as nearly all integers are spelled.
+/// The number of digits whose value always fits 64 bits.
+const SAFE_DIGITS: usize = 19;
+
+/// Whether all eight bytes are decimal digits.
 #[inline(always)]
-pub(super) fn plain_digits(text: &[u8]) -> Option<u64> {
-    // 19 digits always fit; a leading zero is no JSON number, unless it is the whole.
-    if text.is_empty() || text.len() > 19 || (text[0] == b'0' && text.len() > 1) {
-        return None;
+fn are_digits(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let above = word.wrapping_add(ONES * 0x46);
+    let below = word.wrapping_sub(ONES * 0x30);
+    (word | above | below) & (ONES * 0x80) == 0
+}
+
+/// The value of eight decimal digits, the first in the lowest byte.
+#[inline(always)]
+fn value_of_digits(word: u64) -> u64 {
+    // Pairs of digits, then of pairs, then of those: three multiplications for all eight.
+    let word = (word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(10 << 8 | 1) >> 8;
+    let word = (word & 0x00ff_00ff_00ff_00ff).wrapping_mul(100 << 16 | 1) >> 16;
+    (word & 0x0000_ffff_0000_ffff).wrapping_mul(10_000 << 32 | 1) >> 32
+}
+
+/// The value of the digits that the text begins with, and how many they are; at most 19.
+#[inline(always)]
+pub(super) fn leading_digits(text: &[u8]) -> (u64, usize) {
+    let (mut value, mut len) = (0, 0);
+    while len <= SAFE_DIGITS - 8
+        && let Some(word) = text.get(len..).and_then(|rest| rest.first_chunk::<8>())
+        && are_digits(u64::from_le_bytes(*word))
+    {
+        value = value * 100_000_000 + value_of_digits(u64::from_le_bytes(*word));
+        len += 8;
     }
-    let (mut value, mut is_digits) = (0_u64, true);
-    for byte in text {
-        let digit = byte.wrapping_sub(b'0');
-        is_digits &= digit < 10;
-        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+    while len < SAFE_DIGITS
+        && let Some(digit @ b'0'..=b'9') = text.get(len)
+    {
+        value = value * 10 + u64::from(digit - b'0');
+        len += 1;
     }
-    is_digits.then_some(value)
+    (value, len)
+}
+
+/// The value of decimal digits alone, as nearly all integers are spelled, and their number.
+///
+/// `None` if there are none, or if it is no JSON number, or perhaps one of more than 64 bits.
+#[inline(always)]
+pub(super) fn plain_digits(text: &[u8]) -> Option<(u64, usize)> {
+    let (value, len) = leading_digits(text);
+    let goes_on = matches!(text.get(len), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
+    let is_number = len == 1 || (len > 1 && text[0] != b'0');
+    (is_number && !goes_on).then_some((value, len))
 }
 
 /// The integer that a JSON number is, if it is one; `None` also beyond 64 bits and a sign.
@@ -81,6 +117,37 @@ pub(super) fn nearest_double(text: &[u8]) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
+/// The double that a short JSON number is, and the length of its text; `None` for another one.
+///
+/// Fifteen digits are exact in a double, and so are the powers of ten to 10^22; one division of
+/// the two is the nearest double to their quotient, for that is how division rounds.
+#[inline(always)]
+pub(super) fn short_double(text: &[u8]) -> Option<(f64, usize)> {
+    const EXACT_DIGITS: usize = 15;
+    const POWERS: [f64; EXACT_DIGITS] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
+    let sign = usize::from(text.first() == Some(&b'-'));
+    let (whole, len) = leading_digits(&text[sign..]);
+    if len == 0 || len > EXACT_DIGITS || (len > 1 && text[sign] == b'0') {
+        return None;
+    }
+    let mut at = sign + len;
+    let mut value = whole as f64;
+    if text.get(at) == Some(&b'.') {
+        let (fraction, fraction_len) = leading_digits(&text[at + 1..]);
+        if fraction_len == 0 || len + fraction_len > EXACT_DIGITS {
+            return None;
+        }
+        at += 1 + fraction_len;
+        let power = POWERS[fraction_len];
+        value = (whole * power as u64 + fraction) as f64 / power;
+    }
+    if matches!(text.get(at), Some(b'0'..=b'9' | b'.' | b'e' | b'E')) {
+        return None;
+    }
+    Some((if sign == 1 { -value } else { value }, at))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,10 +185,50 @@ mod tests {
 
     #[test]
     fn plain_digits_are_those_without_anything_else() {
-        assert_eq!(plain_digits(b"1790000000646039268"), Some(1_790_000_000_646_039_268));
-        assert_eq!(plain_digits(b"0"), Some(0));
-        for text in ["", "01", "1.0", "-1", "1e3", "12345678901234567890", "1 ", "1:"] {
+        let text = b"1790000000646039268\"";
+        assert_eq!(plain_digits(text), Some((1_790_000_000_646_039_268, 19)));
+        assert_eq!(plain_digits(b"0,"), Some((0, 1)));
+        assert_eq!(plain_digits(b"9999999999999999999"), Some((9_999_999_999_999_999_999, 19)));
+        for text in ["", "01", "00", "1.0", "-1", "1e3", "12345678901234567890", " 1", ":"] {
             assert_eq!(plain_digits(text.as_bytes()), None, "{text}");
+        }
+        for len in 1..20 {
+            for at in 0..len {
+                for byte in 0..=255_u8 {
+                    let mut text = vec![b'1'; len];
+                    text[at] = byte;
+                    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                    let (value, found) = leading_digits(&text);
+                    assert_eq!(found, digits);
+                    let expected = std::str::from_utf8(&text[..digits]).unwrap().parse();
+                    assert_eq!(value, expected.unwrap_or(0));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn short_doubles_are_the_nearest_ones() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..200_000 {
+            state = state.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(1);
+            let mut digits = (state >> 14).to_string();
+            digits.truncate(1 + (state >> 4) as usize % 16);
+            let point = (state >> 8) as usize % digits.len();
+            if point > 0 {
+                digits.insert(point, '.');
+            }
+            if state & 1 == 1 {
+                digits.insert(0, '-');
+            }
+            if let Some((value, len)) = short_double(digits.as_bytes()) {
+                assert_eq!(len, digits.len());
+                assert_eq!(value.to_bits(), digits.parse::<f64>().unwrap().to_bits(), "{digits}");
+            }
+        }
+        assert_eq!(short_double(b"23.31}"), Some((23.31, 5)));
+        for text in ["", "-", "01", "1.", ".5", "1e3", "1.5e3", "1234567890123456", "1.2.3"] {
+            assert_eq!(short_double(text.as_bytes()), None, "{text}");
         }
     }
 

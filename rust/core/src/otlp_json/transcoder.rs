@@ -7,8 +7,8 @@
 
 use super::bytes::{describe_id, from_base64, from_hex};
 use super::fault::{Fault, Finding, Result, Trouble};
-use super::messages::{ANY_VALUE, Field, KEY_VALUE, Kind, Message};
-use super::numbers::{exact_integer, nearest_double, plain_digits};
+use super::messages::{ANY_VALUE, Field, KEY_VALUE, KEY_WORDS, Kind, Message};
+use super::numbers::{exact_integer, nearest_double, plain_digits, short_double};
 use super::output::{begin, end, push_len, push_varint};
 use super::reader::{Reader, number_len};
 use super::strings::unescaped;
@@ -25,17 +25,17 @@ pub(crate) const MAX_EXPLAINED: usize = 3;
 /// that OTLP does not use.
 const UNKNOWN_FIELD: u32 = 2047 << 3 | VARINT;
 
-/// What was counted; all of it can be taken back.
-#[derive(Clone, Copy, Default)]
+/// What was counted; all of it can be taken back. Each takes bytes of a payload below 4 GiB.
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(crate) struct Tally {
     /// Records, those left out included.
-    pub records: usize,
+    pub records: u32,
     /// Records left out.
-    pub rejected: usize,
+    pub rejected: u32,
     /// Resources, scopes and metrics left out that had no records to count.
-    pub empty_groups: usize,
+    pub empty_groups: u32,
     /// Ids given in base64.
-    pub base64_ids: usize,
+    pub base64_ids: u32,
 }
 
 impl Tally {
@@ -59,11 +59,19 @@ pub(super) struct Mark {
 }
 
 /// What one member of an object left behind: to be taken back when its key comes again.
+///
+/// Payloads, and what becomes of them, are far below 4 GiB (`Limits::MAX_PAYLOAD_BYTES`).
 struct Slot {
-    field: usize,
-    out: (usize, usize),
-    text: (usize, usize),
-    misfit: Option<Box<Finding>>,
+    out: (u32, u32),
+    text: (u32, u32),
+    field: u32,
+    /// What hardly any member has.
+    more: Option<Box<More>>,
+}
+
+struct More {
+    misfit: Option<Finding>,
+    /// What was counted in it.
     tally: Tally,
 }
 
@@ -150,13 +158,13 @@ impl<'a, 't> Transcoder<'a, 't> {
     /// Reads a key and its colon; gives the field's index, which is sought from `next` on.
     #[inline(always)]
     fn read_key(&mut self, message: &'static Message, next: usize) -> Result<Option<usize>> {
-        let rest = self.reader.rest();
-        if let Some(first) = rest.first_chunk::<8>() {
-            let first = u64::from_le_bytes(*first);
+        if let Some(text) = self.reader.rest().first_chunk::<{ 8 * KEY_WORDS }>() {
+            let text = text.as_chunks::<8>().0;
+            let text = std::array::from_fn(|i| u64::from_le_bytes(text[i]));
             let fields = message.fields;
             for at in (next..fields.len()).chain(0..next) {
                 let field = &fields[at];
-                if first & field.mask == field.first && rest.starts_with(field.quoted) {
+                if field.begins(text) {
                     self.reader.at += field.quoted.len();
                     self.reader.read_colon()?;
                     return Ok(Some(at));
@@ -205,29 +213,46 @@ impl<'a, 't> Transcoder<'a, 't> {
         }
         members.seen |= 1 << index;
         let (out, text, tally) = (self.out.len(), self.reader.at, self.tally);
-        let mut misfit = None;
-        if let Err(fault) = self.read_field(field, depth) {
-            misfit = Some(self.note_misfit(fault, out, text)?);
-            members.misfits += 1;
-        }
+        let more = match self.read_field(field, depth) {
+            Ok(()) if self.tally == tally => None,
+            read => self.read_more(read, out, text, tally, members)?,
+        };
         self.slots.push(Slot {
-            field: index,
-            out: (out, self.out.len()),
-            text: (text, self.reader.at),
-            misfit,
-            tally: self.tally.since(tally),
+            out: (out as u32, self.out.len() as u32),
+            text: (text as u32, self.reader.at as u32),
+            field: index as u32,
+            more,
         });
         Ok(())
     }
 
-    /// Keeps a misfit until its object ends; passes over its value, if that is not done yet.
+    /// What is to be kept of a member besides its place.
     #[cold]
     #[inline(never)]
-    fn note_misfit(&mut self, fault: Fault, out: usize, text: usize) -> Result<Box<Finding>> {
+    fn read_more(
+        &mut self,
+        read: Result<()>,
+        out: usize,
+        text: usize,
+        before: Tally,
+        members: &mut Members,
+    ) -> Result<Option<Box<More>>> {
+        let misfit = match read {
+            Ok(()) => None,
+            Err(fault) => {
+                members.misfits += 1;
+                Some(self.note_misfit(fault, out, text)?)
+            }
+        };
+        Ok(Some(Box::new(More { misfit, tally: self.tally.since(before) })))
+    }
+
+    /// Keeps a misfit until its object ends; passes over its value, if that is not done yet.
+    fn note_misfit(&mut self, fault: Fault, out: usize, text: usize) -> Result<Finding> {
         let finding = fault.into_misfit()?;
         self.out.truncate(out);
         self.pass_over(text)?;
-        Ok(Box::new(finding))
+        Ok(finding)
     }
 
     /// Passes over the value that begins at `start`, if the reader is still there.
@@ -239,11 +264,11 @@ impl<'a, 't> Transcoder<'a, 't> {
     #[cold]
     #[inline(never)]
     fn first_misfit(&mut self, base: usize) -> Fault {
-        let misfit = self.slots.drain(base..).find_map(|slot| slot.misfit);
+        let misfit = self.slots.drain(base..).find_map(|slot| slot.more?.misfit);
         // There is one, for the members have been counted.
         misfit.map_or_else(
             || Fault::misfit(self.reader.at, "an object that does not fit", "one that does"),
-            |finding| Fault(Box::new(Trouble::Misfit(*finding))),
+            |finding| Fault(Box::new(Trouble::Misfit(finding))),
         )
     }
 
@@ -258,21 +283,25 @@ impl<'a, 't> Transcoder<'a, 't> {
         let Some(found) = found else { return };
         let slot = self.slots.remove(base + found);
         members.seen &= !(1 << slot.field);
-        members.misfits -= usize::from(slot.misfit.is_some());
         let (start, end) = slot.out;
-        self.out.remove(start..end);
+        self.out.remove(start as usize..end as usize);
         for later in &mut self.slots[base + found..] {
             later.out = (later.out.0 - (end - start), later.out.1 - (end - start));
         }
-        self.marks.retain_mut(|mark| {
-            if mark.out >= end {
-                mark.out -= end - start;
-                return true;
-            }
-            mark.out < start
-        });
-        self.explained.retain(|finding| !(slot.text.0..slot.text.1).contains(&finding.at));
-        self.tally = self.tally.since(slot.tally);
+        // Marks are in order, and those of what stands before stay.
+        let (start, end) = (start as usize, end as usize);
+        let inside = self.marks.partition_point(|mark| mark.out < start);
+        let behind = self.marks.partition_point(|mark| mark.out < end);
+        self.marks.drain(inside..behind);
+        for later in &mut self.marks[inside..] {
+            later.out -= end - start;
+        }
+        if let Some(more) = slot.more {
+            let text = slot.text.0 as usize..slot.text.1 as usize;
+            members.misfits -= usize::from(more.misfit.is_some());
+            self.explained.retain(|finding| !text.contains(&finding.at));
+            self.tally = self.tally.since(more.tally);
+        }
     }
 
     /// Reads the value of a field and writes both; the reader is past white space.
@@ -422,7 +451,11 @@ impl<'a, 't> Transcoder<'a, 't> {
         self.read_entries(tag, message, |this| {
             this.tally.records += 1;
             let limit = this.limits.records;
-            if this.tally.records > limit { Err(Excess::Records { limit }.into()) } else { Ok(()) }
+            if this.tally.records as usize > limit {
+                Err(Excess::Records { limit }.into())
+            } else {
+                Ok(())
+            }
         })
     }
 
@@ -446,13 +479,23 @@ impl<'a, 't> Transcoder<'a, 't> {
             count(this)?;
             let mark = Mark { out: this.out.len(), text: this.reader.at, level: this.level };
             this.marks.push(mark);
-            match this.read_submessage(tag, message, 0) {
-                Ok(()) => Ok(()),
-                Err(fault) => this.leave_out(fault, mark, before),
+            if let Err(fault) = this.read_submessage(tag, message, 0) {
+                return this.leave_out(fault, mark, before);
             }
+            if this.tally.records == before.records {
+                // Nothing will be said of a place without records, and there may be many.
+                this.forget_marks(mark);
+            }
+            Ok(())
         });
         self.level -= 1;
         read
+    }
+
+    /// Forgets a mark and those behind it.
+    fn forget_marks(&mut self, first: Mark) {
+        let kept = self.marks.partition_point(|mark| mark.text < first.text);
+        self.marks.truncate(kept);
     }
 
     /// Takes back a record or a group of records that began at `mark`, and says why.
@@ -462,13 +505,12 @@ impl<'a, 't> Transcoder<'a, 't> {
         let finding = fault.into_misfit()?;
         self.pass_over(mark.text)?;
         self.out.truncate(mark.out);
-        let kept = self.marks.partition_point(|other| other.text < mark.text);
-        self.marks.truncate(kept);
+        self.forget_marks(mark);
         let records = self.tally.records - before.records;
         self.tally = Tally {
             records: self.tally.records,
             rejected: before.rejected + records,
-            empty_groups: before.empty_groups + usize::from(records == 0),
+            empty_groups: before.empty_groups + u32::from(records == 0),
             ..before
         };
         self.explained.retain(|other| other.at < mark.text);
@@ -509,18 +551,16 @@ impl<'a, 't> Transcoder<'a, 't> {
     /// Reads an integer from `least` to `most`: a number, or a number in quotes.
     #[inline(always)]
     fn read_integer(&mut self, least: i128, most: i128) -> Result<i128> {
+        // Digits, in quotes or not: the usual spellings.
         let start = self.reader.at;
-        if self.reader.peek() == b'"' {
-            // Digits in quotes, and no more of them than are sure to fit: the usual spelling.
-            let rest = self.reader.rest();
-            let digits = rest.iter().skip(1).take(20).position(|&byte| byte == b'"');
-            if let Some(value) = digits.and_then(|len| plain_digits(&rest[1..=len])) {
-                let value = i128::from(value);
-                if value <= most {
-                    self.reader.at += digits.unwrap_or_default() + 2;
-                    return Ok(value);
-                }
-            }
+        let quote = usize::from(self.reader.byte() == b'"');
+        let digits = self.reader.text.get(start + quote..).and_then(plain_digits);
+        if let Some((value, len)) = digits
+            && i128::from(value) <= most
+            && (quote == 0 || self.reader.text.get(start + 1 + len) == Some(&b'"'))
+        {
+            self.reader.at += len + 2 * quote;
+            return Ok(i128::from(value));
         }
         self.read_any_integer(start, least, most)
     }
@@ -533,8 +573,7 @@ impl<'a, 't> Transcoder<'a, 't> {
             return Err(self.restart(start, "text that is no number", EXPECTED));
         };
         let found = if is_text { "a number in text" } else { "a number" };
-        let value = plain_digits(&text).map(i128::from).or_else(|| exact_integer(&text));
-        match value {
+        match exact_integer(&text) {
             Some(value) if (least..=most).contains(&value) => Ok(value),
             _ => {
                 let expected = format!("an integer from {least} to {most}");
@@ -569,6 +608,10 @@ impl<'a, 't> Transcoder<'a, 't> {
     #[inline]
     fn read_double(&mut self) -> Result<f64> {
         const EXPECTED: &str = "a number";
+        if let Some((value, len)) = short_double(self.reader.rest()) {
+            self.reader.at += len;
+            return Ok(value);
+        }
         let start = self.reader.at;
         if self.reader.peek() == b'"' {
             let raw = self.reader.read_string()?;
@@ -609,11 +652,6 @@ impl<'a, 't> Transcoder<'a, 't> {
     fn read_enum(&mut self, tag: u32, names: &[&str]) -> Result<()> {
         let start = self.reader.at;
         let value = match self.reader.byte() {
-            // One or two digits and no more of a number: the usual spelling.
-            digit @ b'0'..=b'9' if matches!(self.reader.text.get(start + 1), Some(b',' | b'}')) => {
-                self.reader.at += 1;
-                i128::from(digit - b'0')
-            }
             b'"' => {
                 let text = unescaped(self.reader.read_string()?);
                 match names.iter().position(|name| name.as_bytes() == text.as_ref()) {
@@ -628,7 +666,7 @@ impl<'a, 't> Transcoder<'a, 't> {
                     }
                 }
             }
-            _ => self.read_any_integer(start, i32::MIN.into(), i32::MAX.into())?,
+            _ => self.read_integer(i32::MIN.into(), i32::MAX.into())?,
         };
         // "Negative enum values are sign-extended to 64 bits" on the wire.
         self.push_varint_field(tag, value as u64);
@@ -655,6 +693,19 @@ impl<'a, 't> Transcoder<'a, 't> {
         let start = self.reader.at;
         if self.reader.peek() != b'"' {
             return Err(self.reader.misfit("hex text"));
+        }
+        if let Some(text) = self.reader.rest().get(1..2 * len + 2)
+            && let Some((b'"', digits)) = text.split_last()
+        {
+            // As long as an id should be: what is hex digits holds no other quote.
+            let to = self.out.spare(len + 2);
+            if from_hex(&mut to[2..], digits) {
+                to[0] = tag as u8;
+                to[1] = len as u8;
+                self.out.advance(len + 2);
+                self.reader.at += 2 * len + 2;
+                return Ok(());
+            }
         }
         let raw = self.reader.read_string()?;
         let text = unescaped(raw);

@@ -3,8 +3,10 @@
 //! Most of the text of a request is `{"key":"…","value":{"stringValue":"…"}}`, in this order and
 //! without white space. Anything else takes the general way, and leaves no trace here.
 
-use super::numbers::{nearest_double, plain_digits};
-use super::reader::{Reader, end_of_plain, number_len};
+use std::ops::Range;
+
+use super::numbers::{plain_digits, short_double};
+use super::reader::{Reader, end_of_plain};
 use crate::buffer::ByteBuffer;
 use crate::fields::{any_value, key_value};
 
@@ -24,20 +26,21 @@ pub(super) fn push_usual_key_value(
     }
     let key_at = reader.at + br#"{"key":""#.len();
     let key_end = end_of_plain(text, key_at);
-    let key = &text[key_at..key_end];
     let Some(rest) = text[key_end..].strip_prefix(br#"","value":{""#) else { return false };
     let at = text.len() - rest.len();
     if let Some(rest) = rest.strip_prefix(br#"stringValue":""#) {
         let start = text.len() - rest.len();
         let end = end_of_plain(text, start);
-        if !text[end..].starts_with(br#""}}"#) || !push_string(out, tag, key, &text[start..end]) {
+        if !text[end..].starts_with(br#""}}"#)
+            || !push_string(out, tag, text, key_at..key_end, start..end)
+        {
             return false;
         }
         reader.at = end + br#""}}"#.len();
         return true;
     }
     let Some((value, len)) = usual_scalar(rest) else { return false };
-    if !push_scalar(out, tag, key, value) {
+    if !push_scalar(out, tag, &text[key_at..key_end], value) {
         return false;
     }
     reader.at = at + len;
@@ -54,15 +57,13 @@ enum Scalar {
 #[inline(always)]
 fn usual_scalar(rest: &[u8]) -> Option<(Scalar, usize)> {
     let (value, after) = if let Some(text) = rest.strip_prefix(br#"intValue":""#) {
-        let len = text.iter().take(20).position(|&byte| byte == b'"')?;
-        let value = plain_digits(&text[..len]).filter(|&value| value <= i64::MAX as u64)?;
-        (Scalar::Int(value), &text[len + 1..])
+        let (value, len) = plain_digits(text).filter(|digits| digits.0 <= i64::MAX as u64)?;
+        (Scalar::Int(value), text[len..].strip_prefix(b"\"")?)
     } else if let Some(text) = rest.strip_prefix(br#"doubleValue":"#) {
-        let len = number_len(text)?;
-        (Scalar::Double(nearest_double(&text[..len])?), &text[len..])
+        let (value, len) = short_double(text)?;
+        (Scalar::Double(value), &text[len..])
     } else if let Some(text) = rest.strip_prefix(br#"intValue":"#) {
-        let len = text.iter().take(20).position(|byte| !byte.is_ascii_digit())?;
-        let value = plain_digits(&text[..len]).filter(|&value| value <= i64::MAX as u64)?;
+        let (value, len) = plain_digits(text).filter(|digits| digits.0 <= i64::MAX as u64)?;
         (Scalar::Int(value), &text[len..])
     } else if let Some(text) = rest.strip_prefix(br#"boolValue":true"#) {
         (Scalar::Bool(true), text)
@@ -75,28 +76,53 @@ fn usual_scalar(rest: &[u8]) -> Option<(Scalar, usize)> {
     Some((value, rest.len() - after.len()))
 }
 
+/// The longest KeyValue whose lengths take a byte each.
+const LONGEST: usize = 0x7f;
+/// Texts are copied in blocks of a size that the compiler knows, past their ends.
+const BLOCK: usize = 32;
+
 /// Writes a KeyValue of a text; false if it would need lengths of two bytes.
 #[inline(always)]
-fn push_string(out: &mut ByteBuffer, tag: u32, key: &[u8], text: &[u8]) -> bool {
+fn push_string(
+    out: &mut ByteBuffer,
+    tag: u32,
+    text: &[u8],
+    key: Range<usize>,
+    value: Range<usize>,
+) -> bool {
     const STRING: u8 = any_value::STRING_VALUE as u8;
-    let len = key.len() + text.len() + 6;
-    if len >= 0x80 {
+    let (key_len, value_len) = (key.len(), value.len());
+    let len = key_len + value_len + 6;
+    if len > LONGEST {
         return false;
     }
-    let to = out.spare(len + 2);
+    let to = out.room::<{ 2 + LONGEST + BLOCK }>();
     to[0] = tag as u8;
     to[1] = len as u8;
     to[2] = KEY;
-    to[3] = key.len() as u8;
-    let (to_key, to) = to[4..].split_at_mut(key.len());
-    to_key.copy_from_slice(key);
+    to[3] = key_len as u8;
+    copy(&mut to[4..], text, key);
+    let to = &mut to[4 + key_len..];
     to[0] = VALUE;
-    to[1] = (text.len() + 2) as u8;
+    to[1] = (value_len + 2) as u8;
     to[2] = STRING;
-    to[3] = text.len() as u8;
-    to[4..].copy_from_slice(text);
+    to[3] = value_len as u8;
+    copy(&mut to[4..], text, value);
     out.advance(len + 2);
     true
+}
+
+/// Copies a part of the text to the front of `to`, where there is room for a block more.
+#[inline(always)]
+fn copy(to: &mut [u8], text: &[u8], part: Range<usize>) {
+    if part.len() <= BLOCK
+        && let Some(block) = text[part.start..].first_chunk::<BLOCK>()
+        && let Some(to) = to.first_chunk_mut::<BLOCK>()
+    {
+        *to = *block;
+        return;
+    }
+    to[..part.len()].copy_from_slice(&text[part]);
 }
 
 #[inline(always)]
