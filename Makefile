@@ -18,7 +18,8 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short bench \
-	bench-server soak overload wheels test-wheel components docs format clean
+	bench-server soak overload prove-kill prove-power prove-log wheels test-wheel components docs \
+	format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -100,6 +101,15 @@ format: $(ENVIRONMENT) ## Format Python and Rust.
 
 components: dev ## Build the real programs that the tests talk to (once, into a cache folder).
 	$(BIN)/python -m tests.components
+
+prove-kill: dev ## kill -9 under load, OTLP2PARQUET_KILLS times (1,000; about half an hour).
+	$(BIN)/python -m pytest tests/test_kill.py --full -q -s
+
+prove-power: dev ## Power cuts, OTLP2PARQUET_CUTS of them (200; some minutes).
+	$(BIN)/python -m pytest tests/test_power.py --full -q -s
+
+prove-log: dev ## Every byte of a segment cut and flipped, every call of the log failing.
+	$(BIN)/python -m pytest tests/test_segment.py tests/test_log.py tests/test_replay.py --full -q
 
 bench: dev ## Measure, and write docs/benchmarks.md (some minutes on a quiet machine).
 	$(BIN)/python -m pytest benchmarks -q --benchmark-disable
