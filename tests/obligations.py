@@ -105,6 +105,7 @@ class Client(threading.Thread):
             names = [f"{self.number}-{turn}-{item}" for item in range(count)]
             keys = {(signal, name) for name in names}
             payload = request_of(signal, names, f"service{turn % 2}")
+            response: http.client.HTTPResponse | None = None
             try:
                 if connection is None:
                     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -115,8 +116,9 @@ class Client(threading.Thread):
                 response.read()
             except (OSError, http.client.HTTPException):
                 self.unanswered |= keys
-                if connection is not None:
-                    connection.close()
+                for opened in (response, connection):
+                    if opened is not None:
+                        opened.close()
                 connection = None
                 continue
             if response.status == http.HTTPStatus.OK:

@@ -181,6 +181,13 @@ def test_the_pages(server: Server) -> None:
                 assert bool(body) == (method == "GET")
 
 
+def test_a_signal_right_behind_the_start_line_ends_it_with_0(tmp_path: Path) -> None:
+    """Whoever reads that it listens may stop it in the same moment."""
+    for number in range(5):
+        with Server(tmp_path / str(number)) as server:
+            assert server.stop() == 0
+
+
 @pytest.mark.parametrize("compression", [Compression.NoCompression, Compression.Gzip, None])
 def test_the_python_sdk_is_served(server: Server, compression: Compression | None) -> None:
     """Logs, spans and points of the SDK's exporters arrive, every one."""

@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -199,14 +199,17 @@ def serve(config: Config) -> int:
     host, port = sock.getsockname()[:2]
     scheme = "https" if tls else "http"
     application = make_application(config, writer)
-    logs.announce(
-        log,
+    where = (
         f"listening on {scheme}://{Address(host, port)}, writing to {writer.root}; "
-        + durability.promise(config),
+        + durability.promise(config)
     )
-    _warn_of_open_door(config.server, host)
+
+    def announce() -> None:
+        logs.announce(log, where)
+        _warn_of_open_door(config.server, host)
+
     server = _Granian(sock, front_door(application, config.server), tls)
-    return asyncio.run(_serve(application, server))
+    return asyncio.run(_serve(application, server, announce))
 
 
 def _warn_of_open_door(server: ServerConfig, host: str) -> None:
@@ -220,9 +223,10 @@ def _warn_of_open_door(server: ServerConfig, host: str) -> None:
         )
 
 
-async def _serve(application: Application, server: Server) -> int:
+async def _serve(application: Application, server: Server, announce: Callable[[], None]) -> int:
     stop = asyncio.Event()
     _on_signal(stop, survives=application.survives)
+    announce()  # whoever reads that it listens may send it a signal
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
