@@ -31,7 +31,7 @@ def kill_again_and_again(
     folder: Path, kills: int, seed: int, mode: str
 ) -> tuple[dict[str, int], int]:
     """The verdict after so many kills under four clients, and how many records were obliged."""
-    dice = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+    dice = random.Random(seed)
     where: list[int | None] = [None]
     clients = [Client(number, lambda: where[0], lambda: 0) for number in range(4)]
     for client in clients:

@@ -102,7 +102,7 @@ def test_a_power_cut_loses_and_doubles_nothing(
     """At any call, with nothing that was not synced, or any part of it."""
     is_full = request.config.getoption("--full")
     count = int(os.environ.get("OTLP2PARQUET_CUTS", "200")) if is_full else 6
-    dice = random.Random(11)  # noqa: S311 - a schedule, not a secret
+    dice = random.Random(11)
     life = Recorded(tmp_path / "life", shim, "fsync", 400 if is_full else 120)
     for number, cut in enumerate(life.cuts(count, dice)):
         verdict = life.verdict(cut, None if number % 3 else dice)
@@ -115,7 +115,7 @@ def test_a_power_cut_loses_and_doubles_nothing(
 def test_the_power_cut_bites(tmp_path: Path, shim: Path) -> None:
     """In the mode memory the same cuts lose rows, and never double one."""
     life = Recorded(tmp_path / "life", shim, "memory", 60)
-    dice = random.Random(11)  # noqa: S311 - a schedule, not a secret
+    dice = random.Random(11)
     verdicts = [life.verdict(cut, None) for cut in life.cuts(4, dice)]
     assert sum(verdict["lost"] for verdict in verdicts) > 0
     assert sum(verdict["doubled"] for verdict in verdicts) == 0
