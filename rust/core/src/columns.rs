@@ -400,18 +400,61 @@ impl Column for Labels {
     }
 }
 
-/// Lists of a column's values; never null.
+/// Makes a struct of columns one column, of which a row is a row of each.
+macro_rules! column_of {
+    ($of:ident { $($part:ident),* $(,)? }) => {
+        impl Column for $of {
+            fn truncate(&mut self, rows: usize) {
+                $(self.$part.truncate(rows);)*
+            }
+
+            fn checkpoint(&mut self) {
+                $(self.$part.checkpoint();)*
+            }
+
+            fn rollback(&mut self) {
+                $(self.$part.rollback();)*
+            }
+
+            fn reserve(&mut self, rows: usize) {
+                $(self.$part.reserve(rows);)*
+            }
+
+            fn num_bytes(&self) -> usize {
+                0 $(+ self.$part.num_bytes())*
+            }
+
+            fn spare_bytes(&self) -> usize {
+                0 $(+ self.$part.spare_bytes())*
+            }
+
+            fn finish(
+                &mut self,
+                make_text: MakeText,
+                out: &mut Vec<Finished>,
+            ) -> Result<(), ArrowError> {
+                $(self.$part.finish(make_text, out)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+pub(crate) use column_of;
+
+/// Lists of a column's values, or parallel lists of several columns' values; never null.
 pub(crate) struct Lists<C> {
     /// The items of all rows one after another.
     pub items: C,
     offsets: Vec<i32>,
-    item_field: FieldRef,
+    /// One for each column that the items make.
+    item_fields: Vec<FieldRef>,
     mark: usize,
 }
 
 impl<C: Default> Lists<C> {
-    pub fn new(item_field: FieldRef) -> Self {
-        Self { items: C::default(), offsets: vec![0], item_field, mark: 0 }
+    pub fn new(item_fields: impl IntoIterator<Item = FieldRef>) -> Self {
+        let item_fields = item_fields.into_iter().collect();
+        Self { items: C::default(), offsets: vec![0], item_fields, mark: 0 }
     }
 
     /// Ends the row; `items` is the number of items in all rows now.
@@ -450,16 +493,12 @@ impl<C: Column + Default> Column for Lists<C> {
 
     fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::take(&mut self.offsets)));
-        let mut items = Vec::with_capacity(1);
+        let mut items = Vec::with_capacity(self.item_fields.len());
         self.items.finish(make_text, &mut items)?;
-        for items in items {
+        for (item_field, items) in self.item_fields.iter().zip(items) {
             let items = items.into_array()?;
-            out.push(Finished::Array(Arc::new(ListArray::try_new(
-                self.item_field.clone(),
-                offsets.clone(),
-                items,
-                None,
-            )?)));
+            let lists = ListArray::try_new(item_field.clone(), offsets.clone(), items, None)?;
+            out.push(Finished::Array(Arc::new(lists)));
         }
         Ok(())
     }

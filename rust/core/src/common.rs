@@ -1,10 +1,13 @@
 //! What the three signals share: resource, scope, times, ids, and the bookkeeping of a request.
 
+use arrow_schema::ArrowError;
+
 use crate::buffer::ByteBuffer;
-use crate::columns::{Instants, Int32s, Labels, Texts};
+use crate::columns::{Column, Instants, Int32s, Labels, Texts, column_of};
 use crate::descriptors::{self, Descriptor, ENTITY_REF, RESOURCE, SCOPE};
 use crate::error::{Excess, Fault, Reject};
 use crate::fields::{request, resource, resource_records, scope, scope_records};
+use crate::finished::{Finished, MakeText};
 use crate::limits::Limits;
 use crate::repeated::{Constant, Repeated, or_null};
 use crate::text;
@@ -426,6 +429,8 @@ pub(crate) struct Times {
     pub micros: Instants,
     pub nanos: Int32s,
 }
+
+column_of!(Times { micros, nanos });
 
 impl Times {
     #[inline(always)]

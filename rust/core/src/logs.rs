@@ -50,11 +50,9 @@ impl Rows for LogColumns {
     }
 
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
-        f(&mut self.time.micros);
-        f(&mut self.time.nanos);
+        f(&mut self.time);
         f(&mut self.shared);
-        f(&mut self.observed_time.micros);
-        f(&mut self.observed_time.nanos);
+        f(&mut self.observed_time);
         f(&mut self.trace_id);
         f(&mut self.span_id);
         f(&mut self.flags);

@@ -1,13 +1,14 @@
 //! ExportTraceServiceRequest -> otel_traces.
 
-use crate::columns::{Column, Instants, Int32s, Int64s, Labels, Lists, Texts};
-use crate::common::{
-    Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, Times, push_id, split_nanos,
-};
+use arrow_schema::ArrowError;
+
+use crate::columns::{Column, Int64s, Labels, Lists, Texts, column_of};
+use crate::common::{Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, Times, push_id};
 use crate::descriptors::SPAN;
 use crate::enums::push_enum;
 use crate::error::{Fault, Misfit};
 use crate::fields::{event, link, span, status};
+use crate::finished::{Finished, MakeText};
 use crate::groups::{Group, Groups, Rows};
 use crate::repeated::Repeated;
 use crate::schema::{Table, list_item};
@@ -42,26 +43,47 @@ pub(crate) struct SpanColumns {
     dropped_links: Int64s,
     status_code: Labels,
     status_message: Labels,
-    events: EventColumns,
-    links: LinkColumns,
+    events: Lists<EventColumns>,
+    links: Lists<LinkColumns>,
 }
 
+#[derive(Default)]
 struct EventColumns {
-    micros: Lists<Instants>,
-    nanos: Lists<Int32s>,
-    name: Lists<Texts>,
-    attributes: Lists<Texts>,
-    dropped_attributes: Lists<Int64s>,
+    time: Times,
+    name: Texts,
+    attributes: Texts,
+    dropped_attributes: Int64s,
 }
 
+column_of!(EventColumns { time, name, attributes, dropped_attributes });
+
+#[derive(Default)]
 struct LinkColumns {
-    trace_id: Lists<Texts>,
-    span_id: Lists<Texts>,
-    trace_state: Lists<Texts>,
-    flags: Lists<Int64s>,
-    attributes: Lists<Texts>,
-    dropped_attributes: Lists<Int64s>,
+    trace_id: Texts,
+    span_id: Texts,
+    trace_state: Texts,
+    flags: Int64s,
+    attributes: Texts,
+    dropped_attributes: Int64s,
 }
+
+column_of!(LinkColumns { trace_id, span_id, trace_state, flags, attributes, dropped_attributes });
+
+const EVENT_LISTS: [&str; 5] = [
+    "EventsTimestamp",
+    "EventsTimestampNanos",
+    "EventsName",
+    "EventsAttributes",
+    "EventsDroppedAttributesCount",
+];
+const LINK_LISTS: [&str; 6] = [
+    "LinksTraceId",
+    "LinksSpanId",
+    "LinksTraceState",
+    "LinksFlags",
+    "LinksAttributes",
+    "LinksDroppedAttributesCount",
+];
 
 impl Rows for SpanColumns {
     fn new(table: Table) -> Self {
@@ -83,27 +105,13 @@ impl Rows for SpanColumns {
             dropped_links: Int64s::default(),
             status_code: Labels::default(),
             status_message: Labels::default(),
-            events: EventColumns {
-                micros: Lists::new(item("EventsTimestamp")),
-                nanos: Lists::new(item("EventsTimestampNanos")),
-                name: Lists::new(item("EventsName")),
-                attributes: Lists::new(item("EventsAttributes")),
-                dropped_attributes: Lists::new(item("EventsDroppedAttributesCount")),
-            },
-            links: LinkColumns {
-                trace_id: Lists::new(item("LinksTraceId")),
-                span_id: Lists::new(item("LinksSpanId")),
-                trace_state: Lists::new(item("LinksTraceState")),
-                flags: Lists::new(item("LinksFlags")),
-                attributes: Lists::new(item("LinksAttributes")),
-                dropped_attributes: Lists::new(item("LinksDroppedAttributesCount")),
-            },
+            events: Lists::new(EVENT_LISTS.map(item)),
+            links: Lists::new(LINK_LISTS.map(item)),
         }
     }
 
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
-        f(&mut self.time.micros);
-        f(&mut self.time.nanos);
+        f(&mut self.time);
         f(&mut self.shared);
         f(&mut self.duration);
         f(&mut self.trace_id);
@@ -119,17 +127,8 @@ impl Rows for SpanColumns {
         f(&mut self.dropped_links);
         f(&mut self.status_code);
         f(&mut self.status_message);
-        f(&mut self.events.micros);
-        f(&mut self.events.nanos);
-        f(&mut self.events.name);
-        f(&mut self.events.attributes);
-        f(&mut self.events.dropped_attributes);
-        f(&mut self.links.trace_id);
-        f(&mut self.links.span_id);
-        f(&mut self.links.trace_state);
-        f(&mut self.links.flags);
-        f(&mut self.links.attributes);
-        f(&mut self.links.dropped_attributes);
+        f(&mut self.events);
+        f(&mut self.links);
     }
 }
 
@@ -354,13 +353,13 @@ impl SpanColumns {
         self.attributes.end_row();
         let Nested { events, links, attributes } = nested;
         for bytes in events.iter() {
-            self.events.push(request, bytes, attributes)?;
+            self.events.items.push(request, bytes, attributes)?;
         }
-        self.events.end_row();
+        self.events.end_row(self.events.items.dropped_attributes.len());
         for bytes in links.iter() {
-            self.links.push(request, bytes, attributes)?;
+            self.links.items.push(request, bytes, attributes)?;
         }
-        self.links.end_row();
+        self.links.end_row(self.links.items.dropped_attributes.len());
         read_status(request, &record.status)
     }
 }
@@ -406,24 +405,13 @@ impl EventColumns {
                 _ => renderer.skip_unknown(&mut cursor, tag)?,
             }
         }
-        let time = (time != 0).then(|| split_nanos(time));
-        self.micros.items.push_option(time.map(|t| t.0));
-        self.nanos.items.push_option(time.map(|t| t.1));
-        renderer.push_text(&mut self.name.items.data, name);
-        self.name.items.end_row_or_null();
-        renderer.push_attributes(&mut self.attributes.items.data, bytes, attributes)?;
-        self.attributes.items.end_row();
-        self.dropped_attributes.items.push(i64::from(dropped_attributes));
+        self.time.push(time);
+        renderer.push_text(&mut self.name.data, name);
+        self.name.end_row_or_null();
+        renderer.push_attributes(&mut self.attributes.data, bytes, attributes)?;
+        self.attributes.end_row();
+        self.dropped_attributes.push(i64::from(dropped_attributes));
         Ok(())
-    }
-
-    fn end_row(&mut self) {
-        let items = self.dropped_attributes.items.len();
-        self.micros.end_row(items);
-        self.nanos.end_row(items);
-        self.name.end_row(items);
-        self.attributes.end_row(items);
-        self.dropped_attributes.end_row(items);
     }
 }
 
@@ -451,24 +439,14 @@ impl LinkColumns {
                 _ => renderer.skip_unknown(&mut cursor, tag)?,
             }
         }
-        push_id(&mut self.trace_id.items, trace_id);
-        push_id(&mut self.span_id.items, span_id);
-        renderer.push_text(&mut self.trace_state.items.data, trace_state);
-        self.trace_state.items.end_row_or_null();
-        self.flags.items.push(i64::from(flags));
-        renderer.push_attributes(&mut self.attributes.items.data, bytes, attributes)?;
-        self.attributes.items.end_row();
-        self.dropped_attributes.items.push(i64::from(dropped_attributes));
+        push_id(&mut self.trace_id, trace_id);
+        push_id(&mut self.span_id, span_id);
+        renderer.push_text(&mut self.trace_state.data, trace_state);
+        self.trace_state.end_row_or_null();
+        self.flags.push(i64::from(flags));
+        renderer.push_attributes(&mut self.attributes.data, bytes, attributes)?;
+        self.attributes.end_row();
+        self.dropped_attributes.push(i64::from(dropped_attributes));
         Ok(())
-    }
-
-    fn end_row(&mut self) {
-        let items = self.dropped_attributes.items.len();
-        self.trace_id.end_row(items);
-        self.span_id.end_row(items);
-        self.trace_state.end_row(items);
-        self.flags.end_row(items);
-        self.attributes.end_row(items);
-        self.dropped_attributes.end_row(items);
     }
 }

@@ -38,11 +38,9 @@ impl BaseColumns {
     }
 
     pub fn each(&mut self, f: &mut dyn FnMut(&mut dyn crate::columns::Column)) {
-        f(&mut self.time.micros);
-        f(&mut self.time.nanos);
+        f(&mut self.time);
         f(&mut self.shared);
-        f(&mut self.start_time.micros);
-        f(&mut self.start_time.nanos);
+        f(&mut self.start_time);
         f(&mut self.metric);
         f(&mut self.attributes);
         f(&mut self.flags);

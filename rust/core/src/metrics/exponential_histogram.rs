@@ -34,7 +34,7 @@ struct SideColumns {
 
 impl SideColumns {
     fn new(table: Table, column: &str) -> Self {
-        Self { offset: Int32s::default(), bucket_counts: Lists::new(list_item(table, column)) }
+        Self { offset: Int32s::default(), bucket_counts: Lists::new([list_item(table, column)]) }
     }
 
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {

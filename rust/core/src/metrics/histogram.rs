@@ -62,8 +62,8 @@ impl Rows for HistogramColumns {
             base: BaseColumns::new(),
             exemplars: Texts::default(),
             statistics: StatisticsColumns::default(),
-            bucket_counts: Lists::new(list_item(table, "BucketCounts")),
-            explicit_bounds: Lists::new(list_item(table, "ExplicitBounds")),
+            bucket_counts: Lists::new([list_item(table, "BucketCounts")]),
+            explicit_bounds: Lists::new([list_item(table, "ExplicitBounds")]),
             aggregation_temporality: Labels::default(),
         }
     }

@@ -26,8 +26,8 @@ impl Rows for SummaryColumns {
             base: BaseColumns::new(),
             count: Int64s::default(),
             sum: Doubles::default(),
-            quantiles: Lists::new(list_item(table, "Quantiles")),
-            quantile_values: Lists::new(list_item(table, "QuantileValues")),
+            quantiles: Lists::new([list_item(table, "Quantiles")]),
+            quantile_values: Lists::new([list_item(table, "QuantileValues")]),
         }
     }
 
