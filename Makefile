@@ -18,7 +18,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short bench \
-	bench-server soak overload prove-kill prove-power prove-log wheels test-wheel components docs \
+	bench-server soak overload prove-kill prove-power prove-log hostile wheels test-wheel components docs \
 	format clean
 
 help: ## Show this list.
@@ -110,6 +110,10 @@ prove-power: dev ## Power cuts, OTLP2PARQUET_CUTS of them (200; some minutes).
 
 prove-log: dev ## Every byte of a segment cut and flipped, every call of the log failing.
 	$(BIN)/python -m pytest tests/test_segment.py tests/test_log.py tests/test_replay.py --full -q
+
+hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some minutes; Linux).
+	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile
+	$(BIN)/python -m tests.hostile
 
 bench: dev ## Measure, and write docs/benchmarks.md (some minutes on a quiet machine).
 	$(BIN)/python -m pytest benchmarks -q --benchmark-disable

@@ -65,7 +65,10 @@ def check(case: Case, response: Response) -> None:
         assert not message.details
         assert message.message.isprintable()
     if case.outcome == "400":
-        assert f"resource_{'spans' if case.signal == 'traces' else case.signal}" in message.message
+        kind = "spans" if case.signal == "traces" else case.signal
+        # The path is spelled as the format spells it; a line has its own.
+        spelled = f"resource_{kind}[1]" if case.format == "protobuf" else f"resource{kind.title()}["
+        assert spelled in message.message
         assert "at byte" in message.message
 
 
@@ -112,7 +115,7 @@ def test_the_application_answers_the_same(
 
 def test_the_matrix_is_whole() -> None:
     """Ten outcomes, three formats, four encodings, three signals; none is made twice."""
-    assert len(set(cases())) == len(list(cases())) == (10 * 3 - 7) * 4 * 3
+    assert len(set(cases())) == len(list(cases())) == 10 * 3 * 4 * 3
 
 
 def test_the_page_of_answers_is_current() -> None:

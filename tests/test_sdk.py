@@ -18,7 +18,7 @@ from tests.components.sdk_rows import expected_tables
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMPRESSIONS = [Compression.NoCompression, Compression.Gzip]
+COMPRESSIONS = list(Compression)
 
 
 @pytest.mark.parametrize("compression", COMPRESSIONS, ids=lambda value: value.value)

@@ -13,21 +13,25 @@ from .cache import ComponentError, cache_folder
 from .collector import Collector, build_collector
 from .javascript import build_javascript, send_from_javascript
 from .process import RunningProcess, free_port
+from .python_sdk import ENVIRONMENTS, build_python_sdk, send_from_python
 from .server import Server
 from .telemetrygen import build_telemetrygen, telemetrygen
 from .wrk import wrk
 
 __all__ = [
+    "ENVIRONMENTS",
     "Collector",
     "ComponentError",
     "RunningProcess",
     "Server",
     "build_collector",
     "build_javascript",
+    "build_python_sdk",
     "build_telemetrygen",
     "cache_folder",
     "free_port",
     "send_from_javascript",
+    "send_from_python",
     "telemetrygen",
     "wrk",
 ]

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from . import ComponentError, build_collector, build_javascript, build_telemetrygen
+from . import (
+    ENVIRONMENTS,
+    ComponentError,
+    build_collector,
+    build_javascript,
+    build_python_sdk,
+    build_telemetrygen,
+)
 
 
 def main() -> int:
@@ -12,6 +19,8 @@ def main() -> int:
     try:
         for build in (build_telemetrygen, build_collector, build_javascript):
             print(f"{build.__name__.removeprefix('build_')}: {build()}", flush=True)
+        for name in ENVIRONMENTS:
+            print(f"python sdk {name}: {build_python_sdk(name)}", flush=True)
     except ComponentError as error:
         print(error, file=sys.stderr)
         return 1

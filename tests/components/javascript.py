@@ -36,12 +36,14 @@ def build_javascript() -> Path:
     return folder
 
 
-def send_from_javascript(endpoint: str, count: int, compression: str) -> None:
+def send_from_javascript(endpoint: str, count: int, compression: str, form: str = "proto") -> None:
     """Send ``count`` log records, spans and data points; ``compression`` is gzip or none.
 
+    ``form`` is the exporters' own word: proto, or http for JSON.
     Raises ``ComponentError`` with its output when an export did not succeed.
     """
     command = ["node", str(build_javascript() / "send.mjs"), endpoint, str(count), compression]
+    command.append(form)
     # An OTEL_* variable of the caller's would change what is sent, and to where.
     env = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
     done = subprocess.run(

@@ -1,18 +1,20 @@
 // Sends COUNT log records, COUNT spans and COUNT data points through the JavaScript SDK and its
-// OTLP exporters (http/protobuf, chunked bodies) to ENDPOINT. Fails unless every export succeeded.
+// OTLP/HTTP exporters (chunked bodies) to ENDPOINT. Fails unless every export succeeded.
 //
-//   node send.mjs ENDPOINT COUNT [gzip|none]
+//   node send.mjs ENDPOINT COUNT [gzip|none] [proto|http]
+//
+// The last is the exporters' own word: "http" sends JSON.
 
 import { SeverityNumber } from "@opentelemetry/api";
-import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-proto";
-import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto";
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 
-const [endpoint, countText, compression = "none"] = process.argv.slice(2);
+const [endpoint, countText, compression = "none", form = "proto"] = process.argv.slice(2);
+const { OTLPLogExporter } = await import(`@opentelemetry/exporter-logs-otlp-${form}`);
+const { OTLPMetricExporter } = await import(`@opentelemetry/exporter-metrics-otlp-${form}`);
+const { OTLPTraceExporter } = await import(`@opentelemetry/exporter-trace-otlp-${form}`);
 const count = Number(countText);
 const resource = resourceFromAttributes({ "service.name": "javascript" });
 const SUCCESS = 0;

@@ -1,0 +1,72 @@
+"""Other versions of the Python SDK, each in an environment of its own: ``python_client.py``.
+
+Knows pip and the script's arguments. Must not know who receives what it sends.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .cache import ComponentError, locked, run_build
+
+SCRIPT = Path(__file__).with_name("python_client.py")
+SEND_SECS = 120
+ENVIRONMENTS = {
+    # name: what is installed, the package of the exporters
+    "1.20": (
+        ("opentelemetry-sdk==1.20.0", "opentelemetry-exporter-otlp-proto-http==1.20.0"),
+        "opentelemetry.exporter.otlp.proto.http",
+    ),
+    "json": (
+        ("opentelemetry-sdk==1.45.2", "opentelemetry-exporter-otlp-json-http==0.66b1"),
+        "opentelemetry.exporter.otlp.json.http",
+    ),
+}
+
+
+def build_python_sdk(name: str) -> Path:
+    """The Python of the environment ``name``, made on first use."""
+    requirements, _ = ENVIRONMENTS[name]
+    digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
+    with locked(f"python-sdk-{name}") as cache:
+        folder = cache / f"python-sdk-{name}-{digest}"
+        python = folder / "bin" / "python"
+        ready = folder / "ready"
+        if not ready.exists():
+            # An environment does not survive being moved: made in place, and marked when whole.
+            shutil.rmtree(folder, ignore_errors=True)
+            run_build([sys.executable, "-m", "venv", folder])
+            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            run_build([*pip, "--upgrade", "pip>=25.1"])
+            run_build([*pip, *requirements])
+            ready.touch()
+    return python
+
+
+def send_from_python(name: str, endpoint: str, count: int, compression: str) -> None:
+    """Send ``count`` log records, spans and data points; none, gzip or deflate.
+
+    Raises ``ComponentError`` with its output when an export did not succeed.
+    """
+    python = build_python_sdk(name)
+    command = [str(python), str(SCRIPT), endpoint, str(count), compression, ENVIRONMENTS[name][1]]
+    # Nothing of the caller's may change what is sent, to where, or by which packages.
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PYTHON"))}
+    done = subprocess.run(
+        command,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SEND_SECS,
+        check=False,
+    )
+    if done.returncode:
+        message = f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-8000:]}"
+        raise ComponentError(message)

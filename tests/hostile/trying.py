@@ -1,0 +1,69 @@
+"""One hostile input against one server: what it answered, what it cost, and that it lives on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.encoded import ENCODERS
+from tests.hostile.inputs import ONE, SILENCE, Input
+from tests.hostile.memory import Watch
+from tests.hostile.wire import chunked, exchange, head, request
+
+if TYPE_CHECKING:
+    from tests.components import RunningProcess
+
+GOOD = request("logs", ONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an input; memory in MiB."""
+
+    sent_bytes: int
+    answer: int
+    secs: float
+    before: float
+    grown: float
+    peak_pss: float
+
+
+def attempt(process: RunningProcess, port: int, hostile: Input) -> Outcome:
+    """Send one input, and make sure that a good request is taken afterwards.
+
+    Raises ``AssertionError`` when the server is gone, or does not answer as it may.
+    """
+    sent = hostile.make()
+    started = time.perf_counter()
+    with Watch(process.process.pid) as watch:
+        broken = SILENCE in hostile.answers
+        answers = exchange(port, sent, cut=broken, patience_secs=0.3)
+        secs = time.perf_counter() - started
+        assert exchange(port, GOOD) == [200], f"{hostile.name}: a good request was refused after"
+    assert process.process.poll() is None
+    # What follows a request that is broken is not a second request.
+    assert len(answers) <= 1, f"{hostile.name}: answered {answers}"
+    answer = answers[0] if answers else SILENCE
+    assert answer in hostile.answers, f"{hostile.name}: answered {answers}"
+    return Outcome(len(sent), answer, secs, watch.before, watch.grown, watch.peak_pss)
+
+
+def cut_everywhere(port: int, encoding: str) -> dict[int, int]:
+    """A body cut at every byte, once as announced and once in chunks: how often which answer.
+
+    On the wire the end of the body is missing, so none of them may be a 200.
+    """
+    body = ENCODERS[encoding](ONE)
+    answers: dict[int, int] = {}
+    coding = f"Content-Encoding: {encoding}\r\nConnection: close"
+    announced = head("/v1/logs", coding, f"Content-Length: {len(body)}")
+    in_chunks = head("/v1/logs", coding, "Transfer-Encoding: chunked")
+    framed = chunked(body[:7], body[7:]) + b"0\r\n\r\n"
+    for start, whole in ((announced, body), (in_chunks, framed)):
+        for end in range(len(whole)):
+            found = exchange(port, start + whole[:end], cut=True)
+            answer = found[0] if found else SILENCE
+            answers[answer] = answers.get(answer, 0) + 1
+        assert exchange(port, start + whole) == [200]
+    return answers
