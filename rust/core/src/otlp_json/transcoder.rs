@@ -464,9 +464,20 @@ impl<'a, 't> Transcoder<'a, 't> {
         }
     }
 
+    /// The limit on a payload's bytes holds for the protobuf too: a bucket takes two bytes of text
+    /// and eight of those.
+    #[inline(always)]
+    fn check_room(&self) -> Result<()> {
+        let (found, limit) = (self.out.len(), self.limits.payload_bytes);
+        if found > limit { Err(Excess::PayloadBytes { found, limit }.into()) } else { Ok(()) }
+    }
+
     fn read_packed(&mut self, tag: u32, read_item: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
         let begun = begin(self.out, tag, 1);
-        self.read_list(read_item)?;
+        self.read_list(|this| {
+            this.check_room()?;
+            read_item(this)
+        })?;
         end(self.out, begun);
         Ok(())
     }
@@ -502,6 +513,7 @@ impl<'a, 't> Transcoder<'a, 't> {
         let read = self.read_list(|this| {
             let before = this.tally;
             count(this)?;
+            this.check_room()?;
             let mark = Mark { out: this.out.len(), text: this.reader.at, level: this.level };
             this.marks.push(mark);
             if let Err(fault) = this.read_submessage(tag, message, 0) {
