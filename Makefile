@@ -60,6 +60,7 @@ lint-python: dev
 
 lint-rust: $(ENVIRONMENT)
 	cargo fmt --all --check
+	cargo fmt --manifest-path rust/fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 test-rust: $(ENVIRONMENT)

@@ -530,6 +530,20 @@ def test_records_are_counted_before_they_are_read() -> None:
     assert (result.accepted, result.rejected) == (1, 999_999)
 
 
+@pytest.mark.parametrize("count", [7_000, 9_000])
+def test_the_limit_on_bytes_holds_for_the_protobuf_too(count: int) -> None:
+    """Buckets take two bytes of text and eight of protobuf: memory follows the limit."""
+    builder = BatchBuilder(max_payload_bytes=65_536)
+    text = points("histogram", f'"bucketCounts":[{",".join(["1"] * count)}]')
+    assert len(text) < 20_000
+    if count * 8 < 65_536:
+        assert builder.append(text, "metrics", content_type=JSON).accepted == 1
+        return
+    with pytest.raises(TooLargeError, match="expected at most 65536"):
+        builder.append(text, "metrics", content_type=JSON)
+    assert builder.num_rows == builder.num_groups == 0
+
+
 # What is no request ----------------------------------------------------------------------
 
 REFUSALS = {

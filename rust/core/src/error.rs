@@ -140,7 +140,8 @@ impl Fault {
 /// Which limit of a whole request is passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excess {
-    /// The decompressed payload has more bytes than allowed.
+    /// The decompressed payload, or the protobuf that its JSON stands for, has more bytes than
+    /// allowed.
     PayloadBytes {
         /// Bytes of the payload.
         found: usize,

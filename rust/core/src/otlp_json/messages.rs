@@ -62,7 +62,9 @@ pub(super) struct Field {
     pub snake: &'static [u8],
     pub tag: u32,
     pub kind: Kind,
-    /// The fields that this one takes the place of: itself, or all members of its `oneof`.
+    /// Names the field among those of its message.
+    pub bit: u32,
+    /// The bits that this one takes the place of: its own, or those of all members of its `oneof`.
     pub displaces: u32,
     /// The quoted key in words, and which bits of those it has.
     pub words: [u64; KEY_WORDS],
@@ -110,7 +112,16 @@ const fn field(
         i += 1;
     }
     let displaces = if oneof == 0 { 1 << index } else { oneof };
-    Field { quoted: bytes, snake: snake.as_bytes(), tag, kind, displaces, words, masks }
+    Field {
+        quoted: bytes,
+        snake: snake.as_bytes(),
+        tag,
+        kind,
+        bit: 1 << index,
+        displaces,
+        words,
+        masks,
+    }
 }
 
 /// A message: how many bytes its length takes, whether it nests, the members of its `oneof` as a

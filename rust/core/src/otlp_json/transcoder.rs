@@ -26,7 +26,7 @@ pub(crate) const MAX_EXPLAINED: usize = 3;
 const UNKNOWN_FIELD: u32 = 2047 << 3 | VARINT;
 
 /// What was counted; all of it can be taken back. Each takes bytes of a payload below 4 GiB.
-#[derive(Clone, Copy, Default, PartialEq)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Tally {
     /// Records, those left out included.
     pub records: u32,
@@ -39,6 +39,16 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    #[inline(always)]
+    fn is(&self, other: &Self) -> bool {
+        // Without a branch for each of them: this is asked of every member.
+        (self.records ^ other.records)
+            | (self.rejected ^ other.rejected)
+            | (self.empty_groups ^ other.empty_groups)
+            | (self.base64_ids ^ other.base64_ids)
+            == 0
+    }
+
     fn since(self, before: Self) -> Self {
         Self {
             records: self.records - before.records,
@@ -64,7 +74,8 @@ pub(super) struct Mark {
 struct Slot {
     out: (u32, u32),
     text: (u32, u32),
-    field: u32,
+    /// Its field's bit.
+    bit: u32,
     /// What hardly any member has.
     more: Option<Box<More>>,
 }
@@ -133,7 +144,10 @@ impl<'a, 't> Transcoder<'a, 't> {
                 return Err(self.reader.unexpected("a key in quotes"));
             }
             match self.read_key(message, members.next)? {
-                Some(field) => self.read_member(message, field, base, &mut members, depth)?,
+                Some((index, field)) => {
+                    members.next = index + 1;
+                    self.read_member(field, base, &mut members, depth)?;
+                }
                 None => self.read_unknown()?,
             }
             match self.reader.peek() {
@@ -155,19 +169,29 @@ impl<'a, 't> Transcoder<'a, 't> {
         Fault::misfit_message(self.reader.at, Misfit::Depth.describe(self.limits))
     }
 
-    /// Reads a key and its colon; gives the field's index, which is sought from `next` on.
+    /// Reads a key and its colon; gives the field and its index, sought from `next` on.
     #[inline(always)]
-    fn read_key(&mut self, message: &'static Message, next: usize) -> Result<Option<usize>> {
+    fn read_key(
+        &mut self,
+        message: &'static Message,
+        next: usize,
+    ) -> Result<Option<(usize, &'static Field)>> {
         if let Some(text) = self.reader.rest().first_chunk::<{ 8 * KEY_WORDS }>() {
             let text = text.as_chunks::<8>().0;
             let text = std::array::from_fn(|i| u64::from_le_bytes(text[i]));
-            let fields = message.fields;
-            for at in (next..fields.len()).chain(0..next) {
-                let field = &fields[at];
+            let (before, from_next) = message.fields.split_at(next);
+            for (at, field) in from_next.iter().enumerate() {
                 if field.begins(text) {
                     self.reader.at += field.quoted.len();
                     self.reader.read_colon()?;
-                    return Ok(Some(at));
+                    return Ok(Some((next + at, field)));
+                }
+            }
+            for (at, field) in before.iter().enumerate() {
+                if field.begins(text) {
+                    self.reader.at += field.quoted.len();
+                    self.reader.read_colon()?;
+                    return Ok(Some((at, field)));
                 }
             }
         }
@@ -175,10 +199,14 @@ impl<'a, 't> Transcoder<'a, 't> {
     }
 
     #[inline(never)]
-    fn read_other_key(&mut self, message: &'static Message) -> Result<Option<usize>> {
+    fn read_other_key(
+        &mut self,
+        message: &'static Message,
+    ) -> Result<Option<(usize, &'static Field)>> {
         let key = self.reader.read_string()?;
         self.reader.read_colon()?;
-        Ok(message.find(&unescaped(key)))
+        let found = message.find(&unescaped(key));
+        Ok(found.map(|index| (index, &message.fields[index])))
     }
 
     /// "Ignored at any depth, however large their value"; and counted.
@@ -196,31 +224,28 @@ impl<'a, 't> Transcoder<'a, 't> {
     #[inline(always)]
     fn read_member(
         &mut self,
-        message: &'static Message,
-        index: usize,
+        field: &'static Field,
         base: usize,
         members: &mut Members,
         depth: usize,
     ) -> Result<()> {
-        members.next = index + 1;
         // "A null member is as if it were not written (also a oneof member after one that is set)."
         if self.reader.peek() == b'n' {
             return self.reader.read_literal(b"null");
         }
-        let field = &message.fields[index];
         if members.seen & field.displaces != 0 {
             self.take_back(base, field.displaces, members);
         }
-        members.seen |= 1 << index;
+        members.seen |= field.bit;
         let (out, text, tally) = (self.out.len(), self.reader.at, self.tally);
         let more = match self.read_field(field, depth) {
-            Ok(()) if self.tally == tally => None,
+            Ok(()) if self.tally.is(&tally) => None,
             read => self.read_more(read, out, text, tally, members)?,
         };
         self.slots.push(Slot {
             out: (out as u32, self.out.len() as u32),
             text: (text as u32, self.reader.at as u32),
-            field: index as u32,
+            bit: field.bit,
             more,
         });
         Ok(())
@@ -279,10 +304,10 @@ impl<'a, 't> Transcoder<'a, 't> {
     #[cold]
     #[inline(never)]
     fn take_back(&mut self, base: usize, displaced: u32, members: &mut Members) {
-        let found = self.slots[base..].iter().position(|slot| displaced >> slot.field & 1 == 1);
+        let found = self.slots[base..].iter().position(|slot| displaced & slot.bit != 0);
         let Some(found) = found else { return };
         let slot = self.slots.remove(base + found);
-        members.seen &= !(1 << slot.field);
+        members.seen &= !slot.bit;
         let (start, end) = slot.out;
         self.out.remove(start as usize..end as usize);
         for later in &mut self.slots[base + found..] {
@@ -439,9 +464,20 @@ impl<'a, 't> Transcoder<'a, 't> {
         }
     }
 
+    /// The limit on a payload's bytes holds for the protobuf too: a bucket takes two bytes of text
+    /// and eight of those.
+    #[inline(always)]
+    fn check_room(&self) -> Result<()> {
+        let (found, limit) = (self.out.len(), self.limits.payload_bytes);
+        if found > limit { Err(Excess::PayloadBytes { found, limit }.into()) } else { Ok(()) }
+    }
+
     fn read_packed(&mut self, tag: u32, read_item: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
         let begun = begin(self.out, tag, 1);
-        self.read_list(read_item)?;
+        self.read_list(|this| {
+            this.check_room()?;
+            read_item(this)
+        })?;
         end(self.out, begun);
         Ok(())
     }
@@ -477,6 +513,7 @@ impl<'a, 't> Transcoder<'a, 't> {
         let read = self.read_list(|this| {
             let before = this.tally;
             count(this)?;
+            this.check_room()?;
             let mark = Mark { out: this.out.len(), text: this.reader.at, level: this.level };
             this.marks.push(mark);
             if let Err(fault) = this.read_submessage(tag, message, 0) {
