@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from benchmarks import figures
+from benchmarks import durability, figures
 from benchmarks.batches import ROWS
 from benchmarks.payloads import SHAPES, SIGNALS
 
@@ -212,6 +212,28 @@ def convert_section(size: int) -> list[str]:
     ]
 
 
+def kept_section(rounds: int) -> list[str]:
+    """What a kept 200 costs."""
+    click.echo("durability", err=True)
+    one = durability.kept(rounds)
+    rows = [
+        ("fsync, 32 connections", f"{one.fsync_a_sec:,.0f} requests/s"),
+        ("memory, 32 connections", f"{one.memory_a_sec:,.0f} requests/s"),
+        ("ratio (bound 0.75)", f"**{one.ratio:.2f}**"),
+        (f"fsync, {durability.RATE} requests/s wanted", f"{one.rate:,.0f} requests/s sent"),
+        ("median wait for the answer", f"{one.p50_ms:.1f} ms"),
+        ("99th percentile (bound 50 ms)", f"**{one.p99_ms:.1f} ms**"),
+    ]
+    return [
+        "## A 200 that means kept",
+        "",
+        f"The server under log records in bodies of {one.body_bytes:,} bytes; the client shares",
+        "its cores. In the mode fsync an answer waits for the disk, in memory it does not.",
+        "",
+        *table(("", "figure"), rows),
+    ]
+
+
 @click.command()
 @click.option("--output", type=click.Path(path_type=Path), default=PAGE, help="The page.")
 @click.option("--rounds", default=41, show_default=True, help="Runs of each side of a ratio.")
@@ -229,6 +251,7 @@ def main(output: Path, rounds: int, capture_gb: float) -> None:
         *json_section(rounds),
         *append_section(few),
         *write_section(few),
+        *kept_section(max(3, rounds // 8)),
         *convert_section(int(capture_gb * GB)),
     ]
     output.parent.mkdir(parents=True, exist_ok=True)
