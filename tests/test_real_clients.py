@@ -27,6 +27,13 @@ from tests.components.unready import UnreadyServer
 if TYPE_CHECKING:
     from pathlib import Path
 
+KINDS = {
+    "Gauge": "otel_metrics_gauge",
+    "Sum": "otel_metrics_sum",
+    "Histogram": "otel_metrics_histogram",
+    "ExponentialHistogram": "otel_metrics_exponential_histogram",
+}
+"""The metrics that telemetrygen makes, and where they go."""
 COUNT = 700
 EVERY = 3
 
@@ -103,11 +110,12 @@ def test_telemetrygen_is_served_while_requests_are_refused(tmp_path: Path) -> No
     with UnreadyServer(tmp_path, EVERY) as server:
         telemetrygen("logs", server.port, 1000, "--batch-size", "200")
         telemetrygen("traces", server.port, 300, "--child-spans", "2")
-        telemetrygen("metrics", server.port, 20, "--metric-type", "Sum")
+        for kind in KINDS:
+            telemetrygen("metrics", server.port, 20, "--metric-type", kind)
         assert server.stop() == 0, server.log
         assert server.refused
     counts = {table: len(rows) for table, rows in stored_tables(server.data).items()}
-    assert counts == {"otel_logs": 1000, "otel_traces": 900, "otel_metrics_sum": 20}
+    assert counts == {"otel_logs": 1000, "otel_traces": 900} | dict.fromkeys(KINDS.values(), 20)
 
 
 @pytest.mark.parametrize("form", ["proto", "http"])
