@@ -154,11 +154,12 @@ def judge(
 ) -> dict[str, int]:
     """Counts of what is lost, doubled, stored though refused, and unknown."""
     found = stored(data)
+    known = obliged | forbidden | allowed
     return {
         "lost": sum(key not in found for key in obliged),
         "doubled": sum(count > 1 for count in found.values()),
         "refused": sum(key in found for key in forbidden),
-        "unknown": sum(key not in obliged | forbidden | allowed for key in found),
+        "unknown": sum(key not in known for key in found),
     }
 
 
