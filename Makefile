@@ -18,8 +18,8 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short bench \
-	bench-server soak overload prove-kill prove-power prove-log hostile wheels test-wheel components docs \
-	format clean
+	bench-server soak overload prove-kill prove-power prove-log prove-outage hostile wheels \
+	test-wheel components docs format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
