@@ -62,7 +62,7 @@ def test_an_outage_loses_and_doubles_nothing(
     """Down for most of the time, then in and out at half of all moments, then up."""
     is_full = request.config.getoption("--full")
     secs = float(os.environ.get("OTLP2PARQUET_OUTAGE_SECS", "600")) if is_full else 4.0
-    dice = random.Random(3)  # noqa: S311 - a schedule, not a secret
+    dice = random.Random(3)
     pause = threading.Event()
     with Server(tmp_path, settings=SETTINGS) as server:
         clients = [Client(number, lambda: server.port, lambda: 0) for number in range(4)]
