@@ -4,6 +4,7 @@ Knows builders, the log and the budget. It must not know when a batch has to be 
 its files are written: ``ingestion`` and ``storing`` do.
 """
 
+import math
 import threading
 from typing import Final, Literal, Self
 
@@ -171,7 +172,8 @@ class OpenBatch:
 
     def free(self, share: float) -> None:
         """This share of the rows is not held any more."""
-        self._give(int(self.memory_bytes * share))
+        # Rounded up, so that no byte stays behind when all shares are given.
+        self._give(math.ceil(self.memory_bytes * share))
 
     def forget(self) -> None:
         """None of the rows are held any more; ``seal`` would read them back."""
