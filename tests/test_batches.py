@@ -272,6 +272,17 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
     ]
 
 
+def test_a_full_builder_is_not_the_next_senders_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large ``batch.max_bytes`` is: what no builder takes any more opens a new batch."""
+    monkeypatch.setattr(ingestion, "SHARD_MAX_BYTES", 900)
+    with Bench(config=BatchConfig(max_bytes=1 << 40)) as bench:
+        for _ in range(3):
+            bench.append(logs(10))
+        files = bench.stored(20)
+        assert [written.rows for written in files] == [10, 10]
+        assert bench.batches.held().open_rows == 10
+
+
 def test_too_many_groups_close_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of service names costs files, never memory."""
     monkeypatch.setattr(ingestion, "MAX_GROUPS", 5)

@@ -32,6 +32,10 @@ MAX_GROUPS: Final = 4096
 """Builders, one per (table, service, hour), that a batch may hold over all shards. Past it the
 batch is closed early: a flood of service names costs files, never memory."""
 
+SHARD_MAX_BYTES = 256 << 20
+"""What one shard takes, whatever ``batch.max_bytes`` says: a builder has its own bound (384 MiB),
+and would call the next request too large, which is the batch's matter and not its sender's."""
+
 STORED_AGE_SECS: Final = 1.0
 """Where requests wait for the storage: the most that a batch waits for the one before it."""
 
@@ -127,12 +131,17 @@ class Batches:
             shard = batch.claim(wait=wait)
             if shard is None:
                 return None
+            appended = None
             try:
                 if shard.sealed:
                     continue  # it was closed since; the open one now is another
-                appended = batch.append(shard, request, kept)
+                if shard.bytes < SHARD_MAX_BYTES:
+                    appended = batch.append(shard, request, kept)
             finally:
                 shard.lock.release()
+            if appended is None:
+                self._close(batch, "bytes")
+                continue
             if batch.first_row is None and appended.accepted:
                 batch.first_row = self._monotonic()
             reason = self._limit_reached(batch)
