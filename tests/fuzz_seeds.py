@@ -7,22 +7,37 @@ eight bytes by chance. The same every time.
 
 from __future__ import annotations
 
+import gzip
 import random
 import sys
+import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tests.encoded import zstd
 from tests.oracle import REQUESTS
 from tests.strategies import SIGNALS, Tape, wire_message
 from tests.strategies_json import request, spelled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from google.protobuf.descriptor import Descriptor
 
 SEEDS = 300
 SEPARATOR = b"\xfe\xfd\xfc"
 LINES, JSON = 9, 0x81
 """What is added to a signal's number in an input's first byte; 0x81 is 3 * 43, so a document."""
+
+
+ROOMY: Final = 3 * 20
+"""What chooses the largest limit in an input of ``inflate``; the encoding's number is added."""
+PACKS: Final[tuple[Callable[[bytes], bytes], ...]] = (
+    lambda body: bytes([ROOMY]) + gzip.compress(body, mtime=0),
+    lambda body: bytes([ROOMY]) + 2 * gzip.compress(body, mtime=0),
+    lambda body: bytes([ROOMY + 1]) + zlib.compress(body),
+    lambda body: bytes([ROOMY + 2]) + zstd(body),
+)
 
 
 def keys(message: Descriptor, found: set[str]) -> set[str]:
@@ -67,7 +82,8 @@ def main(folder: Path) -> None:
     both = [*protobuf, *as_json]
     chance.shuffle(both)
     sequences = [SEPARATOR.join(both[at : at + 3]) for at in range(0, len(both), 3)]
-    targets = {"protobuf": protobuf, "json": json, "after_garbage": sequences}
+    packed = [pack(seed[1:]) for seed in both[:100] for pack in PACKS]
+    targets = {"protobuf": protobuf, "json": json, "after_garbage": sequences, "inflate": packed}
     for target, seeds in targets.items():
         (folder / target).mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds):

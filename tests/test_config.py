@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from otlp2parquet.cli.config import config as config_command
@@ -519,6 +520,7 @@ def test_a_secret_is_never_printed(tmp_path: Path) -> None:
     key=st.sampled_from(KEYS),
     value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1),
 )
+@example(key="storage.fs.path", value="~nobody-of-this-name/x")
 def test_any_text_in_the_environment_is_a_value_or_a_config_error(key: str, value: str) -> None:
     """Whatever an operator types, the answer is a configuration or a list of errors."""
     (row,) = (row for row in settings() if row.key == key)
@@ -528,6 +530,14 @@ def test_any_text_in_the_environment_is_a_value_or_a_config_error(key: str, valu
     except ConfigError as error:
         trouble = str(error)
     assert not trouble or key in trouble
+
+
+@pytest.mark.parametrize("path", ["~nobody-of-this-name/token", "/nonexistent/token"])
+def test_a_secrets_file_that_cannot_be_is_a_config_error(path: str) -> None:
+    """Named with its path, not a traceback."""
+    environ = {"OTLP2PARQUET_SERVER_AUTH_TOKENS_FILE": path}
+    with pytest.raises(ConfigError, match=re.escape(path)):
+        load(environ=environ, folder=Path("/nonexistent"))
 
 
 @pytest.mark.parametrize(

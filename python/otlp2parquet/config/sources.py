@@ -100,8 +100,13 @@ def read_file(path: Path, table: Mapping[str, Setting]) -> Layer:
     """The layer of a TOML file; one that cannot be read is an error, never nothing."""
     try:
         content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+        elif isinstance(error, UnicodeDecodeError):
+            reason = "not UTF-8"
+        else:  # a NUL in the path, or the home folder of nobody
+            reason = str(error).lower()
         return Layer(errors=[f"file {path}: cannot be read: {reason}"])
     return read_document(content, f"file {path}", table)
 
@@ -143,8 +148,13 @@ def _read_secret(key: str, source: str, path: object, layer: Layer) -> list[Raw]
         return []
     try:
         content = Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+        elif isinstance(error, UnicodeDecodeError):
+            reason = "not UTF-8"
+        else:  # a NUL in the path, or the home folder of nobody
+            reason = str(error).lower()
         layer.errors.append(f"{key} ({source}): file {path} cannot be read: {reason}")
         return []
     return [Raw(content.rstrip("\r\n"), source, is_text=True)]

@@ -211,7 +211,12 @@ def path() -> Kind[Path]:
     def check(value: object) -> Path:
         if not isinstance(value, str) or not value or "\0" in value:
             raise ValueError(f"found {found(value)}, expected {expected}")
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:  # "~name" of nobody, or no home folder at all
+            raise ValueError(
+                f"found {found(value)}, whose home folder is unknown, expected {expected}"
+            ) from error
 
     return Kind(expected, check, check, str)
 

@@ -2,13 +2,13 @@
 
 use otlp2parquet_core as core;
 use otlp2parquet_core::{Limits, Signal, Strings};
+use otlp2parquet_inflate::{ContentEncoding, inflate};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::arrow::{Batch, make_text};
 use crate::errors::Error;
-use crate::inflate::inflate;
-use crate::input::{self, ContentEncoding, ContentType};
+use crate::input::{self, ContentType};
 
 /// What an append did.
 #[pyclass(frozen, module = "otlp2parquet._native")]
@@ -105,7 +105,9 @@ impl Body<'_> {
         builder: &mut core::BatchBuilder,
         limits: &Limits,
     ) -> std::result::Result<core::Appended, Error> {
-        let payload = inflate(self.payload, self.encoding, limits.payload_bytes)?;
+        let limit = limits.payload_bytes;
+        let payload = inflate(self.payload, self.encoding, limit)
+            .map_err(|error| Error::from_inflate(error, limit))?;
         Ok(match self.content_type {
             ContentType::Protobuf => builder.append(&payload, self.signal, self.received_at)?,
             ContentType::Json(form) => {
@@ -151,8 +153,7 @@ fn body<'a>(
 ) -> PyResult<Body<'a>> {
     let signal = input::signal(signal)?;
     let content_type = ContentType::from_header(content_type).map_err(|error| error.into_py(py))?;
-    let encoding =
-        ContentEncoding::from_header(content_encoding).map_err(|error| error.into_py(py))?;
+    let encoding = input::content_encoding(content_encoding).map_err(|error| error.into_py(py))?;
     // "The epoch if it gives none."
     Ok(Body {
         payload: payload.as_bytes(),
@@ -171,8 +172,7 @@ pub fn inflates_within(
     content_encoding: Option<&str>,
     limit: usize,
 ) -> PyResult<bool> {
-    let encoding =
-        ContentEncoding::from_header(content_encoding).map_err(|error| error.into_py(py))?;
+    let encoding = input::content_encoding(content_encoding).map_err(|error| error.into_py(py))?;
     // The GIL is kept: it asks for microseconds of work, and its callers bound the payload too.
     Ok(inflate(payload.as_bytes(), encoding, limit).is_ok_and(|inflated| inflated.len() <= limit))
 }

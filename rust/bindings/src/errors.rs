@@ -42,6 +42,13 @@ fn raise(py: Python<'_>, name: &str, message: String) -> PyErr {
 }
 
 impl Error {
+    pub fn from_inflate(error: otlp2parquet_inflate::Error, limit: usize) -> Self {
+        match error {
+            otlp2parquet_inflate::Error::Broken(why) => Self::Inflate(why),
+            otlp2parquet_inflate::Error::TooLarge => Self::InflatedTooLarge { limit },
+        }
+    }
+
     /// The exception, an instance of a class of `errors.py`.
     pub fn into_py(self, py: Python<'_>) -> PyErr {
         match self {

@@ -1,36 +1,21 @@
 //! Python arguments as the core's types; what is not one of them is an error here.
 
 use otlp2parquet_core::{JsonForm, Limits, Signal, Table};
+use otlp2parquet_inflate::ContentEncoding;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors::Error;
 
-/// How the payload is compressed.
-#[derive(Clone, Copy)]
-pub enum ContentEncoding {
-    Identity,
-    Gzip,
-    Deflate,
-    Zstd,
-}
-
-impl ContentEncoding {
-    /// Reads a Content-Encoding header's value; `None` and an empty one are identity.
-    pub fn from_header(value: Option<&str>) -> Result<Self, Error> {
-        let name = value.unwrap_or("").trim().to_ascii_lowercase();
-        match name.as_str() {
-            "" | "identity" => Ok(Self::Identity),
-            // RFC 9110, 8.4.1.3: x-gzip is "equivalent to gzip".
-            "gzip" | "x-gzip" => Ok(Self::Gzip),
-            "deflate" => Ok(Self::Deflate),
-            "zstd" => Ok(Self::Zstd),
-            _ => Err(Error::Unsupported(format!(
-                "found content encoding {:?}, expected gzip, zstd, deflate or identity",
-                shorten(&name)
-            ))),
-        }
-    }
+/// Reads a Content-Encoding header's value; `None` and an empty one are identity.
+pub fn content_encoding(value: Option<&str>) -> Result<ContentEncoding, Error> {
+    let name = value.unwrap_or("").trim();
+    ContentEncoding::from_name(name).ok_or_else(|| {
+        Error::Unsupported(format!(
+            "found content encoding {:?}, expected gzip, zstd, deflate or identity",
+            shorten(&name.to_ascii_lowercase())
+        ))
+    })
 }
 
 /// How the payload is written.

@@ -7,9 +7,7 @@
 mod arrow;
 mod builder;
 mod errors;
-mod inflate;
 mod input;
-mod libdeflate;
 
 use pyo3::prelude::*;
 

@@ -4,13 +4,57 @@
 //! read. What it claims about its size decides how much address space is asked for and nothing
 //! else: pages that nothing is written to cost no memory, so a bomb costs at most the bound.
 
+//!
+//! A crate of its own, so that the fuzzer can feed it; it knows neither OTLP nor Python.
+
+mod libdeflate;
+
 use std::borrow::Cow;
 
-use crate::errors::Error;
-use crate::input::ContentEncoding;
 use crate::libdeflate::{Decompressor, Failure, Wrapper};
 
+/// How a body is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentEncoding {
+    /// Not at all.
+    Identity,
+    /// Gzip members (RFC 1952).
+    Gzip,
+    /// One zlib stream (RFC 1950).
+    Deflate,
+    /// Zstandard frames (RFC 8878).
+    Zstd,
+}
+
+impl ContentEncoding {
+    /// The coding of a Content-Encoding header's value, in any case; an empty one is identity.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => Some(Self::Identity),
+            // RFC 9110, 8.4.1.3: x-gzip is "equivalent to gzip".
+            "gzip" | "x-gzip" => Some(Self::Gzip),
+            "deflate" => Some(Self::Deflate),
+            "zstd" => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+}
+
+/// Why a body is not inflated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// Its encoding's own format is broken, with the reason: not gzip, a wrong checksum, cut short.
+    Broken(String),
+    /// It would be larger than the limit.
+    TooLarge,
+}
+
 /// The payload without its content encoding: at most `limit` bytes, whatever it claims to be.
+/// (What is not encoded is given as it is, whatever its size.)
+///
+/// # Errors
+/// [`Error`]: not whole streams of the encoding, or more than `limit` bytes of content.
 pub fn inflate(
     payload: &[u8],
     encoding: ContentEncoding,
@@ -36,8 +80,8 @@ fn gunzip(payload: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
     while at < payload.len() {
         at += append_stream(&mut decompressor, Wrapper::Gzip, &payload[at..], &mut out, limit)
             .map_err(|failure| match failure {
-                Failure::NoSpace => Error::InflatedTooLarge { limit },
-                Failure::Broken => Error::Inflate(format!(
+                Failure::NoSpace => Error::TooLarge,
+                Failure::Broken => Error::Broken(format!(
                     "found a gzip body that cannot be inflated (the member at byte {at} is not \
                      gzip, is cut short or does not match its checksum), expected whole gzip \
                      members and nothing else"
@@ -54,15 +98,15 @@ fn unzlib(payload: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
     let mut out = Vec::with_capacity(first_capacity(hint, limit));
     let read = append_stream(&mut Decompressor::new(), Wrapper::Zlib, payload, &mut out, limit)
         .map_err(|failure| match failure {
-            Failure::NoSpace => Error::InflatedTooLarge { limit },
-            Failure::Broken => Error::Inflate(
+            Failure::NoSpace => Error::TooLarge,
+            Failure::Broken => Error::Broken(
                 "found a deflate body that cannot be inflated (it is not zlib, is cut short \
                      or does not match its checksum), expected one whole zlib stream"
                     .to_owned(),
             ),
         })?;
     if read < payload.len() {
-        return Err(Error::Inflate(format!(
+        return Err(Error::Broken(format!(
             "found {} bytes behind the zlib stream of a deflate body, expected none",
             payload.len() - read
         )));
@@ -76,7 +120,7 @@ fn unzlib(payload: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
 /// a frame asks for is never allocated.
 fn unzstd(payload: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
     let broken = |why: &str| {
-        Error::Inflate(format!(
+        Error::Broken(format!(
             "found a zstd body that cannot be inflated ({why}), expected whole zstd frames and \
              nothing else"
         ))
@@ -89,8 +133,8 @@ fn unzstd(payload: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
     let mut out: Vec<u8> = Vec::with_capacity(if fits { bound as usize } else { limit });
     match zstd_safe::decompress(&mut out, payload) {
         Ok(size) if size <= limit => Ok(out),
-        Ok(_) => Err(Error::InflatedTooLarge { limit }),
-        Err(code) if !fits && is_no_space(code) => Err(Error::InflatedTooLarge { limit }),
+        Ok(_) => Err(Error::TooLarge),
+        Err(code) if !fits && is_no_space(code) => Err(Error::TooLarge),
         Err(code) => Err(broken(&zstd_safe::get_error_name(code).to_ascii_lowercase())),
     }
 }
