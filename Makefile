@@ -17,8 +17,8 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short bench \
-	bench-server soak overload prove-kill prove-power prove-log prove-outage hostile wheels \
+.PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
+	bench bench-server soak overload prove-kill prove-power prove-log prove-outage hostile wheels \
 	test-wheel components docs format clean
 
 help: ## Show this list.
@@ -94,6 +94,10 @@ fuzz: $(ENVIRONMENT) ## Feed the core what nobody meant as OTLP, for FUZZ_SECS s
 
 fuzz-short: ## The same for a few seconds: what CI runs.
 	$(MAKE) fuzz FUZZ_SECS=28
+
+fuzz-long: dev ## A million generated messages of each format against the oracles (hours).
+	OTLP2PARQUET_EXAMPLES=200 $(BIN)/python -m pytest -q \
+		tests/test_decode_equivalence.py tests/test_json_equivalence.py
 
 format: $(ENVIRONMENT) ## Format Python and Rust.
 	$(BIN)/ruff format

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SIGNALS = ("logs", "traces", "metrics")
 
-LONG = os.environ.get("OTLP2PARQUET_EXAMPLES", "default") == "long"
-"""``OTLP2PARQUET_EXAMPLES=long`` asks for forty times the examples."""
+FACTOR = int(os.environ.get("OTLP2PARQUET_EXAMPLES", "1"))
+"""``OTLP2PARQUET_EXAMPLES=200`` asks for so many times the examples."""
 
 
 def examples(count: int) -> settings:
-    """The settings of one property test: ``count`` examples, or forty times as many."""
+    """The settings of one property test: ``count`` examples, or ``FACTOR`` times as many."""
     return settings(
-        max_examples=count * (40 if LONG else 1),
+        max_examples=count * FACTOR,
         deadline=None,  # the machines that run this are shared and slow
         print_blob=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
