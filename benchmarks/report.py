@@ -20,7 +20,7 @@ from benchmarks.batches import ROWS
 from benchmarks.payloads import SHAPES, SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from otlp2parquet.writers import Compression
 
@@ -68,13 +68,13 @@ def conditions() -> list[str]:
     ]
 
 
-def decode_section(rounds: int) -> list[str]:
-    """One request to tables, against upb."""
+def decode_table(measure: Callable[..., figures.Decode], rounds: int, peer: str) -> list[str]:
+    """One request of each signal and shape to tables, against ``peer``."""
     rows = []
     for signal in SIGNALS:
         for name in ("small", "typical", "large"):
-            click.echo(f"decode {signal} {name}", err=True)
-            one = figures.decode(signal, name, rounds)
+            click.echo(f"{measure.__name__} {signal} {name}", err=True)
+            one = measure(signal, name, rounds)
             rows.append(
                 (
                     f"{RECORDS[signal]}, {name}",
@@ -85,7 +85,12 @@ def decode_section(rounds: int) -> list[str]:
                     f"**{one.ratio:.2f}**",
                 )
             )
-    heads = ("request", "records", "bytes a record", "ours, ns a record", "upb, ns a record")
+    heads = ("request", "records", "bytes a record", "ours, ns a record", f"{peer}, ns a record")
+    return table((*heads, "ratio"), rows)
+
+
+def decode_section(rounds: int) -> list[str]:
+    """One request to tables, against upb."""
     return [
         "## Protobuf to tables, against upb merely parsing",
         "",
@@ -93,28 +98,12 @@ def decode_section(rounds: int) -> list[str]:
         "under Python, parses the same bytes and nothing is done with the result. The bound is",
         f"{MUST} for typical requests, the aim {AIM}.",
         "",
-        *table((*heads, "ratio"), rows),
+        *decode_table(figures.decode, rounds, "upb"),
     ]
 
 
 def json_section(rounds: int) -> list[str]:
     """One request in JSON to tables, against orjson."""
-    rows = []
-    for signal in SIGNALS:
-        for name in ("small", "typical", "large"):
-            click.echo(f"decode JSON {signal} {name}", err=True)
-            one = figures.decode_json(signal, name, rounds)
-            rows.append(
-                (
-                    f"{RECORDS[signal]}, {name}",
-                    f"{one.records:,}",
-                    f"{one.request_bytes / one.records:.0f}",
-                    f"{one.ours_ns:.0f}",
-                    f"{one.peer_ns:.0f}",
-                    f"**{one.ratio:.2f}**",
-                )
-            )
-    heads = ("request", "records", "bytes a record", "ours, ns a record", "orjson, ns a record")
     return [
         "## OTLP/JSON to tables, against orjson making objects",
         "",
@@ -123,7 +112,7 @@ def json_section(rounds: int) -> list[str]:
         "least that any decoder in Python begins with. The bound is",
         f"{JSON_MUST} for typical requests, the aim {JSON_AIM}.",
         "",
-        *table((*heads, "ratio"), rows),
+        *decode_table(figures.decode_json, rounds, "orjson"),
     ]
 
 

@@ -6,16 +6,14 @@ Knows npm and the script's arguments. Must not know who receives what it sends.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
-from .cache import ComponentError, locked, run_build
+from .cache import locked, run_build
+from .sender import run_sender
 
 SOURCE = Path(__file__).with_name("js")
 FILES = ("package.json", "package-lock.json", "send.mjs")
-SEND_SECS = 120
 
 
 def build_javascript() -> Path:
@@ -44,18 +42,4 @@ def send_from_javascript(endpoint: str, count: int, compression: str, form: str 
     """
     command = ["node", str(build_javascript() / "send.mjs"), endpoint, str(count), compression]
     command.append(form)
-    # An OTEL_* variable of the caller's would change what is sent, and to where.
-    env = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
-    done = subprocess.run(
-        command,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SEND_SECS,
-        check=False,
-    )
-    if done.returncode:
-        message = f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-8000:]}"
-        raise ComponentError(message)
+    run_sender(command)

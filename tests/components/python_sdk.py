@@ -6,16 +6,14 @@ Knows pip and the script's arguments. Must not know who receives what it sends.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-from .cache import ComponentError, locked, run_build
+from .cache import locked, run_build
+from .sender import run_sender
 
 SCRIPT = Path(__file__).with_name("python_client.py")
-SEND_SECS = 120
 ENVIRONMENTS = {
     # name: what is installed, the package of the exporters
     "1.20": (
@@ -55,18 +53,4 @@ def send_from_python(name: str, endpoint: str, count: int, compression: str) -> 
     """
     python = build_python_sdk(name)
     command = [str(python), str(SCRIPT), endpoint, str(count), compression, ENVIRONMENTS[name][1]]
-    # Nothing of the caller's may change what is sent, to where, or by which packages.
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PYTHON"))}
-    done = subprocess.run(
-        command,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SEND_SECS,
-        check=False,
-    )
-    if done.returncode:
-        message = f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-8000:]}"
-        raise ComponentError(message)
+    run_sender(command)
