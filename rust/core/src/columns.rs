@@ -10,11 +10,12 @@ use std::sync::Arc;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{ArrowPrimitiveType, BooleanArray, ListArray, PrimitiveArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, DataType, FieldRef};
+use arrow_schema::{ArrowError, DataType};
 
 use crate::buffer::ByteBuffer;
 use crate::dictionary::Dictionary;
-use crate::finished::{Finished, MakeText};
+use crate::finished::{Finished, MakeText, NULL_KEY};
+use crate::schema::{Table, list_items};
 
 /// What is common to the columns of a table.
 pub(crate) trait Column {
@@ -70,7 +71,7 @@ impl Nulls {
 }
 
 /// The nulls of a column whose values tell which rows are null.
-fn nulls_where(rows: usize, is_null: impl Fn(usize) -> bool) -> Option<NullBuffer> {
+pub(crate) fn nulls_where(rows: usize, is_null: impl Fn(usize) -> bool) -> Option<NullBuffer> {
     if !(0..rows).any(&is_null) {
         return None;
     }
@@ -212,21 +213,29 @@ pub(crate) struct Texts {
     /// Whether `nulls` counts for nothing and the rows without text are null.
     empty_is_null: bool,
     mark: usize,
+    /// Bytes that a row is expected to take.
+    row_bytes: usize,
 }
 
 impl Default for Texts {
     fn default() -> Self {
+        Self::of(0)
+    }
+}
+
+impl Texts {
+    /// A column whose rows take about `row_bytes` each; 0 if nobody can tell.
+    pub fn of(row_bytes: usize) -> Self {
         Self {
             data: ByteBuffer::default(),
             offsets: vec![0],
             nulls: Nulls::default(),
             empty_is_null: false,
             mark: 0,
+            row_bytes,
         }
     }
-}
 
-impl Texts {
     /// Ends the row whose bytes were pushed to `data`.
     #[inline(always)]
     pub fn end_row(&mut self) {
@@ -282,8 +291,7 @@ impl Column for Texts {
 
     fn reserve(&mut self, rows: usize) {
         self.offsets.reserve(rows);
-        // Exact for trace ids, at least a good part of what other texts take.
-        self.data.spare(rows * 32);
+        self.data.spare(rows * self.row_bytes);
     }
 
     fn num_bytes(&self) -> usize {
@@ -310,7 +318,6 @@ pub(crate) struct Labels {
     mark: usize,
 }
 
-const NULL_KEY: i32 = -1;
 const KNOWN: usize = 8;
 
 impl Default for Labels {
@@ -388,14 +395,11 @@ impl Column for Labels {
         self.dictionary.spare_bytes() + spare(&self.keys)
     }
 
-    fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
-        let mut keys = std::mem::take(&mut self.keys);
-        let nulls = nulls_where(keys.len(), |row| keys[row] == NULL_KEY);
-        if nulls.is_some() {
-            // What a null row's key is counts for nothing, but it must be one.
-            keys.iter_mut().for_each(|key| *key = (*key).max(0));
-        }
-        out.push(Finished::Keys { keys, nulls, values: self.dictionary.finish(make_text)? });
+    fn finish(&mut self, _: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+        out.push(Finished::Keys {
+            keys: std::mem::take(&mut self.keys),
+            values: self.dictionary.finish(),
+        });
         Ok(())
     }
 }
@@ -446,15 +450,28 @@ pub(crate) struct Lists<C> {
     /// The items of all rows one after another.
     pub items: C,
     offsets: Vec<i32>,
-    /// One for each column that the items make.
-    item_fields: Vec<FieldRef>,
+    /// The list columns that the items make: in this table, from this column on.
+    table: Table,
+    first: &'static str,
     mark: usize,
+    /// Items to make room for when the first one comes: most lists of most tables are empty.
+    expected_items: usize,
 }
 
-impl<C: Default> Lists<C> {
-    pub fn new(item_fields: impl IntoIterator<Item = FieldRef>) -> Self {
-        let item_fields = item_fields.into_iter().collect();
-        Self { items: C::default(), offsets: vec![0], item_fields, mark: 0 }
+impl<C: Column + Default> Lists<C> {
+    /// The list column `first` of a table, and one more for each further column of the items.
+    pub fn new(table: Table, first: &'static str) -> Self {
+        let items = C::default();
+        Self { items, offsets: vec![0], table, first, mark: 0, expected_items: 0 }
+    }
+
+    /// Begins a row that has items.
+    #[inline(always)]
+    pub fn begin_row(&mut self) -> &mut C {
+        if self.expected_items > 0 {
+            self.items.reserve(std::mem::take(&mut self.expected_items));
+        }
+        &mut self.items
     }
 
     /// Ends the row; `items` is the number of items in all rows now.
@@ -481,6 +498,7 @@ impl<C: Column + Default> Column for Lists<C> {
 
     fn reserve(&mut self, rows: usize) {
         self.offsets.reserve(rows);
+        self.expected_items = rows / 4;
     }
 
     fn num_bytes(&self) -> usize {
@@ -493,11 +511,11 @@ impl<C: Column + Default> Column for Lists<C> {
 
     fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(std::mem::take(&mut self.offsets)));
-        let mut items = Vec::with_capacity(self.item_fields.len());
+        let mut items = Vec::new();
         self.items.finish(make_text, &mut items)?;
-        for (item_field, items) in self.item_fields.iter().zip(items) {
-            let items = items.into_array()?;
-            let lists = ListArray::try_new(item_field.clone(), offsets.clone(), items, None)?;
+        for (items, item) in items.into_iter().zip(list_items(self.table, self.first)) {
+            let items = items.into_array(make_text)?;
+            let lists = ListArray::try_new(Arc::clone(item), offsets.clone(), items, None)?;
             out.push(Finished::Array(Arc::new(lists)));
         }
         Ok(())

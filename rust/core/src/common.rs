@@ -17,7 +17,7 @@ use crate::wire::{Cursor, Message};
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
 
 /// Which of the repeated columns are texts, in schema order after Timestamp and TimestampNanos.
-pub(crate) const SHARED_TEXTS: [bool; 11] =
+pub(crate) static SHARED_TEXTS: [bool; 11] =
     [true, true, true, true, false, true, true, true, true, false, true];
 
 /// One request while it is read.
@@ -447,6 +447,10 @@ impl Times {
         self.nanos.push_option(time.map(|t| t.1));
     }
 }
+
+/// Bytes of an id's hex digits.
+pub(crate) const TRACE_ID_TEXT: usize = 32;
+pub(crate) const SPAN_ID_TEXT: usize = 16;
 
 /// Appends an id: "lower-case hex of the bytes, whatever their length; null when empty".
 #[inline(always)]

@@ -27,7 +27,7 @@ impl Default for Dictionary {
     fn default() -> Self {
         Self {
             data: Vec::new(),
-            offsets: vec![0],
+            offsets: first_offset(),
             keys: HashTable::new(),
             // Seeded per process: a sender cannot choose texts that collide. Keys come from the
             // order of arrival, so the seed never shows in the output.
@@ -43,6 +43,13 @@ impl Default for Dictionary {
 const FEW: usize = 8;
 
 const RECENT: usize = 16;
+
+/// The offsets of no texts, with room for those of a few.
+fn first_offset() -> Vec<i32> {
+    let mut offsets = Vec::with_capacity(FEW);
+    offsets.push(0);
+    offsets
+}
 
 /// Where a text is remembered in `recent`.
 #[inline(always)]
@@ -65,6 +72,11 @@ impl Dictionary {
     #[inline(always)]
     fn get(&self, key: i32) -> Option<&[u8]> {
         ((key as usize) < self.len()).then(|| slice(&self.data, &self.offsets, key))
+    }
+
+    /// Makes room for texts of `bytes` in all.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.data.reserve(bytes);
     }
 
     /// The key of a text, which is added if it is new; none if it is not valid UTF-8.
@@ -156,10 +168,54 @@ impl Dictionary {
         spare(&self.data) + spare(&self.offsets) + self.keys.allocation_size()
     }
 
-    /// The texts as an Arrow array; the dictionary is not to be used afterwards.
-    pub fn finish(&mut self, make_text: MakeText) -> Result<StringArray, ArrowError> {
-        let offsets = std::mem::take(&mut self.offsets);
-        let data = std::mem::take(&mut self.data);
-        make_text(ScalarBuffer::from(offsets), Buffer::from_vec(data), None)
+    /// The texts; the dictionary is not to be used afterwards.
+    pub fn finish(&mut self) -> Distinct {
+        Distinct {
+            data: std::mem::take(&mut self.data),
+            offsets: std::mem::take(&mut self.offsets),
+        }
+    }
+}
+
+/// The texts of a dictionary that grows no more.
+pub(crate) struct Distinct {
+    data: Vec<u8>,
+    offsets: Vec<i32>,
+}
+
+impl Default for Distinct {
+    fn default() -> Self {
+        Self { data: Vec::new(), offsets: first_offset() }
+    }
+}
+
+impl Distinct {
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// The text of a key; none for a number that is no key.
+    #[inline(always)]
+    pub fn get(&self, key: i32) -> Option<&[u8]> {
+        ((key as u32 as usize) < self.len()).then(|| slice(&self.data, &self.offsets, key))
+    }
+
+    /// Adds a text that is valid UTF-8, and gives its key.
+    pub fn push(&mut self, text: &[u8]) -> i32 {
+        self.data.extend_from_slice(text);
+        self.offsets.push(self.data.len() as i32);
+        self.len() as i32 - 1
+    }
+
+    /// The texts one after another, and at least `count` bytes behind them.
+    pub fn padded(&mut self, count: usize) -> (&[u8], &[i32]) {
+        let end = self.offsets.last().map_or(0, |&end| end as usize);
+        self.data.resize(end + count, 0);
+        (&self.data, &self.offsets)
+    }
+
+    /// The texts as an Arrow array.
+    pub fn into_array(self, make_text: MakeText) -> Result<StringArray, ArrowError> {
+        make_text(ScalarBuffer::from(self.offsets), Buffer::from_vec(self.data), None)
     }
 }

@@ -4,13 +4,18 @@
 //! same process takes them as dictionary arrays; the tables' contract says plain strings.
 
 use std::ops::Range;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, DictionaryArray, PrimitiveArray, StringArray};
-use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
+use crate::blocks::{BLOCK, block_of};
+use crate::columns::nulls_where;
+use crate::dictionary::Distinct;
+use crate::repeated::Runs;
 use crate::schema::Strings;
 
 /// Makes a text array of offsets that never fall, within text that is valid UTF-8 and cut
@@ -33,108 +38,123 @@ pub fn make_checked_text(
 /// A plain string column of one batch holds at most this much text (or a single row).
 const MAX_COLUMN_BYTES: usize = 1 << 30;
 
+/// A row with this for its key is null.
+pub(crate) const NULL_KEY: i32 = -1;
+
 /// One finished column.
 pub(crate) enum Finished {
     /// Ready as it is.
     Array(ArrayRef),
-    /// A key per row.
-    Keys { keys: Vec<i32>, nulls: Option<NullBuffer>, values: StringArray },
-    /// A key (`None` is null) per run, with the row after the run's last.
-    Runs { runs: Vec<(Option<i32>, usize)>, values: StringArray },
-}
-
-fn text(values: &StringArray, key: Option<i32>) -> &[u8] {
-    key.map_or(&[], |key| values.value(key as usize).as_bytes())
+    /// A key or `NULL_KEY` per row.
+    Keys { keys: Vec<i32>, values: Distinct },
+    /// One of several columns that share their runs.
+    Runs { runs: Rc<Runs>, column: usize },
 }
 
 impl Finished {
     /// The array of a column that has no dictionary, or the dictionary array of one that has.
-    pub fn into_array(self) -> Result<ArrayRef, ArrowError> {
-        let (keys, nulls, values) = match self {
+    pub fn into_array(self, make_text: MakeText) -> Result<ArrayRef, ArrowError> {
+        let (mut keys, values) = match self {
             Self::Array(array) => return Ok(array),
-            Self::Keys { keys, nulls, values } => (keys, nulls, values),
-            Self::Runs { runs, values } => {
-                let mut keys = Vec::with_capacity(rows(&runs));
-                runs.iter().for_each(|&(key, end)| keys.resize(end, key.unwrap_or(0)));
-                (keys, run_nulls(&runs), values)
+            Self::Keys { keys, values } => (keys, values),
+            Self::Runs { runs, column } => {
+                let (runs, values) = runs.keys(column);
+                let mut keys = Vec::with_capacity(runs.iter().map(|run| run.1).sum());
+                for (key, rows) in runs {
+                    keys.resize(keys.len() + rows, key.unwrap_or(NULL_KEY));
+                }
+                (keys, values)
             }
         };
+        let nulls = nulls_where(keys.len(), |row| keys[row] == NULL_KEY);
+        if nulls.is_some() {
+            // What a null row's key is counts for nothing, but it must be one.
+            keys.iter_mut().for_each(|key| *key = (*key).max(0));
+        }
         let keys = PrimitiveArray::<Int32Type>::try_new(ScalarBuffer::from(keys), nulls)?;
-        Ok(Arc::new(DictionaryArray::try_new(keys, Arc::new(values))?))
+        Ok(Arc::new(DictionaryArray::try_new(keys, Arc::new(values.into_array(make_text)?))?))
     }
 
     /// Bytes of text when every row has its own.
     fn plain_bytes(&self) -> usize {
         match self {
             Self::Array(_) => 0,
-            // Every row is null: there is no text that a key could name.
-            Self::Keys { values, .. } if values.is_empty() => 0,
-            Self::Keys { keys, nulls, values } => {
-                let offsets = values.value_offsets();
-                let len = |key: usize| (offsets[key + 1] - offsets[key]) as usize;
-                match nulls {
-                    None => keys.iter().map(|&key| len(key as usize)).sum(),
-                    Some(nulls) => nulls.valid_indices().map(|row| len(keys[row] as usize)).sum(),
-                }
+            Self::Keys { keys, values } => {
+                keys.iter().map(|&key| values.get(key).map_or(0, <[u8]>::len)).sum()
             }
-            Self::Runs { runs, values } => {
-                let mut start = 0;
-                runs.iter()
-                    .map(|&(key, end)| {
-                        text(values, key).len() * (end - std::mem::replace(&mut start, end))
-                    })
-                    .sum()
+            Self::Runs { runs, column } => {
+                runs.texts(*column).map(|(text, rows)| text.map_or(0, <[u8]>::len) * rows).sum()
             }
+        }
+    }
+
+    /// Whether every row is null.
+    fn is_null(&self) -> bool {
+        match self {
+            Self::Array(_) => false,
+            // There is no text that a key could name.
+            Self::Keys { values, .. } => values.len() == 0,
+            Self::Runs { runs, column } => runs.texts(*column).all(|(text, _)| text.is_none()),
         }
     }
 
     /// The array with plain strings; their bytes must be within Arrow's offsets.
     fn into_plain_array(self, bytes: usize, make_text: MakeText) -> Result<ArrayRef, ArrowError> {
-        let (data, offsets, nulls) = match &self {
-            Self::Array(_) => return self.into_array(),
-            Self::Runs { runs, values } if runs.len() == 1 => {
-                let (key, rows) = runs[0];
-                return Ok(Arc::new(match key {
-                    Some(key) => StringArray::new_repeated(values.value(key as usize), rows),
-                    None => StringArray::new_null(rows),
-                }));
-            }
-            Self::Runs { runs, values } => {
+        let (data, offsets, nulls) = match self {
+            Self::Array(array) => return Ok(array),
+            Self::Runs { runs, column } => {
                 let mut data = Vec::with_capacity(bytes);
-                let mut offsets = Vec::with_capacity(rows(runs) + 1);
+                let mut offsets = Vec::with_capacity(runs.rows + 1);
                 offsets.push(0);
-                for &(key, end) in runs {
-                    let rows = end + 1 - offsets.len();
-                    push_repeated(&mut data, &mut offsets, text(values, key), rows);
+                let mut has_nulls = false;
+                for (text, rows) in runs.texts(column) {
+                    push_repeated(&mut data, &mut offsets, text.unwrap_or_default(), rows);
+                    has_nulls |= text.is_none();
                 }
-                (data, offsets, run_nulls(runs))
+                (data, offsets, has_nulls.then(|| run_nulls(runs.texts(column))))
             }
-            Self::Keys { keys, values, .. } if values.is_empty() => {
-                return Ok(Arc::new(StringArray::new_null(keys.len())));
-            }
-            Self::Keys { keys, nulls, values } => {
-                let mut data = Vec::with_capacity(bytes);
+            Self::Keys { keys, mut values } => {
                 let mut offsets = Vec::with_capacity(keys.len() + 1);
                 offsets.push(0);
-                match nulls {
-                    None => {
-                        for run in keys.chunk_by(|a, b| a == b) {
-                            let text = text(values, Some(run[0]));
-                            push_repeated(&mut data, &mut offsets, text, run.len());
-                        }
-                    }
-                    Some(nulls) => {
-                        for (row, &key) in keys.iter().enumerate() {
-                            let key = nulls.is_valid(row).then_some(key);
-                            push_repeated(&mut data, &mut offsets, text(values, key), 1);
-                        }
-                    }
-                }
-                (data, offsets, nulls.clone())
+                let data = if keys.iter().all(|key| *key == keys[0]) {
+                    let text = keys.first().and_then(|&key| values.get(key)).unwrap_or_default();
+                    let mut data = Vec::with_capacity(bytes);
+                    push_repeated(&mut data, &mut offsets, text, keys.len());
+                    data
+                } else {
+                    plain_texts(&keys, &mut values, bytes, &mut offsets)
+                };
+                (data, offsets, nulls_where(keys.len(), |row| keys[row] == NULL_KEY))
             }
         };
         Ok(Arc::new(make_text(ScalarBuffer::from(offsets), Buffer::from_vec(data), nulls)?))
     }
+}
+
+/// The texts of keys, `bytes` in all, one after another.
+fn plain_texts(
+    keys: &[i32],
+    values: &mut Distinct,
+    bytes: usize,
+    offsets: &mut Vec<i32>,
+) -> Vec<u8> {
+    let mut data = Vec::with_capacity(bytes + BLOCK);
+    // So that any text can be copied as a block.
+    let (texts, ends) = values.padded(BLOCK);
+    offsets.extend(keys.iter().map(|&key| {
+        if key != NULL_KEY {
+            let (start, end) = (ends[key as usize] as usize, ends[key as usize + 1] as usize);
+            if end - start <= BLOCK {
+                let len = data.len() + end - start;
+                data.extend_from_slice(block_of(texts, start));
+                data.truncate(len);
+            } else {
+                data.extend_from_slice(&texts[start..end]);
+            }
+        }
+        data.len() as i32
+    }));
+    data
 }
 
 /// Appends `rows` rows of one text.
@@ -152,17 +172,10 @@ fn push_repeated(data: &mut Vec<u8>, offsets: &mut Vec<i32>, text: &[u8], rows: 
     offsets.extend((1..=rows).map(|row| (start + row * text.len()) as i32));
 }
 
-fn rows(runs: &[(Option<i32>, usize)]) -> usize {
-    runs.last().map_or(0, |run| run.1)
-}
-
-fn run_nulls(runs: &[(Option<i32>, usize)]) -> Option<NullBuffer> {
-    if runs.iter().all(|run| run.0.is_some()) {
-        return None;
-    }
-    let mut valid = Vec::with_capacity(rows(runs));
-    runs.iter().for_each(|&(key, end)| valid.resize(end, key.is_some()));
-    Some(NullBuffer::from(valid)).filter(|nulls| nulls.null_count() > 0)
+fn run_nulls<'a>(runs: impl Iterator<Item = (Option<&'a [u8]>, usize)>) -> NullBuffer {
+    let mut valid = BooleanBufferBuilder::new(0);
+    runs.for_each(|(text, rows)| valid.append_n(rows, text.is_some()));
+    NullBuffer::new(valid.finish())
 }
 
 /// The arrays of a table's rows in the form asked for.
@@ -175,24 +188,29 @@ pub(crate) fn present(
     strings: Strings,
     make_text: MakeText,
 ) -> Result<Vec<Vec<ArrayRef>>, ArrowError> {
+    let dictionaries = |columns: Vec<Finished>| {
+        columns.into_iter().map(|column| column.into_array(make_text)).collect::<Result<_, _>>()
+    };
     if strings == Strings::Dictionary {
-        return Ok(vec![columns.into_iter().map(Finished::into_array).collect::<Result<_, _>>()?]);
+        return Ok(vec![dictionaries(columns)?]);
     }
     let bytes: Vec<usize> = columns.iter().map(Finished::plain_bytes).collect();
     if bytes.iter().all(|&bytes| bytes <= MAX_COLUMN_BYTES) {
-        let arrays = columns
-            .into_iter()
-            .zip(bytes)
-            .map(|(column, bytes)| column.into_plain_array(bytes, make_text));
+        // Most tables have several columns that nobody uses: all of them are one array.
+        let mut null: Option<ArrayRef> = None;
+        let arrays = columns.into_iter().zip(bytes).map(|(column, bytes)| {
+            if column.is_null() {
+                let null = null.get_or_insert_with(|| Arc::new(StringArray::new_null(rows)));
+                return Ok(Arc::clone(null));
+            }
+            column.into_plain_array(bytes, make_text)
+        });
         return Ok(vec![arrays.collect::<Result<_, _>>()?]);
     }
-    let arrays: Vec<ArrayRef> =
-        columns.into_iter().map(Finished::into_array).collect::<Result<_, _>>()?;
+    let arrays: Vec<ArrayRef> = dictionaries(columns)?;
     split_rows(&arrays, rows, MAX_COLUMN_BYTES)
         .into_iter()
-        .map(|range| {
-            arrays.iter().map(|array| slice_plain(array, range.clone(), make_text)).collect()
-        })
+        .map(|range| Ok(arrays.iter().map(|array| slice_plain(array, range.clone())).collect()))
         .collect()
 }
 
@@ -221,69 +239,84 @@ fn dictionary(array: &ArrayRef) -> Option<(&DictionaryArray<Int32Type>, &StringA
     Some((array, array.values().as_any().downcast_ref()?))
 }
 
-fn slice_plain(
-    array: &ArrayRef,
-    range: Range<usize>,
-    make_text: MakeText,
-) -> Result<ArrayRef, ArrowError> {
+/// A slice of an array, with plain strings where it has a dictionary.
+fn slice_plain(array: &ArrayRef, range: Range<usize>) -> ArrayRef {
     let slice = array.slice(range.start, range.len());
-    let Some((array, values)) = dictionary(&slice) else { return Ok(slice) };
-    let keys = Finished::Keys {
-        keys: array.keys().values().to_vec(),
-        nulls: array.nulls().cloned(),
-        values: values.clone(),
-    };
-    let bytes = keys.plain_bytes();
-    keys.into_plain_array(bytes, make_text)
+    let Some((array, values)) = dictionary(&slice) else { return slice };
+    let texts = (0..array.len()).map(|row| array.key(row).map(|key| values.value(key)));
+    Arc::new(StringArray::from_iter(texts))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::columns::Column;
+    use crate::repeated::{Constant, Repeated};
 
-    fn column() -> Finished {
-        let values = StringArray::from(vec!["", "ab", "cde"]);
-        Finished::Runs { runs: vec![(Some(1), 2), (None, 3), (Some(2), 5), (Some(0), 6)], values }
+    /// "ab" twice, null, a text longer than a block twice, "".
+    fn column(long: &str) -> Finished {
+        let mut columns = Repeated::new(&[false, true]);
+        for (text, rows) in [(Some("ab"), 2), (None, 1), (Some(long), 2), (Some(""), 1)] {
+            columns.set(&[Constant::Int(7), Constant::Text(text.map(str::as_bytes))]);
+            for _ in 0..rows {
+                columns.push();
+            }
+        }
+        let mut out = Vec::new();
+        columns.finish(make_checked_text, &mut out).unwrap();
+        out.pop().unwrap()
     }
 
-    fn expected() -> Vec<Option<&'static str>> {
-        vec![Some("ab"), Some("ab"), None, Some("cde"), Some("cde"), Some("")]
+    fn expected(long: &str) -> Vec<Option<&str>> {
+        vec![Some("ab"), Some("ab"), None, Some(long), Some(long), Some("")]
     }
 
     #[test]
     fn runs_expand_to_the_rows_they_name() {
-        let bytes = column().plain_bytes();
-        assert_eq!(bytes, 10);
-        let array = column().into_plain_array(bytes, make_checked_text).unwrap();
-        assert_eq!(array.as_ref(), &StringArray::from(expected()) as &dyn Array);
+        for long in ["cde", &"é".repeat(BLOCK)] {
+            let bytes = column(long).plain_bytes();
+            assert_eq!(bytes, 4 + 2 * long.len());
+            let array = column(long).into_plain_array(bytes, make_checked_text).unwrap();
+            assert_eq!(array.as_ref(), &StringArray::from(expected(long)) as &dyn Array);
+        }
     }
 
     #[test]
-    fn keys_without_a_single_text_are_all_null() {
-        let nulls = Some(NullBuffer::new_null(2));
-        let column = Finished::Keys {
-            keys: vec![0, 0],
-            nulls,
-            values: StringArray::from(Vec::<&str>::new()),
-        };
-        assert_eq!(column.plain_bytes(), 0);
-        assert_eq!(column.into_plain_array(0, make_checked_text).unwrap().null_count(), 2);
+    fn keys_expand_to_the_texts_they_name() {
+        for long in ["cde", &"é".repeat(BLOCK)] {
+            let mut values = Distinct::default();
+            let keys = expected(long)
+                .iter()
+                .map(|text| text.map_or(NULL_KEY, |text| values.push(text.as_bytes())))
+                .collect();
+            let column = Finished::Keys { keys, values };
+            let bytes = column.plain_bytes();
+            let array = column.into_plain_array(bytes, make_checked_text).unwrap();
+            assert_eq!(array.as_ref(), &StringArray::from(expected(long)) as &dyn Array);
+        }
+    }
+
+    #[test]
+    fn columns_without_a_single_text_are_null() {
+        let keys = || Finished::Keys { keys: vec![NULL_KEY; 2], values: Distinct::default() };
+        for strings in [Strings::Plain, Strings::Dictionary] {
+            let arrays = present(vec![keys(), keys()], 2, strings, make_checked_text).unwrap();
+            assert_eq!(arrays[0].iter().map(|array| array.null_count()).sum::<usize>(), 4);
+        }
     }
 
     #[test]
     fn a_split_keeps_rows_and_their_order_within_the_limit() {
-        let array = column().into_array().unwrap();
+        let array = column("cde").into_array(make_checked_text).unwrap();
         let ranges = split_rows(std::slice::from_ref(&array), 6, 4);
         assert_eq!(ranges, [0..3, 3..4, 4..6]);
         let mut rows = Vec::new();
         for range in ranges {
-            let part = slice_plain(&array, range, make_checked_text).unwrap();
+            let part = slice_plain(&array, range);
             let part = part.as_any().downcast_ref::<StringArray>().unwrap();
             rows.extend(part.iter().map(|text| text.map(str::to_owned)));
         }
-        assert_eq!(
-            rows,
-            expected().into_iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>()
-        );
+        let expected: Vec<_> = expected("cde").iter().map(|text| text.map(str::to_owned)).collect();
+        assert_eq!(rows, expected);
     }
 }

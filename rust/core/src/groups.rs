@@ -11,13 +11,15 @@ use arrow_schema::ArrowError;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use crate::columns::Column;
+use crate::columns::{Column, Texts};
 use crate::finished::{MakeText, present};
 use crate::schema::{Strings, Table};
 
 /// The columns of one table.
 pub(crate) trait Rows {
     fn new(table: Table) -> Self;
+    /// The column of the rows' own attributes: as a rule the one with most text.
+    fn attributes(&mut self) -> &mut Texts;
     /// Calls `f` with each column (or run of columns) in schema order.
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column));
 }
@@ -83,12 +85,14 @@ pub(crate) struct Groups<C> {
     hasher: RandomState,
     touched: Vec<u32>,
     committed_groups: usize,
-    /// Rows that a new group makes room for.
-    pub expected_rows: usize,
+    /// Rows, and bytes of attributes, that a new group makes room for.
+    expected: (usize, usize),
 }
 
 /// Room for more rows than this is not made on a sender's word.
 const MAX_EXPECTED_ROWS: usize = 1 << 12;
+/// Nor for more bytes of attributes.
+const MAX_EXPECTED_BYTES: usize = 1 << 20;
 
 impl<C: Rows> Groups<C> {
     pub fn new(table: Table) -> Self {
@@ -99,8 +103,14 @@ impl<C: Rows> Groups<C> {
             hasher: RandomState::default(),
             touched: Vec::new(),
             committed_groups: 0,
-            expected_rows: 0,
+            expected: (0, 0),
         }
+    }
+
+    /// Says how many rows the next new group may get, and the bytes that they are read from.
+    pub fn expect(&mut self, rows: usize, bytes: &[u8]) {
+        // Attributes are most of a record, and nearly as long as JSON as on the wire.
+        self.expected = (rows, bytes.len() / 4 * 3);
     }
 
     pub fn len(&self) -> usize {
@@ -147,10 +157,11 @@ impl<C: Rows> Groups<C> {
     fn open(&mut self, service: Option<&str>, hour: i64) -> usize {
         let at = self.list.len();
         let mut columns = C::new(self.table);
-        let rows = self.expected_rows.min(MAX_EXPECTED_ROWS);
+        let (rows, bytes) = self.expected;
         // A scope's records go to one group as a rule; where they do not, the room shrinks.
-        self.expected_rows /= 2;
-        columns.each(&mut |column| column.reserve(rows));
+        self.expected = (rows / 2, bytes / 2);
+        columns.each(&mut |column| column.reserve(rows.min(MAX_EXPECTED_ROWS)));
+        columns.attributes().data.spare(bytes.min(MAX_EXPECTED_BYTES));
         self.list.push(Group {
             columns,
             rows: 0,

@@ -1,7 +1,10 @@
 //! ExportLogsServiceRequest -> otel_logs.
 
 use crate::columns::{Column, Int32s, Int64s, Labels, Texts};
-use crate::common::{Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, Times, push_id};
+use crate::common::{
+    Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, SPAN_ID_TEXT, TRACE_ID_TEXT, Times,
+    push_id,
+};
 use crate::descriptors::LOG_RECORD;
 use crate::enums::push_enum;
 use crate::error::Fault;
@@ -30,23 +33,30 @@ pub(crate) struct LogColumns {
     dropped_attributes: Int64s,
 }
 
+/// Bytes of a usual body.
+const BODY_TEXT: usize = 64;
+
 impl Rows for LogColumns {
     fn new(_: Table) -> Self {
         Self {
             time: Times::default(),
             shared: Repeated::new(&SHARED_TEXTS),
             observed_time: Times::default(),
-            trace_id: Texts::default(),
-            span_id: Texts::default(),
+            trace_id: Texts::of(TRACE_ID_TEXT),
+            span_id: Texts::of(SPAN_ID_TEXT),
             flags: Int64s::default(),
             severity_number: Int32s::default(),
             severity_text: Labels::default(),
             event_name: Labels::default(),
-            body: Texts::default(),
+            body: Texts::of(BODY_TEXT),
             body_type: Labels::default(),
             attributes: Texts::default(),
             dropped_attributes: Int64s::default(),
         }
+    }
+
+    fn attributes(&mut self) -> &mut Texts {
+        &mut self.attributes
     }
 
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
@@ -99,7 +109,7 @@ pub(crate) fn append<'a>(
             let layer = Layer::read(&mut request.renderer, bytes)?;
             scope.read_scope(request, &layer)?;
             request.note_without_records(layer.entries);
-            groups.expected_rows = layer.entries;
+            groups.expect(layer.entries, bytes);
             append_records(groups, request, &resource, &scope, bytes)?;
             request.forget_unstored_text(before);
         }

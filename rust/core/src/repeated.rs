@@ -1,9 +1,10 @@
 //! Values that many rows share: rendered once, kept once, written as runs.
 //!
 //! A resource or scope is the same for all its records, so a row stores nothing for it: the
-//! columns of a `Repeated` share one list of runs, and a run names one dictionary key (or one
-//! number) per column.
+//! columns of a `Repeated` share one list of runs and one dictionary, and a run names a key (or
+//! a number) per column.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use arrow_array::PrimitiveArray;
@@ -11,7 +12,7 @@ use arrow_array::types::Int64Type;
 use arrow_schema::ArrowError;
 
 use crate::columns::Column;
-use crate::dictionary::Dictionary;
+use crate::dictionary::{Dictionary, Distinct};
 use crate::finished::{Finished, MakeText};
 
 /// One rendered value of a repeated column.
@@ -21,6 +22,15 @@ pub(crate) enum Constant<'a> {
     Text(Option<&'a [u8]>),
     /// A number.
     Int(i64),
+}
+
+impl Constant<'_> {
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.map_or(0, <[u8]>::len),
+            Self::Int(_) => 0,
+        }
+    }
 }
 
 /// A text, null when empty.
@@ -40,8 +50,10 @@ struct Run {
 
 /// Several columns whose values change together.
 pub(crate) struct Repeated {
-    /// A dictionary for each text column, none for a number column.
-    columns: Vec<Option<Dictionary>>,
+    /// Which columns are texts; the others are numbers.
+    texts: &'static [bool],
+    /// The texts of all columns.
+    dictionary: Dictionary,
     runs: Vec<Run>,
     /// One key, number or `NULL` per column and run.
     values: Vec<i64>,
@@ -59,9 +71,10 @@ struct Mark {
 
 impl Repeated {
     /// Columns in order; `true` for text, `false` for numbers.
-    pub fn new(texts: &[bool]) -> Self {
+    pub fn new(texts: &'static [bool]) -> Self {
         Self {
-            columns: texts.iter().map(|&text| text.then(Dictionary::default)).collect(),
+            texts,
+            dictionary: Dictionary::default(),
             runs: Vec::new(),
             values: Vec::new(),
             rows: 0,
@@ -72,22 +85,24 @@ impl Repeated {
 
     /// Sets the values of the rows to come.
     pub fn set(&mut self, constants: &[Constant<'_>]) {
-        debug_assert_eq!(constants.len(), self.columns.len());
+        debug_assert_eq!(constants.len(), self.texts.len());
         let start = self.values.len();
-        self.row_bytes = 0;
-        self.columns.iter_mut().flatten().for_each(Dictionary::mark);
-        for (column, constant) in self.columns.iter_mut().zip(constants) {
-            self.values.push(match (column, constant) {
-                (Some(dictionary), Constant::Text(Some(text))) => {
-                    self.row_bytes += text.len();
+        self.row_bytes = constants.iter().map(Constant::text_bytes).sum();
+        self.dictionary.mark();
+        if self.runs.is_empty() {
+            self.dictionary.reserve(self.row_bytes);
+        }
+        for constant in constants {
+            self.values.push(match constant {
+                Constant::Text(Some(text)) => {
                     // Rendered by us, so valid UTF-8.
-                    dictionary.key(text).map_or(NULL, i64::from)
+                    self.dictionary.key(text).map_or(NULL, i64::from)
                 }
-                (_, Constant::Int(value)) => *value,
-                (_, Constant::Text(_)) => NULL,
+                Constant::Int(value) => *value,
+                Constant::Text(None) => NULL,
             });
         }
-        let width = self.columns.len();
+        let width = self.texts.len();
         let same = self
             .runs
             .last()
@@ -108,11 +123,6 @@ impl Repeated {
         }
         self.row_bytes as u64
     }
-
-    /// The runs of one column: its value, and the row after the run's last.
-    fn runs(&self, column: usize) -> impl Iterator<Item = (i64, usize)> + '_ {
-        self.runs.iter().map(move |run| (self.values[run.values + column], run.end))
-    }
 }
 
 impl Column for Repeated {
@@ -125,15 +135,13 @@ impl Column for Repeated {
             // The run was begun for a row that is not kept.
             self.values.truncate(run.values);
             self.runs.pop();
-            self.columns.iter_mut().flatten().for_each(Dictionary::forget_since_mark);
+            self.dictionary.forget_since_mark();
         }
     }
 
     fn checkpoint(&mut self) {
         self.mark = Mark { rows: self.rows, runs: self.runs.len() };
-        for dictionary in self.columns.iter_mut().flatten() {
-            dictionary.checkpoint();
-        }
+        self.dictionary.checkpoint();
     }
 
     fn rollback(&mut self) {
@@ -141,44 +149,79 @@ impl Column for Repeated {
         self.runs.truncate(self.mark.runs);
         if let Some(run) = self.runs.last_mut() {
             run.end = self.rows;
-            self.values.truncate(run.values + self.columns.len());
+            self.values.truncate(run.values + self.texts.len());
         } else {
             self.values.clear();
         }
-        for dictionary in self.columns.iter_mut().flatten() {
-            dictionary.rollback();
-        }
+        self.dictionary.rollback();
     }
 
     fn num_bytes(&self) -> usize {
-        let keys = self.columns.len() * self.rows * size_of::<i32>();
-        keys + self.columns.iter().flatten().map(Dictionary::num_bytes).sum::<usize>()
+        self.texts.len() * self.rows * size_of::<i32>() + self.dictionary.num_bytes()
     }
 
     fn spare_bytes(&self) -> usize {
-        self.columns.iter().flatten().map(Dictionary::spare_bytes).sum()
+        self.dictionary.spare_bytes()
     }
 
-    fn finish(&mut self, make_text: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
-        let mut columns = std::mem::take(&mut self.columns);
-        for (i, column) in columns.iter_mut().enumerate() {
-            out.push(match column {
-                Some(dictionary) => Finished::Runs {
-                    runs: self
-                        .runs(i)
-                        .map(|(key, end)| (i32::try_from(key).ok().filter(|&key| key >= 0), end))
-                        .collect(),
-                    values: dictionary.finish(make_text)?,
-                },
-                None => {
-                    let mut numbers = Vec::with_capacity(self.rows);
-                    self.runs(i).for_each(|(number, end)| numbers.resize(end, number));
-                    Finished::Array(Arc::new(PrimitiveArray::<Int64Type>::from(numbers)))
-                }
+    fn finish(&mut self, _: MakeText, out: &mut Vec<Finished>) -> Result<(), ArrowError> {
+        let runs = Rc::new(Runs {
+            rows: self.rows,
+            runs: std::mem::take(&mut self.runs),
+            values: std::mem::take(&mut self.values),
+            texts: self.dictionary.finish(),
+        });
+        for (column, &is_text) in self.texts.iter().enumerate() {
+            out.push(if is_text {
+                Finished::Runs { runs: Rc::clone(&runs), column }
+            } else {
+                let mut numbers = Vec::with_capacity(self.rows);
+                runs.of(column).for_each(|(number, rows)| {
+                    numbers.resize(numbers.len() + rows, number);
+                });
+                Finished::Array(Arc::new(PrimitiveArray::<Int64Type>::from(numbers)))
             });
         }
         Ok(())
     }
 
     fn reserve(&mut self, _: usize) {}
+}
+
+/// The columns of a `Repeated` that grow no more.
+pub(crate) struct Runs {
+    /// Of all runs.
+    pub rows: usize,
+    runs: Vec<Run>,
+    values: Vec<i64>,
+    texts: Distinct,
+}
+
+impl Runs {
+    /// The runs of one column: the value (or key), and how many rows have it.
+    fn of(&self, column: usize) -> impl Iterator<Item = (i64, usize)> + '_ {
+        let mut start = 0;
+        self.runs.iter().map(move |run| {
+            (self.values[run.values + column], run.end - std::mem::replace(&mut start, run.end))
+        })
+    }
+
+    /// The runs of a text column: the text, and how many rows have it.
+    pub fn texts(&self, column: usize) -> impl Iterator<Item = (Option<&[u8]>, usize)> + '_ {
+        // What is no key is `NULL`.
+        self.of(column)
+            .map(|(key, rows)| (i32::try_from(key).ok().and_then(|key| self.texts.get(key)), rows))
+    }
+
+    /// The runs of a text column with keys of its own, and the texts of those.
+    pub fn keys(&self, column: usize) -> (Vec<(Option<i32>, usize)>, Distinct) {
+        let mut own = vec![None; self.texts.len()];
+        let mut texts = Distinct::default();
+        let mut key_of = |key: i64| {
+            let text = i32::try_from(key).ok().and_then(|key| self.texts.get(key))?;
+            Some(*own[key as usize].get_or_insert_with(|| texts.push(text)))
+        };
+        let runs = self.of(column).map(|(key, rows)| (key_of(key), rows)).collect();
+        (runs, texts)
+    }
 }

@@ -267,6 +267,24 @@ fn build(table: Table, strings: Strings) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
+/// The names and element fields of each table's list columns, kept because every group asks.
+static LIST_ITEMS: LazyLock<[Vec<(String, FieldRef)>; 7]> = LazyLock::new(|| {
+    Table::ALL.map(|table| {
+        let schema = table.schema(Strings::Plain);
+        let item = |field: &FieldRef| match field.data_type() {
+            DataType::List(item) => Some((field.name().clone(), Arc::clone(item))),
+            _ => None,
+        };
+        schema.fields().iter().filter_map(item).collect()
+    })
+});
+
+/// The element fields, with their field ids, of the list columns of a table: from a named one on.
+pub(crate) fn list_items(table: Table, first: &str) -> impl Iterator<Item = &'static FieldRef> {
+    let lists = LIST_ITEMS[table as usize].iter();
+    lists.skip_while(move |(name, _)| name != first).map(|(_, item)| item)
+}
+
 impl Item {
     fn data_type(self) -> DataType {
         match self {
@@ -281,14 +299,4 @@ impl Item {
 
 fn with_field_id(field: Field, id: usize) -> Field {
     field.with_metadata(HashMap::from([(FIELD_ID_KEY.to_owned(), id.to_string())]))
-}
-
-/// The element field of a list column, with its field id.
-pub(crate) fn list_item(table: Table, column: &str) -> FieldRef {
-    let schema = table.schema(Strings::Plain);
-    match schema.field_with_name(column).map(Field::data_type) {
-        Ok(DataType::List(item)) => item.clone(),
-        // A name that is no list column is a mistake in this crate, which every test would meet.
-        _ => unreachable!("{column} is not a list column of {}", table.name()),
-    }
 }

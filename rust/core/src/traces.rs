@@ -3,7 +3,10 @@
 use arrow_schema::ArrowError;
 
 use crate::columns::{Column, Int64s, Labels, Lists, Texts, column_of};
-use crate::common::{Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, Times, push_id};
+use crate::common::{
+    Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, SPAN_ID_TEXT, TRACE_ID_TEXT, Times,
+    push_id,
+};
 use crate::descriptors::SPAN;
 use crate::enums::push_enum;
 use crate::error::{Fault, Misfit};
@@ -11,7 +14,7 @@ use crate::fields::{event, link, span, status};
 use crate::finished::{Finished, MakeText};
 use crate::groups::{Group, Groups, Rows};
 use crate::repeated::Repeated;
-use crate::schema::{Table, list_item};
+use crate::schema::Table;
 use crate::target::Target;
 use crate::wire::{Cursor, Message, read_fields};
 
@@ -69,32 +72,15 @@ struct LinkColumns {
 
 column_of!(LinkColumns { trace_id, span_id, trace_state, flags, attributes, dropped_attributes });
 
-const EVENT_LISTS: [&str; 5] = [
-    "EventsTimestamp",
-    "EventsTimestampNanos",
-    "EventsName",
-    "EventsAttributes",
-    "EventsDroppedAttributesCount",
-];
-const LINK_LISTS: [&str; 6] = [
-    "LinksTraceId",
-    "LinksSpanId",
-    "LinksTraceState",
-    "LinksFlags",
-    "LinksAttributes",
-    "LinksDroppedAttributesCount",
-];
-
 impl Rows for SpanColumns {
     fn new(table: Table) -> Self {
-        let item = |column| list_item(table, column);
         Self {
             time: Times::default(),
             shared: Repeated::new(&SHARED_TEXTS),
             duration: Int64s::default(),
-            trace_id: Texts::default(),
-            span_id: Texts::default(),
-            parent_span_id: Texts::default(),
+            trace_id: Texts::of(TRACE_ID_TEXT),
+            span_id: Texts::of(SPAN_ID_TEXT),
+            parent_span_id: Texts::of(SPAN_ID_TEXT),
             trace_state: Labels::default(),
             name: Labels::default(),
             kind: Labels::default(),
@@ -105,9 +91,13 @@ impl Rows for SpanColumns {
             dropped_links: Int64s::default(),
             status_code: Labels::default(),
             status_message: Labels::default(),
-            events: Lists::new(EVENT_LISTS.map(item)),
-            links: Lists::new(LINK_LISTS.map(item)),
+            events: Lists::new(table, "EventsTimestamp"),
+            links: Lists::new(table, "LinksTraceId"),
         }
+    }
+
+    fn attributes(&mut self) -> &mut Texts {
+        &mut self.attributes
     }
 
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
@@ -177,7 +167,7 @@ pub(crate) fn append<'a>(
             let layer = Layer::read(&mut request.renderer, bytes)?;
             scope.read_scope(request, &layer)?;
             request.note_without_records(layer.entries);
-            groups.expected_rows = layer.entries;
+            groups.expect(layer.entries, bytes);
             append_spans(groups, request, &resource, &scope, bytes, &mut nested)?;
             request.forget_unstored_text(before);
         }
@@ -353,11 +343,11 @@ impl SpanColumns {
         self.attributes.end_row();
         let Nested { events, links, attributes } = nested;
         for bytes in events.iter() {
-            self.events.items.push(request, bytes, attributes)?;
+            self.events.begin_row().push(request, bytes, attributes)?;
         }
         self.events.end_row(self.events.items.dropped_attributes.len());
         for bytes in links.iter() {
-            self.links.items.push(request, bytes, attributes)?;
+            self.links.begin_row().push(request, bytes, attributes)?;
         }
         self.links.end_row(self.links.items.dropped_attributes.len());
         read_status(request, &record.status)

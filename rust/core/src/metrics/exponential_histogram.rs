@@ -10,7 +10,7 @@ use crate::groups::Rows;
 use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, TEMPORALITIES, count};
 use crate::metrics::histogram::{Statistics, StatisticsColumns};
 use crate::metrics::{Metric, Point};
-use crate::schema::{Table, list_item};
+use crate::schema::Table;
 use crate::wire::{Cursor, Message};
 
 /// The columns of otel_metrics_exponential_histogram.
@@ -33,8 +33,8 @@ struct SideColumns {
 }
 
 impl SideColumns {
-    fn new(table: Table, column: &str) -> Self {
-        Self { offset: Int32s::default(), bucket_counts: Lists::new([list_item(table, column)]) }
+    fn new(table: Table, column: &'static str) -> Self {
+        Self { offset: Int32s::default(), bucket_counts: Lists::new(table, column) }
     }
 
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
@@ -93,6 +93,10 @@ impl Rows for ExponentialHistogramColumns {
             negative: SideColumns::new(table, "NegativeBucketCounts"),
             aggregation_temporality: Labels::default(),
         }
+    }
+
+    fn attributes(&mut self) -> &mut Texts {
+        &mut self.base.attributes
     }
 
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {

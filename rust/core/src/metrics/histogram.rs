@@ -9,7 +9,7 @@ use crate::fields::histogram_data_point;
 use crate::groups::Rows;
 use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, TEMPORALITIES, count};
 use crate::metrics::{Metric, Point};
-use crate::schema::{Table, list_item};
+use crate::schema::Table;
 use crate::wire::Cursor;
 
 /// Count, Sum, Min and Max of both kinds of histogram.
@@ -62,10 +62,14 @@ impl Rows for HistogramColumns {
             base: BaseColumns::new(),
             exemplars: Texts::default(),
             statistics: StatisticsColumns::default(),
-            bucket_counts: Lists::new([list_item(table, "BucketCounts")]),
-            explicit_bounds: Lists::new([list_item(table, "ExplicitBounds")]),
+            bucket_counts: Lists::new(table, "BucketCounts"),
+            explicit_bounds: Lists::new(table, "ExplicitBounds"),
             aggregation_temporality: Labels::default(),
         }
+    }
+
+    fn attributes(&mut self) -> &mut Texts {
+        &mut self.base.attributes
     }
 
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {

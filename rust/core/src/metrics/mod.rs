@@ -55,13 +55,13 @@ impl MetricGroups {
     }
 
     /// How many points a scope's bytes hold is not known beforehand; a usual one takes this much.
-    fn expect_rows(&mut self, bytes: usize) {
-        let points = bytes / 160;
-        self.gauge.expected_rows = points;
-        self.sum.expected_rows = points;
-        self.histogram.expected_rows = points;
-        self.exponential_histogram.expected_rows = points;
-        self.summary.expected_rows = points;
+    fn expect_rows(&mut self, bytes: &[u8]) {
+        let points = bytes.len() / 160;
+        self.gauge.expect(points, bytes);
+        self.sum.expect(points, bytes);
+        self.histogram.expect(points, bytes);
+        self.exponential_histogram.expect(points, bytes);
+        self.summary.expect(points, bytes);
     }
 }
 
@@ -153,7 +153,7 @@ pub(crate) fn append<'a>(
             let layer = Layer::read(&mut request.renderer, bytes)?;
             scope.read_scope(request, &layer)?;
             request.note_without_records(layer.entries);
-            groups.expect_rows(bytes.len());
+            groups.expect_rows(bytes);
             append_metrics(groups, request, &resource, &scope, bytes, &mut buffers)?;
             request.forget_unstored_text(before);
         }

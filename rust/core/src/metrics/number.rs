@@ -38,6 +38,10 @@ impl Rows for NumberColumns {
         }
     }
 
+    fn attributes(&mut self) -> &mut Texts {
+        &mut self.base.attributes
+    }
+
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
         self.base.each(f);
         f(&mut self.exemplars);

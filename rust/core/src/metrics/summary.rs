@@ -8,7 +8,7 @@ use crate::fields::{summary_data_point, value_at_quantile};
 use crate::groups::Rows;
 use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, count};
 use crate::metrics::{Metric, Point};
-use crate::schema::{Table, list_item};
+use crate::schema::Table;
 use crate::wire::Cursor;
 
 /// The columns of otel_metrics_summary.
@@ -26,9 +26,13 @@ impl Rows for SummaryColumns {
             base: BaseColumns::new(),
             count: Int64s::default(),
             sum: Doubles::default(),
-            quantiles: Lists::new([list_item(table, "Quantiles")]),
-            quantile_values: Lists::new([list_item(table, "QuantileValues")]),
+            quantiles: Lists::new(table, "Quantiles"),
+            quantile_values: Lists::new(table, "QuantileValues"),
         }
+    }
+
+    fn attributes(&mut self) -> &mut Texts {
+        &mut self.base.attributes
     }
 
     fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
