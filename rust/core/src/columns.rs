@@ -5,12 +5,12 @@
 //! a reader may append first and find out later; `checkpoint` and `rollback` undo everything
 //! since a request began, dictionary entries included.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{ArrowPrimitiveType, BooleanArray, ListArray, PrimitiveArray, StringArray};
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, DataType};
+use arrow_schema::{ArrowError, DataType, TimeUnit};
 
 use crate::buffer::ByteBuffer;
 use crate::dictionary::Dictionary;
@@ -66,7 +66,7 @@ impl Nulls {
 
     fn finish(&mut self, rows: usize) -> Option<NullBuffer> {
         let valid = std::mem::take(&mut self.valid);
-        if valid.is_empty() { None } else { nulls_where(rows, |row| !valid[row]) }
+        if valid.contains(&false) { nulls_where(rows, |row| !valid[row]) } else { None }
     }
 }
 
@@ -118,6 +118,9 @@ impl<T: ArrowPrimitiveType> Numbers<T> {
 /// The time zone that every time column carries.
 pub(crate) const UTC: &str = "UTC";
 
+static INSTANT: LazyLock<DataType> =
+    LazyLock::new(|| DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())));
+
 impl<T: ArrowPrimitiveType> Column for Numbers<T> {
     fn truncate(&mut self, rows: usize) {
         self.values.truncate(rows);
@@ -149,9 +152,7 @@ impl<T: ArrowPrimitiveType> Column for Numbers<T> {
         let values = ScalarBuffer::from(std::mem::take(&mut self.values));
         let array = PrimitiveArray::<T>::try_new(values, nulls)?;
         out.push(Finished::Array(Arc::new(match T::DATA_TYPE {
-            DataType::Timestamp(unit, _) => {
-                array.with_data_type(DataType::Timestamp(unit, Some(UTC.into())))
-            }
+            DataType::Timestamp(..) => array.with_data_type(INSTANT.clone()),
             _ => array,
         })));
         Ok(())

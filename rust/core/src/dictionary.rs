@@ -40,7 +40,7 @@ impl Default for Dictionary {
 }
 
 /// So many texts are looked through one by one: most columns have no more.
-const FEW: usize = 8;
+const FEW: usize = 16;
 
 const RECENT: usize = 16;
 

@@ -116,15 +116,17 @@ impl Finished {
             Self::Keys { keys, mut values } => {
                 let mut offsets = Vec::with_capacity(keys.len() + 1);
                 offsets.push(0);
-                let data = if keys.iter().all(|key| *key == keys[0]) {
-                    let text = keys.first().and_then(|&key| values.get(key)).unwrap_or_default();
-                    let mut data = Vec::with_capacity(bytes);
-                    push_repeated(&mut data, &mut offsets, text, keys.len());
-                    data
-                } else {
-                    plain_texts(&keys, &mut values, bytes, &mut offsets)
-                };
-                (data, offsets, nulls_where(keys.len(), |row| keys[row] == NULL_KEY))
+                match values.get(keys.first().copied().unwrap_or(NULL_KEY)) {
+                    Some(text) if keys.iter().all(|key| *key == keys[0]) => {
+                        let mut data = Vec::with_capacity(bytes);
+                        push_repeated(&mut data, &mut offsets, text, keys.len());
+                        (data, offsets, None)
+                    }
+                    _ => {
+                        let data = plain_texts(&keys, &mut values, bytes, &mut offsets);
+                        (data, offsets, nulls_where(keys.len(), |row| keys[row] == NULL_KEY))
+                    }
+                }
             }
         };
         Ok(Arc::new(make_text(ScalarBuffer::from(offsets), Buffer::from_vec(data), nulls)?))
@@ -169,7 +171,9 @@ fn push_repeated(data: &mut Vec<u8>, offsets: &mut Vec<i32>, text: &[u8], rows: 
         let copied = data.len() - start;
         data.extend_from_within(start..start + copied.min(bytes - copied));
     }
-    offsets.extend((1..=rows).map(|row| (start + row * text.len()) as i32));
+    // Within Arrow's offsets, so nothing wraps; checked sums would not become vector code.
+    let (first, len) = ((start + text.len()) as i32, text.len() as i32);
+    offsets.extend((0..rows as i32).map(|row| first.wrapping_add(row.wrapping_mul(len))));
 }
 
 fn run_nulls<'a>(runs: impl Iterator<Item = (Option<&'a [u8]>, usize)>) -> NullBuffer {

@@ -260,7 +260,8 @@ impl<C: Rows> Groups<C> {
         self.index.clear();
         self.committed_groups = 0;
         for mut group in self.list.drain(..) {
-            let mut columns = Vec::new();
+            let schema = self.table.schema(strings);
+            let mut columns = Vec::with_capacity(schema.fields().len());
             let mut result = Ok(());
             group.columns.each(&mut |column| {
                 if result.is_ok() {
@@ -270,7 +271,7 @@ impl<C: Rows> Groups<C> {
             result?;
             let Group { service, hour, rows, .. } = group;
             for arrays in present(columns, rows, strings, make_text)? {
-                let batch = RecordBatch::try_new(self.table.schema(strings), arrays)?;
+                let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
                 out.push(TableBatch { table: self.table, service: service.clone(), hour, batch });
             }
         }

@@ -38,6 +38,9 @@ pub(crate) fn or_null(text: &[u8]) -> Constant<'_> {
     Constant::Text((!text.is_empty()).then_some(text))
 }
 
+/// So many runs have room from the first one on.
+const FEW_RUNS: usize = 4;
+
 /// A run names this for a null text.
 const NULL: i64 = -1;
 
@@ -91,6 +94,8 @@ impl Repeated {
         self.dictionary.mark();
         if self.runs.is_empty() {
             self.dictionary.reserve(self.row_bytes);
+            self.values.reserve(FEW_RUNS * constants.len());
+            self.runs.reserve(FEW_RUNS);
         }
         for constant in constants {
             self.values.push(match constant {

@@ -11,16 +11,26 @@ use crate::wire::{Cursor, Message};
 
 /// Appends an array of exemplars: "ids in hex, 64-bit integers and non-finite doubles as
 /// strings, defaults left out", members in the order of their field numbers.
-#[inline]
+#[inline(always)]
 pub(crate) fn push_exemplars<'a>(
     out: &mut ByteBuffer,
     request: &mut Request<'a>,
     exemplars: &[&'a [u8]],
 ) -> Result<(), Fault> {
     if exemplars.is_empty() {
-        out.extend_from_slice(b"[]");
+        *out.room() = *b"[]";
+        out.advance(2);
         return Ok(());
     }
+    push_some_exemplars(out, request, exemplars)
+}
+
+#[inline(never)]
+fn push_some_exemplars<'a>(
+    out: &mut ByteBuffer,
+    request: &mut Request<'a>,
+    exemplars: &[&'a [u8]],
+) -> Result<(), Fault> {
     let mut attributes = Vec::new();
     for (i, bytes) in exemplars.iter().enumerate() {
         request.count_nested()?;
