@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 # Stamps lie inside of the environment: they go when it goes.
 ENVIRONMENT := $(VENV)/.environment.stamp
 NATIVE := $(VENV)/.native.stamp
+TRAINED := $(VENV)/.trained.stamp
 RUST_SOURCES := $(shell find rust -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name '*.proto' \) -print)
 # maturin and PyO3 must see this environment, whichever one the caller is in.
 export VIRTUAL_ENV := $(abspath $(VENV))
@@ -37,6 +38,12 @@ $(ENVIRONMENT): pyproject.toml
 
 $(NATIVE): $(ENVIRONMENT) Cargo.toml Cargo.lock $(RUST_SOURCES)
 	$(BIN)/maturin develop --release --locked
+	@touch $@
+
+# As wheels are built: trained with requests, then built for what the training met.
+$(TRAINED): $(NATIVE)
+	rustup component add llvm-tools
+	$(BIN)/maturin develop --release --locked --pgo
 	@touch $@
 
 dev: $(NATIVE) ## Make the environment and build the extension into it (release build).
@@ -123,12 +130,12 @@ hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some 
 	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile
 	$(BIN)/python -m tests.hostile
 
-bench: dev ## Measure, and write docs/benchmarks.md (some minutes on a quiet machine).
+bench: $(TRAINED) ## Measure, and write docs/benchmarks.md (some minutes on a quiet machine).
 	$(BIN)/python -m pytest benchmarks -q --benchmark-disable
 	$(BIN)/python -m benchmarks.report
 
 # These need wrk, and two cores of which nobody else wants any.
-bench-server: dev ## Measure the server beside others, and write docs/server_figures.md.
+bench-server: $(TRAINED) ## Measure the server beside others, and write docs/server_figures.md.
 	$(BIN)/python -m benchmarks.server_figures
 	$(BIN)/python -m benchmarks.server_report
 
@@ -158,7 +165,8 @@ WHEEL_TOOLS := 'ziglang==0.17.1' 'cargo-zigbuild==0.24.0' 'auditwheel>=6,<7' 'ab
 wheels: $(ENVIRONMENT) ## Make the sdist and the abi3 manylinux wheels, audit and test them.
 	rm -rf dist
 	$(BIN)/python -m pip install --quiet $(WHEEL_TOOLS)
-	PATH="$(abspath $(BIN)):$$PATH" $(MATURIN_BUILD) --sdist --target x86_64-unknown-linux-gnu
+	rustup component add llvm-tools
+	PATH="$(abspath $(BIN)):$$PATH" $(MATURIN_BUILD) --sdist --target x86_64-unknown-linux-gnu --pgo
 	if rustup target add aarch64-unknown-linux-gnu; then \
 		PATH="$(abspath $(BIN)):$$PATH" $(MATURIN_BUILD) --target aarch64-unknown-linux-gnu; \
 	else echo "no aarch64 target to be had: no aarch64 wheel"; fi
