@@ -6,6 +6,7 @@ The doors are tested around an application that tells that it was reached.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -172,6 +173,15 @@ def test_probes_need_no_token(path: str) -> None:
 def test_everything_else_does(path: str, method: str) -> None:
     """What is not named as open is closed, also what is added one day."""
     assert knock(LOCKED, path=path, method=method).status == 401
+
+
+def test_who_is_turned_away_is_counted() -> None:
+    """An operator sees that somebody knocks with a wrong token; who gets in counts inside."""
+    counts: Counter[int] = Counter()
+    door = front_door(inside, LOCKED, lambda status: counts.update([status]))
+    for headers in ([], STAYS_SHUT[-1], OPENS[0]):
+        asyncio.run(ask(door, parts_of(b"body"), headers=headers))
+    assert counts == {401: 2}
 
 
 def test_the_lifespan_passes() -> None:

@@ -59,7 +59,7 @@ class UnreadyServer(Server):
 
 if __name__ == "__main__":
     door = run.front_door
-    run.front_door = lambda application, config: Unready(  # type: ignore[assignment]
-        door(application, config), int(sys.argv[1])
+    run.front_door = lambda application, *rest: Unready(  # type: ignore[assignment]
+        door(application, *rest), int(sys.argv[1])
     )
     main(sys.argv[2:])

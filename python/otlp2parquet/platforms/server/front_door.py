@@ -25,18 +25,32 @@ OPEN_PATHS: Final = frozenset({"/health", "/ready"})
 """Probes carry no secrets, and these pages tell none."""
 
 
-def front_door(application: Asgi, config: ServerConfig) -> Asgi:
-    """``application`` behind what the configuration asks for; itself when that is nothing."""
+def front_door(
+    application: Asgi,
+    config: ServerConfig,
+    count: Callable[[int], None] = lambda _: None,
+) -> Asgi:
+    """``application`` behind what the configuration asks for; itself when that is nothing.
+
+    ``count`` is told the status of each answer that the door gives itself.
+    """
     tokens = Tokens(config.auth.tokens) if config.auth.tokens else None
     cors = Cors(config.cors) if config.cors.allowed_origins else None
-    return FrontDoor(application, tokens, cors) if tokens or cors else application
+    return FrontDoor(application, tokens, cors, count) if tokens or cors else application
 
 
 class FrontDoor:
     """An ASGI 3 application that lets requests through to another one, or answers them."""
 
-    def __init__(self, application: Asgi, tokens: Tokens | None, cors: Cors | None) -> None:
+    def __init__(
+        self,
+        application: Asgi,
+        tokens: Tokens | None,
+        cors: Cors | None,
+        count: Callable[[int], None],
+    ) -> None:
         self._application = application
+        self._count = count
         self._tokens = tokens
         self._cors = cors
 
@@ -50,6 +64,7 @@ class FrontDoor:
             # A preflight comes without secrets: the browser adds them to the request itself.
             answer = self._cors.preflight(scope["method"], headers)
             if answer is not None:
+                self._count(answer.status)
                 await _answer(answer, scope, receive, send)
                 return
             send = _with_fields(send, self._cors.fields(headers))
@@ -59,7 +74,9 @@ class FrontDoor:
             and not self._tokens.admit(headers)
         ):
             log.debug("turned away: no token, or an unknown one")
-            await _answer(unauthorized(format_of(headers)), scope, receive, send)
+            answer = unauthorized(format_of(headers))
+            self._count(answer.status)
+            await _answer(answer, scope, receive, send)
             return
         await self._application(scope, receive, send)
 

@@ -32,12 +32,16 @@ class RequestCounts:
     """Counted on the event loop's thread."""
 
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """By signal and status; the signal is empty where a path has none."""
+    """By signal and status; the signal is empty where a path has none or nobody looked."""
     bytes: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     """Requests answered with 503, by reason."""
+
+    def answered(self, status: int) -> None:
+        """Count an answer that was given before anybody looked at the path."""
+        self.answers["", status] += 1
 
 
 class Metrics(Collector):

@@ -214,7 +214,8 @@ def serve(config: Config) -> int:
         logs.announce(log, where)
         _warn_of_open_door(config.server, host)
 
-    server = _Granian(sock, front_door(application, config.server), tls)
+    door = front_door(application, config.server, application.requests.answered)
+    server = _Granian(sock, door, tls)
     return asyncio.run(_serve(application, server, announce))
 
 
