@@ -635,6 +635,33 @@ def test_a_small_body_goes_to_the_pool_when_all_shards_are_busy(bench: Bench) ->
     assert bench.rows == 6
 
 
+def test_a_body_that_nobody_waits_for_any_more_is_not_appended(bench: Bench) -> None:
+    """Its room in the budget went with the task: a queue of such bodies would be memory unseen."""
+    entered, release = threading.Semaphore(0), threading.Event()
+    pool = bench.app._pool  # noqa: SLF001 - to hold its threads as decodes that take long
+
+    def decode() -> None:
+        entered.release()
+        release.wait()
+
+    async def scenario() -> None:
+        for _ in range(2):
+            pool.submit(decode)
+            entered.acquire()
+        task = asyncio.create_task(ask(bench.app, parts_of(logs_request(3000))))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert pool._work_queue.qsize() == 1  # noqa: SLF001 - it has come to wait
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        release.set()
+
+    asyncio.run(scenario())
+    pool.shutdown()  # what was submitted has run
+    assert bench.rows == 0
+    assert bench.budget.used == 0
+
+
 # -- pages ---------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ other, so as many requests are decoded at once as there are shards.
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -168,6 +169,10 @@ class Batches:
                 now = self._monotonic()
                 batch = OpenBatch.left_over(batch_id, self._budget, now, batch_log)
                 self._storing.submit(batch)
+
+    def tell_within(self, telling: AbstractContextManager[None]) -> None:
+        """Have ``telling`` entered while the ``kept`` of one group are called."""
+        self._log.telling = telling
 
     def refusal(self) -> str | None:
         """Why a request should be refused before its body is read; None if it may come."""

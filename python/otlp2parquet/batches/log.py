@@ -5,6 +5,7 @@ stored; with the other it means on the disk. Batches live the same life over bot
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple, Protocol
 
 from otlp2parquet.batches.plan import FileKey, Plan
@@ -75,6 +76,9 @@ class Log(Protocol):
     on_failure: Callable[[str], None]
     """Told the id of a batch of which something put cannot be kept, before anyone else is."""
 
+    telling: AbstractContextManager[None]
+    """Entered while the ``kept`` of one group are called: who hands them on does it at once."""
+
     @property
     def survives(self) -> bool:
         """Whether what is kept outlives the process."""
@@ -112,8 +116,11 @@ class NoBatchLog:
     rereads: Final = False
     size: Final = 0
 
-    def __init__(self, *, until_stored: bool) -> None:
+    def __init__(
+        self, *, until_stored: bool, telling: AbstractContextManager[None] | None = None
+    ) -> None:
         self._until_stored = until_stored
+        self._telling = nullcontext() if telling is None else telling
         self._waiting: list[Kept] = []
 
     def put(self, _shard: int, _request: Request, kept: Kept | None) -> None:
@@ -154,8 +161,9 @@ class NoBatchLog:
 
     def _settle(self, error: StorageError | None) -> None:
         waiting, self._waiting = self._waiting, []
-        for kept in waiting:
-            kept(error)
+        with self._telling:
+            for kept in waiting:
+                kept(error)
 
 
 class NoLog:
@@ -165,11 +173,12 @@ class NoLog:
 
     def __init__(self, *, until_stored: bool = False) -> None:
         self.on_failure: Callable[[str], None] = lambda _: None
+        self.telling: AbstractContextManager[None] = nullcontext()
         self.keeps_later = self.waits_for_storage = until_stored
 
     def open(self, _batch_id: str) -> BatchLog:
         """A log that keeps nothing."""
-        return NoBatchLog(until_stored=self.waits_for_storage)
+        return NoBatchLog(until_stored=self.waits_for_storage, telling=self.telling)
 
     def refusal(self) -> str | None:
         """There is no disk that could be full."""

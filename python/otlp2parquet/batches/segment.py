@@ -14,12 +14,12 @@ length. Only a request has all of these; a plan and a note are a body behind an 
 """
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 from uuid import UUID
 
+from otlp2parquet._native import crc32
 from otlp2parquet.core import SIGNALS, Signal
 
 FORMAT_VERSION: Final = 1
@@ -32,6 +32,7 @@ HEADER_BYTES: Final = _HEADER.size + _CRC.size
 _MARKER: Final = b"\xc3\x0dR\x1a"
 _PREFIX: Final = struct.Struct(">4sII")
 _HEAD: Final = struct.Struct(">BHQBBB")
+_PLACE: Final = struct.Struct(">QI")
 
 REQUEST: Final = 1
 PLAN: Final = 2
@@ -89,7 +90,7 @@ def pack_header(header: Header) -> bytes:
     """The first bytes of a segment."""
     fields = (header.node.bytes, header.batch.bytes, header.opened_at)
     packed = _HEADER.pack(_MAGIC, FORMAT_VERSION, *fields)
-    return packed + _CRC.pack(zlib.crc32(packed))
+    return packed + _CRC.pack(crc32(packed))
 
 
 def read_header(packed: bytes) -> Header | None:
@@ -97,7 +98,7 @@ def read_header(packed: bytes) -> Header | None:
     if len(packed) < HEADER_BYTES:
         return None
     (crc,) = _CRC.unpack_from(packed, _HEADER.size)
-    if zlib.crc32(packed[: _HEADER.size]) != crc:
+    if crc32(packed[: _HEADER.size]) != crc:
         return None
     magic, version, node, batch, opened_at = _HEADER.unpack_from(packed)
     if magic != _MAGIC:
@@ -109,7 +110,7 @@ def read_header(packed: bytes) -> Header | None:
 
 def seed_of(batch: UUID) -> int:
     """What the CRCs of a batch's records begin with."""
-    return zlib.crc32(batch.bytes)
+    return crc32(batch.bytes)
 
 
 def request_head(
@@ -140,13 +141,12 @@ def record_size(head: bytes, body: bytes) -> int:
 def pack_prefix(seed: int, offset: int, head: bytes, body: bytes) -> bytes:
     """What stands before the head of the record at ``offset``."""
     length = len(head) + len(body)
-    crc = _crc(seed, offset, length)
-    crc = zlib.crc32(body, zlib.crc32(head, crc))
+    crc = crc32(body, crc32(head, _crc(seed, offset, length)))
     return _PREFIX.pack(_MARKER, length, crc)
 
 
 def _crc(seed: int, offset: int, length: int) -> int:
-    return zlib.crc32(struct.pack(">QI", offset, length), seed)
+    return crc32(_PLACE.pack(offset, length), seed)
 
 
 def scan(file: BinaryIO, end: int, batch: UUID) -> Iterator[Record | Damage]:
@@ -193,8 +193,8 @@ def _read(file: BinaryIO, offset: int, end: int, seed: int) -> Record | None:
     texts, body = file.read(names), file.read(body_bytes)
     if len(texts) < names or len(body) < body_bytes:
         return None
-    found = zlib.crc32(texts, zlib.crc32(start[_PREFIX.size :], _crc(seed, offset, length)))
-    if zlib.crc32(body, found) != crc:
+    found = crc32(texts, crc32(start[_PREFIX.size :], _crc(seed, offset, length)))
+    if crc32(body, found) != crc:
         return None
     content_type = texts[: lengths[0]].decode(errors="replace")
     encoding = texts[lengths[0] :].decode(errors="replace") or None

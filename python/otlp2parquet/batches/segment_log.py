@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
 from typing import Final
 from uuid import UUID
@@ -55,6 +56,7 @@ class SegmentLog:
         self.space = space
         self.counts = counts
         self.on_failure: Callable[[str], None] = lambda _: None
+        self.telling: AbstractContextManager[None] = nullcontext()
         self.trouble: str | None = None
         self._monotonic = monotonic
         self._probe_due = self._look_due = 0.0
@@ -158,20 +160,20 @@ class SegmentLog:
                 else:
                     self._commit(segment, entries)
 
-    @staticmethod
-    def _commit(segment: Segment, entries: list[Entry]) -> None:
+    def _commit(self, segment: Segment, entries: list[Entry]) -> None:
         try:
             error = segment.commit(entries)
         except Exception:
             # A defect: nobody may take this for kept, and the thread must go on.
             log.exception("the log failed for an unforeseen reason")
             error = StorageError("internal trouble of the log, see the server's log")
-        for entry in entries:
-            if entry.kept is not None:
-                try:
-                    entry.kept(error)
-                except Exception:
-                    log.exception("an answer of the log was not taken")
+        with self.telling:
+            for entry in entries:
+                if entry.kept is not None:
+                    try:
+                        entry.kept(error)
+                    except Exception:
+                        log.exception("an answer of the log was not taken")
 
     def _probe(self) -> None:
         """Find out, with a file of its own, whether the disk takes bytes again.

@@ -26,7 +26,7 @@ mod _native {
     #[pymodule_export]
     use super::builder::{Appended, BatchBuilder, Result, inflates_within, process_otlp};
     #[pymodule_export]
-    use super::{recognize_json, table_names, table_schema};
+    use super::{crc32, recognize_json, table_names, table_schema};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -40,6 +40,20 @@ mod _native {
         }
         Ok(())
     }
+}
+
+/// Up to here a checksum keeps the GIL, for microseconds: to get it back may take far longer.
+const BRIEF_BYTES: usize = 256 << 10;
+
+/// What `zlib.crc32` gives, many times faster, and without giving up the GIL for a small body.
+#[pyfunction]
+#[pyo3(signature = (data, value = 0, /))]
+fn crc32(py: Python<'_>, data: &Bound<'_, pyo3::types::PyBytes>, value: u32) -> u32 {
+    let bytes = data.as_bytes();
+    if bytes.len() <= BRIEF_BYTES {
+        return otlp2parquet_inflate::crc32(value, bytes);
+    }
+    py.detach(|| otlp2parquet_inflate::crc32(value, bytes))
 }
 
 /// The names of the tables, in schema order.

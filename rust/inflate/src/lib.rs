@@ -11,6 +11,7 @@ mod libdeflate;
 
 use std::borrow::Cow;
 
+pub use crate::libdeflate::crc32;
 use crate::libdeflate::{Decompressor, Failure, Wrapper};
 
 /// How a body is compressed.

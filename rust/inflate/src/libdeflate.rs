@@ -7,6 +7,15 @@ use std::ptr::NonNull;
 
 use libdeflate_sys as sys;
 
+/// The CRC-32 of gzip and zlib, going on from `value`, which begins as 0.
+///
+/// It is taken 16 bytes and more at a time, by the processor's carry-less multiplication.
+#[must_use]
+pub fn crc32(value: u32, bytes: &[u8]) -> u32 {
+    // SAFETY: reads the bytes, which are given with their length, and nothing else.
+    unsafe { sys::libdeflate_crc32(value, bytes.as_ptr().cast(), bytes.len()) }
+}
+
 /// What lies around the deflate stream, with its checksum.
 #[derive(Clone, Copy)]
 pub enum Wrapper {

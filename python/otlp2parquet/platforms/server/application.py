@@ -28,7 +28,7 @@ from otlp2parquet.core.otlp_http import (
     unavailable,
 )
 from otlp2parquet.errors import DecodeError, OtlpError, TooLargeError, UnsupportedError
-from otlp2parquet.platforms.server.answers import Answers
+from otlp2parquet.platforms.server.answers import Answer, Answers
 from otlp2parquet.platforms.server.body import (
     Admission,
     Bodies,
@@ -84,7 +84,8 @@ class Application:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="otlp2parquet-decode")
         self.survives = batches.survives
         """Whether what is not stored at the end outlives the process."""
-        self._answers = Answers()
+        self._answers = Answers(keeps_later=batches.keeps_later)
+        batches.tell_within(self._answers)
         self._mode = mode
         self.requests = RequestCounts()
         self._metrics = Metrics(self.requests, batches, mode, time_ns)
@@ -232,7 +233,7 @@ class Application:
 
         There is no deadline: once the log has begun to write, only the log knows the answer.
         """
-        future, kept = self._answers.expect() if self._batches.keeps_later else (None, None)
+        answer = self._answers.expect()
         append = partial(
             self._batches.append,
             body,
@@ -240,14 +241,16 @@ class Application:
             content_type=accepted.media_type,
             content_encoding=accepted.encoding,
             received_at=self._time_ns(),
-            kept=kept,
+            kept=answer.kept if self._batches.keeps_later else None,
         )
         appended = append(wait=False) if _is_small(body, accepted.encoding) else None
-        while appended is None:  # once: with wait=True there is always an answer
-            appended = await asyncio.get_running_loop().run_in_executor(self._pool, append)
-        if future is not None:
-            await future
-        return appended
+        if appended is None:
+            self._pool.submit(_append_for, answer, append)
+        elif self._batches.keeps_later:
+            answer.appended(appended)
+        else:
+            return appended
+        return await answer.future
 
     def _why(self, refused: Exception, accepted: Accepted) -> Response:
         if isinstance(refused, BodyTooLarge):
@@ -309,6 +312,19 @@ class Application:
             "disk_used": round(held.log.disk_share, 3),
         }
         return _json_page(503 if reasons else 200, page)
+
+
+def _append_for(answer: Answer, append: Callable[[], Appended | None]) -> None:
+    """On a thread of the pool: append, and tell ``answer`` what became of it."""
+    if answer.future.cancelled():
+        return  # whoever waited is gone, and with them the room that the body had in the budget
+    try:
+        appended = append()
+        assert appended is not None  # noqa: S101 - with wait=True there is always an outcome
+    except BaseException as error:  # noqa: BLE001 - the task that waits has to have it
+        answer.failed(error)
+    else:
+        answer.appended(appended)
 
 
 def _is_small(body: bytes, encoding: str | None) -> bool:
