@@ -115,13 +115,13 @@ components: dev ## Build the real programs that the tests talk to (once, into a 
 	$(BIN)/python -m tests.components
 
 prove-kill: dev ## kill -9 under load, OTLP2PARQUET_KILLS times (1,000; about half an hour).
-	$(BIN)/python -m pytest tests/test_kill.py --full -q -s -o faulthandler_timeout=0
+	$(BIN)/python -m pytest tests/test_kill.py --full -q -o faulthandler_timeout=0
 
 prove-power: dev ## Power cuts, OTLP2PARQUET_CUTS of them (200; some minutes).
-	$(BIN)/python -m pytest tests/test_power.py --full -q -s -o faulthandler_timeout=0
+	$(BIN)/python -m pytest tests/test_power.py --full -q -o faulthandler_timeout=0
 
 prove-outage: dev ## Storage down under load, OTLP2PARQUET_OUTAGE_SECS long (600), then flapping.
-	$(BIN)/python -m pytest tests/test_outage.py --full -q -s -o faulthandler_timeout=0
+	$(BIN)/python -m pytest tests/test_outage.py --full -q -o faulthandler_timeout=0
 
 prove-log: dev ## Every byte of a segment cut and flipped, every call of the log failing.
 	$(BIN)/python -m pytest tests/test_segment.py tests/test_log.py tests/test_replay.py --full -q

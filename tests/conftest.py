@@ -1,15 +1,19 @@
-"""What every test stands on: only loopback is reachable from the test process."""
+"""What every test stands on: only loopback is reachable, and proofs in full are recorded."""
 
 from __future__ import annotations
 
 import socket
+import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.proofs import page
+from tests.proofs.results import save
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def is_loopback(address: Any) -> bool:
@@ -26,6 +30,19 @@ def is_loopback(address: Any) -> bool:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--full``: the proofs of durability in full, not in the short form of an ordinary run."""
     parser.addoption("--full", action="store_true", help="run the proofs of durability in full")
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Keeps what a proof found, if it ran in full: ``record(name, **facts)``."""
+    started = time.monotonic()
+
+    def keep(name: str, **facts: object) -> None:
+        if request.config.getoption("--full"):
+            save(name, {**facts, "secs": round(time.monotonic() - started, 1)})
+            page.main()
+
+    return keep
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,6 +1,6 @@
 """kill -9 at random points under load: what was acknowledged is stored exactly once.
 
-A few kills in an ordinary run; with ``--full`` (``make prove-kill``) as many as
+A few kills in an ordinary run; with ``--full`` (``make prove-kill``, recorded) as many as
 ``OTLP2PARQUET_KILLS`` says, by default 1,000.
 """
 
@@ -15,6 +15,7 @@ from tests.obligations import CLEAN, Client, judge
 from tests.test_server_process import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
@@ -59,14 +60,16 @@ def kill_again_and_again(
     return judge(folder / "data", obliged, forbidden, allowed), len(obliged)
 
 
-def test_kill_9_loses_and_doubles_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_kill_9_loses_and_doubles_nothing(
+    tmp_path: Path, request: pytest.FixtureRequest, record: Callable[..., None]
+) -> None:
     """Of each process in turn (there is one), at any time, also while it starts and replays."""
     is_full = request.config.getoption("--full")
     kills = int(os.environ.get("OTLP2PARQUET_KILLS", "1000")) if is_full else 6
     verdict, obliged = kill_again_and_again(tmp_path, kills, seed=7, mode="fsync")
-    print(f"{kills} kills, {obliged} records acknowledged: {verdict}")  # noqa: T201 - the record
     assert verdict == CLEAN
     assert obliged > 10 * kills
+    record("kill", kills=kills, records=obliged, verdict=verdict)
 
 
 def test_the_ledger_bites(tmp_path: Path) -> None:

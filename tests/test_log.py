@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import threading
@@ -251,23 +252,24 @@ def test_after_a_failure_requests_are_refused_until_a_probe_succeeds(
 OPERATIONS = ("open", "writev", "fdatasync", "fsync", "ftruncate", "unlink")
 
 
-@pytest.mark.parametrize("code", [5, 28])
-@pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("times", [1, 3])
 def test_trouble_at_every_call_in_turn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str, code: int, times: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, record: Callable[..., None]
 ) -> None:
     """Whatever call fails, whenever: kept is stored once, refused is stored never."""
-    reached = True
-    number = 0
-    while reached:
-        folder = tmp_path / f"{number}"
-        folder.mkdir()
-        with monkeypatch.context() as patch:
-            faults = Faults(patch, operation, OSError(code, "injected"), number, times)
-            reached = life_with(faults, folder)
-        number += 1
-    assert number > 1 or operation in ("ftruncate", "unlink")
+    lives = 0
+    for operation, code, times in itertools.product(OPERATIONS, (5, 28), (1, 3)):
+        reached = True
+        number = 0
+        while reached:
+            folder = tmp_path / f"{operation}-{code}-{times}-{number}"
+            folder.mkdir()
+            with monkeypatch.context() as patch:
+                faults = Faults(patch, operation, OSError(code, "injected"), number, times)
+                reached = life_with(faults, folder)
+            number += 1
+        assert number > 1 or operation in ("ftruncate", "unlink"), operation
+        lives += number
+    record("calls", calls=lives)
 
 
 class Faults:

@@ -18,6 +18,7 @@ from tests.obligations import CLEAN, Client, judge, wait_for_answers
 from tests.test_server_process import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
@@ -57,7 +58,7 @@ class Storage:
 
 
 def test_an_outage_loses_and_doubles_nothing(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path, request: pytest.FixtureRequest, record: Callable[..., None]
 ) -> None:
     """Down for most of the time, then in and out at half of all moments, then up."""
     is_full = request.config.getoption("--full")
@@ -90,10 +91,16 @@ def test_an_outage_loses_and_doubles_nothing(
         assert server.stop() == 0
     obliged = {key for client in clients for key in client.acknowledged}
     verdict = judge(server.data, obliged, set(), set())
-    print(  # noqa: T201 - the record
-        f"{secs:.0f} s down, {len(obliged)} records: {verdict}, peak {peak >> 20} MB resident"
-    )
     assert not any(client.refused or client.unanswered for client in clients)
     assert verdict == CLEAN
     assert peak < MEMORY_BYTES + (170 << 20)
     assert not list(server.data.rglob("*.tmp"))
+    record(
+        "outage",
+        down_secs=secs,
+        flapping_secs=secs / 2,
+        records=len(obliged),
+        verdict=verdict,
+        peak_rss=peak,
+        memory_bytes=MEMORY_BYTES,
+    )

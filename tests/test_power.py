@@ -22,6 +22,8 @@ from tests.power import Disk, operations
 from tests.test_server_process import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.power import Operation
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the shim is for Linux")
@@ -97,7 +99,10 @@ class Recorded:
 
 
 def test_a_power_cut_loses_and_doubles_nothing(
-    tmp_path: Path, shim: Path, request: pytest.FixtureRequest
+    tmp_path: Path,
+    shim: Path,
+    request: pytest.FixtureRequest,
+    record: Callable[..., None],
 ) -> None:
     """At any call, with nothing that was not synced, or any part of it."""
     is_full = request.config.getoption("--full")
@@ -109,7 +114,7 @@ def test_a_power_cut_loses_and_doubles_nothing(
         assert verdict == CLEAN, f"cut {number} at byte {cut} of the journal"
     kinds = {call.kind for call in life.calls}
     assert kinds >= set("CWSDLUM"), "the journal misses calls"
-    print(f"{count} cuts, {len(life.calls)} calls, {len(life.acknowledged)} records")  # noqa: T201 - the record
+    record("power", cuts=count, calls=len(life.calls), records=len(life.acknowledged))
 
 
 def test_the_power_cut_bites(tmp_path: Path, shim: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import threading
 import zlib
@@ -322,9 +323,8 @@ def every_place(data: bytes, step: int) -> range:
     return range(0, len(data), step)
 
 
-@pytest.mark.parametrize("change", ["cut", "flip"])
 def test_damage_costs_the_record_it_hits_and_is_counted(
-    tmp_path: Path, change: str, request: pytest.FixtureRequest
+    tmp_path: Path, request: pytest.FixtureRequest, record: Callable[..., None]
 ) -> None:
     """Every byte cut and flipped: it starts, loses at most that record, and says so.
 
@@ -333,7 +333,7 @@ def test_damage_costs_the_record_it_hits_and_is_counted(
     path, data = three(tmp_path)
     step = 1 if request.config.getoption("--full") else 7
     ends = record_ends(data)
-    for place in every_place(data, step):
+    for change, place in itertools.product(("cut", "flip"), every_place(data, step)):
         damaged = bytearray(data)
         if change == "cut":
             del damaged[place:]
@@ -352,13 +352,15 @@ def test_damage_costs_the_record_it_hits_and_is_counted(
             node.settle()
             counts = node.counts
             assert sorted(str(written.service) for written in writer.files) == expected
-            assert (counts.torn_tails + counts.damaged_records == 1) == (not is_whole), place
+            is_counted = counts.torn_tails + counts.damaged_records == 1
+            assert is_counted == (not is_whole), f"{change} at {place}"
             aside = list((tmp_path / "log" / "quarantine").glob("*"))
             assert len(aside) == counts.damaged_records
             assert node.segments == []
         for copy in aside:
             assert copy.read_bytes() in bytes(damaged)
             copy.unlink()
+    record("segment", places=len(every_place(data, step)))
 
 
 def record_ends(data: bytes) -> list[int]:

@@ -1,0 +1,123 @@
+"""``python -m tests.proofs.page``: the page of the durability proofs, from kept results.
+
+Knows how the page reads. Proves nothing: the results are written by the ``--full`` forms of the
+tests (``make prove-kill prove-power prove-log prove-outage``); none is typed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tests.proofs.results import FOLDER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "proofs.md"
+
+Result = dict[str, Any]
+
+
+def judged(result: Result) -> str:
+    """A verdict in words."""
+    return ", ".join(f"{count:,} {what}" for what, count in result["verdict"].items())
+
+
+def kill(result: Result) -> str:
+    """Kills."""
+    return (
+        f"{result['kills']:,} times `kill -9` at random moments under four clients of all three "
+        f"signals, also during starts and replays: every start succeeded; of "
+        f"{result['records']:,} acknowledged records {judged(result)}"
+    )
+
+
+def power(result: Result) -> str:
+    """Power cuts."""
+    return (
+        f"{result['cuts']:,} power cuts in a journal of {result['calls']:,} calls taken under the "
+        "real process; what was not synced is gone, or there in part: of "
+        f"{result['records']:,} acknowledged records nothing lost, doubled or changed"
+    )
+
+
+def segment(result: Result) -> str:
+    """Damage."""
+    return (
+        f"a segment of three records cut at each of its {result['places']:,} bytes, and "
+        f"each of them flipped: every start succeeded, lost at most the record that was hit, "
+        "and counted it"
+    )
+
+
+def calls(result: Result) -> str:
+    """Calls that fail."""
+    return (
+        f"{result['calls']:,} lives in which `ENOSPC` or `EIO` comes from one call of the log or "
+        "from three in a row, at every call in turn: no acknowledgement for what was not kept, "
+        "nothing of it stored, and service again at the next probe"
+    )
+
+
+def outage(result: Result) -> str:
+    """Storage that is down."""
+    return (
+        f"storage down for {result['down_secs'] / 60:g} minutes under load, then "
+        f"{result['flapping_secs'] / 60:g} minutes down at half of all moments: of "
+        f"{result['records']:,} acknowledged records {judged(result)}; at most "
+        f"{result['peak_rss'] / 1e6:,.0f} MB resident with a budget of "
+        f"{result['memory_bytes'] / 1e6:,.0f} MB"
+    )
+
+
+PROOFS: Final[Mapping[str, tuple[str, Callable[[Result], str]]]] = {
+    "kill": ("make prove-kill", kill),
+    "power": ("make prove-power", power),
+    "segment": ("make prove-log", segment),
+    "calls": ("make prove-log", calls),
+    "outage": ("make prove-outage", outage),
+}
+
+
+def page(results: Mapping[str, Result]) -> str:
+    """The page; a row for each proof that was run."""
+    lines = [
+        "# What a 200 has been put through",
+        "",
+        "<!-- Written by `make prove-kill` and its siblings; not to be edited. -->",
+        "",
+        "The proofs of [durability](durability.md) in full, in the mode `fsync`; each test run has",
+        "a short form of each. Ids follow from a seed; only acknowledged ids are obligations; the",
+        "judge is DuckDB over the files. Nobody sends anything twice, so whatever is there twice",
+        "is a fault. In the mode `memory` the same kills and cuts do find loss: the tests bite.",
+        "",
+        "| proof | what happened | minutes | with |",
+        "|---|---|--:|---|",
+    ]
+    for name, (command, tell) in PROOFS.items():
+        if name in results:
+            result = results[name]
+            with_ = result["conditions"]
+            lines.append(
+                f"| `{command}` | {tell(result)} | {result['secs'] / 60:.1f} | "
+                f"otlp2parquet {with_['otlp2parquet']}, Python {with_['python']}, "
+                f"{with_['system']}, {with_['cores']} cores |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def kept() -> dict[str, Result]:
+    """The results of the last runs in full."""
+    paths = {name: FOLDER / f"{name}.json" for name in PROOFS}
+    return {name: json.loads(path.read_text()) for name, path in paths.items() if path.exists()}
+
+
+def main() -> None:
+    """Write the page."""
+    PAGE.write_text(page(kept()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
