@@ -276,10 +276,13 @@ def _on_signal(stop: asyncio.Event, *, survives: bool) -> None:
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        try:
-            loop.add_signal_handler(number, signalled)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(signalled))
+        with contextlib.suppress(NotImplementedError):  # Windows
+            # A signal wakes the loop, by a byte in the pipe by which threads wake it, too.
+            loop.add_signal_handler(number, lambda: None)
+        # Under load that pipe can be full, and the byte, by which asyncio knows the signal, be
+        # lost. The interpreter does not lose it, and a full pipe is a loop that is awake.
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(signalled))
+    signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
 
 
 def _raise_file_limit() -> None:
