@@ -265,19 +265,6 @@ def test_a_cut_body_is_never_a_success(
     assert bench.nothing_held
 
 
-@pytest.mark.parametrize("path", ["/v1/logs", "/other"])
-def test_a_server_that_ends_the_connection_leaves_no_trace(bench: Bench, path: str) -> None:
-    """Granian cancels what a task waits for, not the task: to us the client has left."""
-
-    async def cancelled() -> dict[str, Any]:
-        raise asyncio.CancelledError("Future cancelled")
-
-    answer = bench.ask(parts_of(logs_request(1), end=False), path=path, then=cancelled)
-    assert answer.status == (503 if path == "/v1/logs" else 404)
-    assert bench.rows == 0
-    assert bench.nothing_held
-
-
 def test_a_body_shorter_or_longer_than_announced_is_no_success(bench: Bench) -> None:
     """Also when a server says that it was complete."""
     payload = logs_request(1)

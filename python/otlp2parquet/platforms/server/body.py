@@ -131,8 +131,6 @@ class Bodies:
                 if content_length is None:
                     admission.cover(reading.received)
         except asyncio.CancelledError:
-            if not _is_cancelled(reading.task):
-                raise BodyCut from None
             if not reading.late or reading.task is None:
                 raise
             reading.task.uncancel()
@@ -156,14 +154,3 @@ async def drain(receive: Receive) -> None:
                     return
     except TimeoutError:
         return
-    except asyncio.CancelledError:
-        if _is_cancelled(asyncio.current_task()):
-            raise
-
-
-def _is_cancelled(task: "asyncio.Task[Any] | None") -> bool:
-    """Whether the task was cancelled, and not just what it waited for.
-
-    Granian cancels the future of a ``receive`` when it takes the connection down.
-    """
-    return task is not None and task.cancelling() > 0
