@@ -265,6 +265,29 @@ def test_a_cut_body_is_never_a_success(
     assert bench.nothing_held
 
 
+def test_a_request_that_the_loop_takes_down_with_it_is_no_error(bench: Bench) -> None:
+    """Granian would log a traceback for every client that leaves during a stop."""
+
+    async def scenario() -> None:
+        async def never() -> dict[str, Any]:
+            await asyncio.Event().wait()
+            return DISCONNECT
+
+        async def send(_: object) -> None:
+            pytest.fail("nobody is there to be answered")
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/logs", "headers": [PROTOBUF]}
+        task = asyncio.create_task(bench.app(scope, never, send))
+        while not len(bench.app.bodies):  # noqa: ASYNC110 - the task runs on this very loop
+            await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    asyncio.run(scenario())
+    assert bench.nothing_held
+    assert not len(bench.app.bodies)
+
+
 def test_a_body_shorter_or_longer_than_announced_is_no_success(bench: Bench) -> None:
     """Also when a server says that it was complete."""
     payload = logs_request(1)

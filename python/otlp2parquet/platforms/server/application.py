@@ -97,7 +97,12 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI 3."""
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            try:
+                await self._http(scope, receive, send)
+            except asyncio.CancelledError:
+                # The loop ends, and its client had left: there is nobody to be answered, and
+                # nothing for a server to complain about.
+                log.debug("a request was given up, its connection is gone")
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
 
