@@ -253,6 +253,25 @@ def test_file_where_a_folder_should_be(tmp_path: Path, blocked: str) -> None:
     assert place.read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("was_there", [True, False])
+def test_a_root_that_is_gone_is_not_made_again(tmp_path: Path, *, was_there: bool) -> None:
+    """A volume that is not mounted: nothing may be written where it will be hidden later."""
+    root, away = tmp_path / "root", tmp_path / "away"
+    if was_there:
+        root.mkdir()
+    folder = LocalFolder(root)
+    folder.create(NAME, fill)
+    root.rename(away)
+    for name in (NAME, "logs/other/hour=09/b.parquet"):
+        with pytest.raises(StorageError, match="no such file or directory"):
+            folder.create(name, fill)
+    assert not root.exists()
+    away.rename(root)
+    with pytest.raises(FileExistsError):
+        folder.create(NAME, fill)
+    folder.create("logs/other/hour=09/b.parquet", fill)
+
+
 def test_failing_content_leaves_nothing(tmp_path: Path) -> None:
     """Whatever goes wrong while the content is made, also Ctrl-C, the folder stays clean."""
 

@@ -30,10 +30,15 @@ _NO_LINKS: Final = frozenset(
 
 
 class LocalFolder:
-    """Creates files below ``root``; made when first needed. Safe for several threads."""
+    """Creates files below ``root``; made when first needed. Safe for several threads.
+
+    It is made once: one that was there and is gone (unmounted, renamed) is a storage that is
+    down. What would be written to a new one in its place is hidden when the old one is back.
+    """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = Path(root).absolute()
+        self._had_root = self.root.is_dir()
         self._lock = threading.Lock()
         self._durable: set[Path] = set()
 
@@ -110,6 +115,8 @@ class LocalFolder:
         inside = self.root in folder.parents
         if not inside and folder.is_dir():
             return  # the place was given to us: its name is not ours to keep
+        if folder == self.root and self._had_root:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
         self._make(folder.parent)
         try:
             folder.mkdir()
@@ -121,6 +128,7 @@ class LocalFolder:
         # Also when it was there: whoever made it may have died before this.
         sync_folder(folder.parent)
         self._durable.add(folder)
+        self._had_root |= folder == self.root
 
     def _forget(self, folder: Path) -> None:
         with self._lock:
