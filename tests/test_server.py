@@ -129,7 +129,7 @@ async def ask(
         "headers": list(headers),
     }
     await app(scope, receive, send)
-    assert answer.status
+    assert answer.status, "no answer"
     return answer
 
 

@@ -503,7 +503,7 @@ def test_kill_9_leaves_no_orphan_and_a_new_server_starts(tmp_path: Path) -> None
 
 
 def test_storage_trouble_is_outlived(tmp_path: Path) -> None:
-    """The folder is in the way for a while: rows wait, are stored later, and none is missing."""
+    """The folder is away for a while: rows wait, are stored later, and none is missing."""
     settings = {"OTLP2PARQUET_BATCH_ENABLED": "false", "OTLP2PARQUET_DURABILITY_PATH": "log"}
     with Server(tmp_path, settings=settings) as server:
         server.data.rmdir()
@@ -511,6 +511,7 @@ def test_storage_trouble_is_outlived(tmp_path: Path) -> None:
         assert server.post(logs_of("a")) == (200, b"")
         wait_until(lambda: "writing failed" in server.log, PATIENCE_SECS, lambda: server.log)
         server.data.unlink()
+        server.data.mkdir()
         wait_until(lambda: server.bodies() == ["a"], PATIENCE_SECS, lambda: server.log)
         assert server.stop() == 0
 
