@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 ENVIRONMENT := $(VENV)/.environment.stamp
 NATIVE := $(VENV)/.native.stamp
 TRAINED := $(VENV)/.trained.stamp
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+PROFILE := $(CARGO_TARGET_DIR)/profile/merged.profdata
 RUST_SOURCES := $(shell find rust -name target -prune -o \( -name '*.rs' -o -name '*.toml' -o -name '*.proto' \) -print)
 # maturin and PyO3 must see this environment, whichever one the caller is in.
 export VIRTUAL_ENV := $(abspath $(VENV))
@@ -40,10 +42,21 @@ $(NATIVE): $(ENVIRONMENT) Cargo.toml Cargo.lock $(RUST_SOURCES)
 	$(BIN)/maturin develop --release --locked
 	@touch $@
 
-# As wheels are built: trained with requests, then built for what the training met.
-$(TRAINED): $(NATIVE)
+# What an instrumented extension met while it read requests of all sorts. (maturin's --pgo does
+# this too, but zig, by which wheels are linked, cannot link what is instrumented.) Functions are
+# found by names that depend on the folder, on --target and on --zig: all builds have them alike.
+$(PROFILE): $(ENVIRONMENT) Cargo.toml Cargo.lock $(RUST_SOURCES) benchmarks/training.py
 	rustup component add llvm-tools
-	$(BIN)/maturin develop --release --locked --pgo
+	rm -rf $(@D)
+	RUSTFLAGS='-Cprofile-generate=$(@D)' $(BIN)/maturin build --release --locked \
+		--target $(HOST) --out $(@D)
+	$(BIN)/python -m pip install --quiet --no-deps --target $(@D)/site $(@D)/*.whl
+	PYTHONPATH=$(@D)/site $(BIN)/python -m benchmarks.training
+	"$$(rustc --print sysroot)/lib/rustlib/$(HOST)/bin/llvm-profdata" merge -o $@ $(@D)/*.profraw
+
+# The extension as it is in wheels.
+$(TRAINED): $(NATIVE) $(PROFILE)
+	RUSTFLAGS='-Cprofile-use=$(PROFILE)' $(BIN)/maturin develop --release --locked --target $(HOST)
 	@touch $@
 
 dev: $(NATIVE) ## Make the environment and build the extension into it (release build).
@@ -77,20 +90,19 @@ test-rust: $(ENVIRONMENT)
 # this way a stable compiler will do. With --target, build scripts are built as usual.
 FUZZ_SECS ?= 3600
 FUZZ_TARGETS := protobuf json after_garbage inflate
-FUZZ_HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
 	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
 FUZZ_DIR := $(CARGO_TARGET_DIR)/fuzz
 
 fuzz: $(ENVIRONMENT) ## Feed the core what nobody meant as OTLP, for FUZZ_SECS seconds in all.
 	RUSTFLAGS='$(FUZZ_FLAGS)' CARGO_TARGET_DIR=$(FUZZ_DIR) cargo build --release --locked \
-		--manifest-path rust/fuzz/Cargo.toml --target $(FUZZ_HOST) $(addprefix --bin ,$(FUZZ_TARGETS))
+		--manifest-path rust/fuzz/Cargo.toml --target $(HOST) $(addprefix --bin ,$(FUZZ_TARGETS))
 	$(BIN)/python -m tests.fuzz_seeds $(FUZZ_DIR)/seeds
 	@set -eu; for target in $(FUZZ_TARGETS); do \
 		mkdir -p "$(FUZZ_DIR)/corpus/$$target" "$(FUZZ_DIR)/crashes"; \
 		echo "$$target: $$(($(FUZZ_SECS) / $(words $(FUZZ_TARGETS)))) s"; \
 		log="$(FUZZ_DIR)/$$target.log"; \
-		"$(FUZZ_DIR)/$(FUZZ_HOST)/release/$$target" "$(FUZZ_DIR)/corpus/$$target" \
+		"$(FUZZ_DIR)/$(HOST)/release/$$target" "$(FUZZ_DIR)/corpus/$$target" \
 			"$(FUZZ_DIR)/seeds/$$target" -dict="$(FUZZ_DIR)/seeds/words.dict" \
 			-artifact_prefix="$(FUZZ_DIR)/crashes/$$target-" -max_len=16384 -timeout=10 \
 			-rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
@@ -158,17 +170,19 @@ docs: dev ## Write the generated pages again.
 	$(BIN)/python -m tests.answer_matrix > docs/otlp_http.md
 
 # The aarch64 wheel is made where its target can be had; the x86_64 one always.
-MATURIN_BUILD = $(BIN)/maturin build --release --locked --zig --compatibility manylinux_2_28 \
-	--interpreter python3.11 --out dist
+MATURIN_BUILD = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin build --release --locked \
+	--compatibility manylinux_2_28 --interpreter python3.11 --out dist --target
 WHEEL_TOOLS := 'ziglang==0.17.1' 'cargo-zigbuild==0.24.0' 'auditwheel>=6,<7' 'abi3audit>=0.0.26,<0.1'
 
-wheels: $(ENVIRONMENT) ## Make the sdist and the abi3 manylinux wheels, audit and test them.
+wheels: $(PROFILE) ## Make the sdist and the abi3 manylinux wheels, audit and test them.
 	rm -rf dist
 	$(BIN)/python -m pip install --quiet $(WHEEL_TOOLS)
-	rustup component add llvm-tools
-	PATH="$(abspath $(BIN)):$$PATH" $(MATURIN_BUILD) --sdist --target x86_64-unknown-linux-gnu --pgo
+	$(BIN)/maturin sdist --out dist
+	RUSTFLAGS='-Cprofile-use=$(PROFILE)' CC_x86_64_unknown_linux_gnu=$(CURDIR)/rust/zig-cc \
+		CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=$(CURDIR)/rust/zig-cc \
+		$(MATURIN_BUILD) x86_64-unknown-linux-gnu
 	if rustup target add aarch64-unknown-linux-gnu; then \
-		PATH="$(abspath $(BIN)):$$PATH" $(MATURIN_BUILD) --target aarch64-unknown-linux-gnu; \
+		$(MATURIN_BUILD) aarch64-unknown-linux-gnu --zig; \
 	else echo "no aarch64 target to be had: no aarch64 wheel"; fi
 	for wheel in dist/*.whl; do \
 		$(BIN)/auditwheel show "$$wheel" | tr '\n' ' ' \
