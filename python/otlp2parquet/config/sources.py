@@ -96,18 +96,21 @@ def _walk(
             layer.errors.append(f"{key} ({source}): unknown key{_nearest(key, table)}")
 
 
+def _why_unreadable(error: OSError | ValueError | RuntimeError) -> str:
+    """Why a file of text could not be read, in words."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return str(error).lower()  # a NUL in the path, or the home folder of nobody
+
+
 def read_file(path: Path, table: Mapping[str, Setting]) -> Layer:
     """The layer of a TOML file; one that cannot be read is an error, never nothing."""
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-        elif isinstance(error, UnicodeDecodeError):
-            reason = "not UTF-8"
-        else:  # a NUL in the path, or the home folder of nobody
-            reason = str(error).lower()
-        return Layer(errors=[f"file {path}: cannot be read: {reason}"])
+        return Layer(errors=[f"file {path}: cannot be read: {_why_unreadable(error)}"])
     return read_document(content, f"file {path}", table)
 
 
@@ -149,13 +152,9 @@ def _read_secret(key: str, source: str, path: object, layer: Layer) -> list[Raw]
     try:
         content = Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-        elif isinstance(error, UnicodeDecodeError):
-            reason = "not UTF-8"
-        else:  # a NUL in the path, or the home folder of nobody
-            reason = str(error).lower()
-        layer.errors.append(f"{key} ({source}): file {path} cannot be read: {reason}")
+        layer.errors.append(
+            f"{key} ({source}): file {path} cannot be read: {_why_unreadable(error)}"
+        )
         return []
     return [Raw(content.rstrip("\r\n"), source, is_text=True)]
 
