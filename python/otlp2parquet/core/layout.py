@@ -1,15 +1,21 @@
-"""Where a batch belongs: the folder of one table, service and hour, as relative path text.
+"""Where rows belong: the folder of a table, service and hour, as relative path text.
 
-Knows the layout of docs/schema.md ("Paths") and nothing of any file system: it only makes
+Knows the layouts of docs/schema.md ("Paths") and nothing of any file system: it only makes
 text. The text never leaves the prefix it is joined to, whatever the service calls itself,
-and two services never share a folder.
+and two services with different names never share a folder of a layout that names services.
 """
 
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal, get_args
 
 from otlp2parquet.core.schema import TABLE_FOLDERS
+
+Layout = Literal["service", "hour", "classic"]
+"""How files are laid out in folders: see ``partition_path``."""
+
+LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
+DEFAULT_LAYOUT: Final[Layout] = "service"
 
 UNKNOWN_SERVICE: Final = "unknown-service"
 MAX_SERVICE_BYTES: Final = 128
@@ -19,14 +25,22 @@ _HASH_HEX_DIGITS: Final = 32  # 128 bits: a collision cannot be searched for in 
 _CUT_BYTES: Final = MAX_SERVICE_BYTES - 1 - _HASH_HEX_DIGITS
 
 
-def partition_path(table: str, service: str | None, hour: datetime) -> str:
+def partition_path(
+    table: str, service: str | None, hour: datetime, layout: Layout = DEFAULT_LAYOUT
+) -> str:
     """The folder for the rows of one table, service and hour, relative to the storage root.
 
-    ``logs/checkout/year=2026/month=07/day=01/hour=09``; no leading or trailing slash.
-    ``service`` is the ServiceName, ``None`` or empty when there is none. ``hour`` is any
-    moment of the hour, with a time zone; the path is in UTC.
+    No leading or trailing slash. By ``layout``:
 
-    Raises ``ValueError`` for an unknown table and for an ``hour`` without a time zone.
+    - ``service``: ``logs/service=checkout/date=2026-07-01/hour=9``, which Spark, DuckDB, polars
+      and Athena read as the columns service, date and hour;
+    - ``hour``: ``logs/date=2026-07-01/hour=9``, all services together;
+    - ``classic``: ``logs/checkout/year=2026/month=07/day=01/hour=09``, for trees that go on.
+
+    ``service`` is the ServiceName, ``None`` or empty when there is none. ``hour`` is any moment
+    of the hour, with a time zone; the path is in UTC.
+
+    Raises ``ValueError`` for an unknown table or layout and for an ``hour`` without a time zone.
     """
     folder = TABLE_FOLDERS.get(table)
     if folder is None:
@@ -34,14 +48,20 @@ def partition_path(table: str, service: str | None, hour: datetime) -> str:
     if hour.tzinfo is None:
         raise ValueError(f"hour {hour.isoformat()} has no time zone: expected an aware datetime")
     utc = hour.astimezone(UTC)
-    return (
-        f"{folder}/{service_folder(service)}"
-        f"/year={utc.year:04}/month={utc.month:02}/day={utc.day:02}/hour={utc.hour:02}"
-    )
+    if layout == "classic":
+        day = f"year={utc.year:04}/month={utc.month:02}/day={utc.day:02}"
+        return f"{folder}/{service_folder(service)}/{day}/hour={utc.hour:02}"
+    # The hour is not padded: DuckDB takes 09 for a text and 10 for a number.
+    day = f"date={utc.year:04}-{utc.month:02}-{utc.day:02}/hour={utc.hour}"
+    if layout == "service":
+        return f"{folder}/service={service_folder(service)}/{day}"
+    if layout == "hour":
+        return f"{folder}/{day}"
+    raise ValueError(f"unknown layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
 
 
 def service_folder(service: str | None) -> str:
-    """The one path component that stands for a service.
+    """The text that stands for a service in a path.
 
     ASCII letters, digits, ``-``, ``_`` and ``.`` stand for themselves, every other byte of the
     UTF-8 text is ``%XX``; so is a leading ``.`` or ``_``, because Spark, Hive and Athena skip
