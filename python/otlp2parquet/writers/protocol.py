@@ -77,10 +77,6 @@ class OtlpWriter(Protocol):
         """
         ...
 
-    def find(self, file: PlannedFile, batch_id: str, rows: int) -> StoredFile | None:
-        """The receipt of ``file`` if it is stored already with ``rows`` rows, else ``None``."""
-        ...
-
     def take_back(self, file: PlannedFile, batch_id: str) -> None:
         """Remove the file of a batch that is given up: nothing of it was acknowledged."""
         ...
