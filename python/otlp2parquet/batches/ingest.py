@@ -165,7 +165,11 @@ class Ingest:
             raise
         finally:
             shard.lock.release()
-        self._submit(batch, "request")
+        with self._lock:
+            if self._is_draining and not self.survives:
+                batch.discard()
+                raise StorageError(_STOPPING)  # nobody waits for its storage any more
+            self._submit(batch, "request")
         return appended
 
     def replay(self, left_over: Iterable[tuple[str, BatchLog]]) -> None:
