@@ -45,9 +45,7 @@ def partition_path(
     folder = TABLE_FOLDERS.get(table)
     if folder is None:
         raise ValueError(f"unknown table {table!r}: expected one of {', '.join(TABLE_FOLDERS)}")
-    if hour.tzinfo is None:
-        raise ValueError(f"hour {hour.isoformat()} has no time zone: expected an aware datetime")
-    utc = hour.astimezone(UTC)
+    utc = utc_hour(hour)
     if layout == "classic":
         day = f"year={utc.year:04}/month={utc.month:02}/day={utc.day:02}"
         return f"{folder}/{service_folder(service)}/{day}/hour={utc.hour:02}"
@@ -58,6 +56,13 @@ def partition_path(
     if layout == "hour":
         return f"{folder}/{day}"
     raise ValueError(f"unknown layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
+
+
+def utc_hour(moment: datetime) -> datetime:
+    """The beginning of the hour in which ``moment`` lies, in UTC; both are with a time zone."""
+    if moment.tzinfo is None:
+        raise ValueError(f"hour {moment.isoformat()} has no time zone: expected an aware datetime")
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def service_folder(service: str | None) -> str:
