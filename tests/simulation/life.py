@@ -53,6 +53,7 @@ class Life:
         self.disk = SimulatedDisk(
             world.medium, self.scheduler, self.disk_faults, random.Random(dice.getrandbits(32))
         )
+        primitives.use(self.scheduler)
         self.process = Process(self)
         self.healed = not (script.disk_rules or script.store_rules or script.events or script.away)
         self.started = False
@@ -65,7 +66,6 @@ class Life:
     def run(self) -> None:
         """From start to end."""
         world, scheduler = self.world, self.scheduler
-        primitives.use(scheduler)
         instrumented.preempt(scheduler, random.Random(self.script.seed), self.script.statements)
         scheduler.spawn("main", self._main)
         try:
@@ -96,7 +96,7 @@ class Life:
             if not self._advance(self.scheduler.now + CALM_SECS):
                 return False
             if self.started:
-                self._check_calm()
+                self.scheduler.spawn("checker", self._check_calm)
                 if not self._serve():
                     return False
         if self.script.end != "stop" and self.script.end_step is None:
@@ -186,6 +186,8 @@ class Life:
 
     def _drain(self) -> None:
         self.stopped = self.process.drain(self.script.stop_secs)
+        if self.stopped:
+            self._check_stopped()
         self.scheduler.halted = True
 
     # -- what must hold ---------------------------------------------------------------------
@@ -213,8 +215,6 @@ class Life:
         """What an end does to the world, and what it excuses."""
         world, scheduler, script = self.world, self.scheduler, self.script
         ledger = world.ledger
-        if calmly:
-            self._check_stopped()
         if self.started and not calmly:
             for attempt in ledger.acknowledged(world.life):
                 if attempt.mode == "memory":
