@@ -44,9 +44,8 @@ class Sender:
         """Send one request and wait for its answer."""
         world = self._world
         export = export_of(self._client.number, number)
-        name = f"request {self._client.number}.{number}"
-        attempt = world.ledger.open(name, export, world.life, mode)
-        self._scheduler.note("sends", name)
+        attempt = world.ledger.open(self._client.number, number, export, world.life, mode)
+        self._scheduler.note("sends", attempt.name)
         process = self._process
         refusal = process.refusal()
         if refusal is not None:
@@ -57,10 +56,12 @@ class Sender:
             process.relieve()
             self._settle(attempt, StorageError("no memory"))
             return attempt
+        process.in_transit += size
         try:
             self._append(attempt)
         finally:
             if not self._scheduler.dead:
+                process.in_transit -= size
                 process.budget.give(size)
         return attempt
 
@@ -103,7 +104,7 @@ class Sender:
         attempt.answer = "acknowledged" if error is None else "refused"
         attempt.reason = str(error)
         self._scheduler.note(attempt.answer, f"{attempt.name} {error or ''}")
-        if error is not None or not attempt.export.ids:
+        if error is not None or not attempt.export.ids or attempt.excused:
             return
         world = self._world
         if attempt.mode == "stored" and not world.is_stored(attempt):

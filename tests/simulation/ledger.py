@@ -36,6 +36,7 @@ Answer = Literal["none", "acknowledged", "refused"]
 class Attempt:
     """One sending of one request, and what became of it."""
 
+    client: int
     name: str
     export: Export
     life: int
@@ -59,9 +60,9 @@ class Ledger:
     attempts: list[Attempt] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
-    def open(self, name: str, export: Export, life: int, mode: str) -> Attempt:
+    def open(self, client: int, number: int, export: Export, life: int, mode: str) -> Attempt:
         """A request is sent now."""
-        attempt = Attempt(name, export, life, mode)
+        attempt = Attempt(client, f"request {client}.{number}", export, life, mode)
         self.attempts.append(attempt)
         return attempt
 

@@ -31,6 +31,9 @@ TROUBLE_SECS: Final = 25.0
 CALM_SECS: Final = 200.0
 """After this time without trouble nothing waits: the longest pause is some 40 s."""
 
+MOST_BYTES: Final = 1 << 40
+"""What a disk holds that is not full."""
+
 _PROBER: Final = 9
 """The client that asks for service after a trouble."""
 
@@ -44,8 +47,12 @@ class Life:
         dice = random.Random(script.seed)
         self.dice = dice
         self.scheduler = Scheduler(strategy_of(dice), now=world.now, trace=trace)
-        self.disk_faults = Faults(random.Random(dice.getrandbits(32)), shifted(script.disk_rules, world.now))
-        self.store_faults = Faults(random.Random(dice.getrandbits(32)), shifted(script.store_rules, world.now))
+        self.disk_faults = Faults(
+            random.Random(dice.getrandbits(32)), shifted(script.disk_rules, world.now)
+        )
+        self.store_faults = Faults(
+            random.Random(dice.getrandbits(32)), shifted(script.store_rules, world.now)
+        )
         for root in script.away:
             self.store_faults.rules.append(
                 Rule(frozenset({"store", "take back"}), UNAVAILABLE, about=f"{root}/")
@@ -56,6 +63,8 @@ class Life:
         primitives.use(self.scheduler)
         self.process = Process(self)
         self.healed = not (script.disk_rules or script.store_rules or script.events or script.away)
+        if self.healed or dice.random() < 0.5:
+            world.medium.capacity = MOST_BYTES
         self.started = False
         self.stopped: bool | None = None
         """Whether the stop stored everything; None while there was none."""
@@ -97,7 +106,7 @@ class Life:
                 return False
             if self.started:
                 self.scheduler.spawn("checker", self._check_calm)
-                if not self._serve():
+                if not self._advance(math.inf) or not self._serve():
                     return False
         if self.script.end != "stop" and self.script.end_step is None:
             return False
@@ -135,28 +144,32 @@ class Life:
         self.scheduler.note("heals")
         self.disk_faults.heal()
         self.store_faults.heal()
-        self.world.medium.capacity = 1 << 40
+        self.world.medium.capacity = MOST_BYTES
         self.healed = True
-        self._tick_secs = 1.0
+        self.scheduler.strategy.be_fair()
+        self._tick_secs = 5.0
         for task in self.scheduler.tasks:
             if task.blocked and task.waits_for in ("the disk", "the storage"):
                 self.scheduler.wake(task)
 
     def _serve(self) -> bool:
-        """Whether service is back: a request must be acknowledged."""
-        client = Client(_PROBER, 1, 0.0, waits=True)
-        sender = Sender(client, self.world.life, self.world, self.process, self.scheduler)
+        """Whether service is back: a request must be acknowledged, the second one at the latest.
+
+        The first may be the one by which the process finds out that it has to begin anew.
+        """
+        client = Client(_PROBER, 2, 20.0, waits=True)
+        first = client.requests * self.world.life
+        sender = Sender(client, first, self.world, self.process, self.scheduler)
         task = self.scheduler.spawn("prober", lambda: sender.run(self.script.mode))
         if not self._advance(self.scheduler.now + CALM_SECS):
             return False
-        attempt = next(
-            (one for one in reversed(self.world.ledger.attempts) if one.name.startswith("request 9.")),
-            None,
-        )
-        if not task.done or attempt is None or attempt.answer != "acknowledged":
-            said = "no answer" if attempt is None else f"{attempt.answer} {attempt.reason}"
-            if attempt is None or attempt.export.acceptable:
-                self.world.ledger.find(f"no service: after the trouble a request got: {said}")
+        attempts = [one for one in self.world.ledger.attempts if one.client == _PROBER]
+        attempt = attempts[-1]
+        if not task.done or (attempt.answer != "acknowledged" and attempt.export.acceptable):
+            self.world.ledger.find(
+                f"no service: after the trouble a request got the answer {attempt.answer}, "
+                f"{attempt.reason}"
+            )
         return True
 
     # -- the tasks --------------------------------------------------------------------------
@@ -193,7 +206,7 @@ class Life:
     # -- what must hold ---------------------------------------------------------------------
 
     def _check_calm(self) -> None:
-        """After a time without trouble nothing waits."""
+        """After a time without trouble nothing waits. A task, because it asks the process."""
         find, process = self.world.ledger.find, self.process
         for task in self._clients:
             if not task.done:
@@ -205,6 +218,7 @@ class Life:
         if refusal is not None:
             find(f"stuck: requests are refused after the trouble: {refusal}")
         self._check_descriptors(1 + process.open_batches)
+        self.scheduler.halted = True
 
     def _check_descriptors(self, most: int) -> None:
         paths = self.disk.open_paths
@@ -241,8 +255,9 @@ class Life:
 
     def _check_stopped(self) -> None:
         find, process = self.world.ledger.find, self.process
-        if process.budget.used:
-            find(f"budget: {process.budget.used} bytes are in use after a stop that stored all")
+        used = process.budget.used - process.in_transit
+        if used:
+            find(f"budget: {used} bytes are in use after a stop that stored all")
         if process.unstored:
             find(f"stuck: {process.unstored} batches wait after a stop that stored all")
         self._check_descriptors(0)

@@ -18,6 +18,7 @@ from otlp2parquet.batches.log.space import LogSpace
 from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import BatchConfig
+from otlp2parquet.errors import ConfigError
 from tests.simulation.requests import FIRST_HOUR
 from tests.simulation.storage import SimulatedWriter
 from tests.simulation.world import LOG
@@ -47,6 +48,8 @@ class Process:
         self._ingest: Ingest | None = None
         self._storing: Storing | None = None
         self.budget = Budget(0)
+        self.in_transit = 0
+        """Bytes of the budget that clients have for requests that are not answered yet."""
 
     # -- its life ---------------------------------------------------------------------------
 
@@ -180,10 +183,16 @@ class Process:
         life, script = self._life, self._script
         if script.mode != "fsync":
             nothing = NoLog(until_stored=script.mode == "stored")
-            if not segments_in(life.disk, LOG):
-                return nothing, ()
+            try:
+                if not segments_in(life.disk, LOG):
+                    return nothing, ()
+            except OSError as error:
+                raise ConfigError(str(error)) from error
         folder = LogFolder.claim(LOG, life.disk)
-        check_versions(life.disk, folder.segments())
+        try:
+            check_versions(life.disk, folder.segments())
+        except OSError as error:
+            raise ConfigError(str(error)) from error
         log = GroupCommit(
             folder,
             LogSpace(life.disk, LOG, script.log_bytes),
@@ -192,7 +201,10 @@ class Process:
             monotonic=self._monotonic,
         )
         self._logs.append(log)
-        left_over = log.left_over()
+        try:
+            left_over = log.left_over()
+        except OSError as error:
+            raise ConfigError(str(error)) from error
         return (log if script.mode == "fsync" else nothing), left_over
 
     def _writer(self, root: str) -> SimulatedWriter:

@@ -112,9 +112,7 @@ def spread(
     for number in range(count):
         command = [sys.executable, "-m", "tests.simulation", "work", str(first + number), str(end)]
         command += [str(count), mutation]
-        workers.append(
-            subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1)
-        )
+        workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1))
     try:
         for line in _lines(workers):
             yield _read(json.loads(line))

@@ -90,7 +90,7 @@ class Scheduler:
         self.digest = 0
         """A number that stands for the order of all steps, to compare two runs of a seed."""
         self.trace = trace
-        self._strategy = strategy
+        self.strategy = strategy
         self._ready: list[Task] = []
         self._timers: list[tuple[float, int, Task, int]] = []
         self._timer = 0
@@ -110,7 +110,7 @@ class Scheduler:
         self.digest = (self.digest * 31 + task.number + len(what)) & 0xFFFFFFFFFFFF
         if self.trace is not None:
             self.trace.append(Step(self.steps, self.now, task.name, what, about))
-        if self.steps < self._stop_at and self._strategy.goes_on(task):
+        if self.steps < self._stop_at and self.strategy.goes_on(task):
             return
         self._ready.append(task)
         self._switch()
@@ -170,7 +170,7 @@ class Scheduler:
                     self.wake(joiner)
 
         task.greenlet = greenlet(run, self._main)
-        task.priority = self._strategy.priority(task)
+        task.priority = self.strategy.priority(task)
         self.tasks.append(task)
         self._ready.append(task)
         return task
@@ -179,7 +179,7 @@ class Scheduler:
         """Let the tasks go on until there is a reason to stop."""
         self._stop_at = stop_at = self.steps + most_steps
         self.halted = False
-        strategy = self._strategy
+        strategy = self.strategy
         while not self.halted:
             if self.steps >= stop_at:
                 return "steps"

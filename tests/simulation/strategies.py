@@ -32,6 +32,9 @@ class Strategy(Protocol):
     def drift(self) -> float:
         """Seconds that pass although there is something to do; mostly none."""
 
+    def be_fair(self) -> None:
+        """From now on nobody starves, and time passes only when there is nothing to do."""
+
 
 class Even:
     """Every ready task is as likely as any other. ``keep``: how likely a task just goes on."""
@@ -58,6 +61,10 @@ class Even:
         if self._drift and self._dice() < 0.05:
             return self._drift * self._dice() ** 4
         return 0.0
+
+    def be_fair(self) -> None:
+        """No drift."""
+        self._drift = 0.0
 
 
 class Priorities(Even):
@@ -103,6 +110,11 @@ class Starving(Even):
             others = [task for task in ready if task.number != self._number]
             return super().choose(others)
         return chosen
+
+    def be_fair(self) -> None:
+        """Nobody starves."""
+        super().be_fair()
+        self._number = 0
 
 
 def strategy_of(dice: random.Random) -> Strategy:
