@@ -19,6 +19,7 @@ from tests.simulation.scheduler import EndlessError, Scheduler, Step
 from tests.simulation.script import Client
 from tests.simulation.storage import UNAVAILABLE
 from tests.simulation.strategies import strategy_of
+from tests.simulation.world import LOG, medium_has
 
 if TYPE_CHECKING:
     from tests.simulation.scheduler import Task
@@ -125,10 +126,12 @@ class Life:
     def _stop(self) -> bool:
         if not self.started:
             return True
+        if self.healed:
+            self.scheduler.strategy.be_fair()
         self.scheduler.spawn("stop", self._drain)
         before = self.scheduler.steps
         why = self.scheduler.run(
-            most_steps=self._steps_left, until=self.scheduler.now + self.script.stop_secs + 60
+            most_steps=self._steps_left, until=self.scheduler.now + self.script.stop_secs + 600
         )
         self._steps_left -= self.scheduler.steps - before
         if why == "steps":
@@ -157,10 +160,15 @@ class Life:
 
         The first may be the one by which the process finds out that it has to begin anew.
         """
-        client = Client(_PROBER, 2, 20.0, waits=True)
-        first = client.requests * self.world.life
-        sender = Sender(client, first, self.world, self.process, self.scheduler)
-        task = self.scheduler.spawn("prober", lambda: sender.run(self.script.mode))
+        client = Client(_PROBER, 2, 0.0, waits=True)
+        sender = Sender(client, 0, self.world, self.process, self.scheduler)
+
+        def probe() -> None:
+            for number in range(client.requests):
+                sender.send(client.requests * self.world.life + number, self.script.mode)
+                self.scheduler.sleep(20.0)
+
+        task = self.scheduler.spawn("prober", probe)
         if not self._advance(self.scheduler.now + CALM_SECS):
             return False
         attempts = [one for one in self.world.ledger.attempts if one.client == _PROBER]
@@ -200,6 +208,8 @@ class Life:
     def _drain(self) -> None:
         self.stopped = self.process.drain(self.script.stop_secs)
         if self.stopped:
+            self.scheduler.strategy.be_fair()
+            self.scheduler.sleep(1.0)  # threads that are about to end do so
             self._check_stopped()
         self.scheduler.halted = True
 
@@ -212,7 +222,7 @@ class Life:
             if not task.done:
                 find(f"stuck: {task.name} waits for {task.waits_for} after the trouble")
         waiting = process.unstored
-        if waiting:
+        if waiting and medium_has(self.world.medium, LOG):
             find(f"stuck: {waiting} batches wait after the trouble: {process.last_error}")
         refusal = process.refusal()
         if refusal is not None:
