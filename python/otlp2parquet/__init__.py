@@ -2,7 +2,8 @@
 
 The public names, and nothing else. The decode (``process_otlp``, ``BatchBuilder``) and
 ``partition_path`` come with the import; the writers need pyarrow and are loaded when they
-are first asked for, so that a program that only decodes never pays for them::
+are first asked for, so that a program that only decodes never pays for them. The import itself
+needs neither pyarrow nor the extension; what needs one of them says so when it is used::
 
     import otlp2parquet
 
@@ -13,9 +14,9 @@ are first asked for, so that a program that only decodes never pays for them::
                      batch_id=otlp2parquet.new_batch_id())
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from otlp2parquet._native import __version__
 from otlp2parquet.batches.identity import new_batch_id
 from otlp2parquet.core import Appended, Batch, BatchBuilder, Result, Signal, process_otlp
 from otlp2parquet.core.paths import partition_path
@@ -30,6 +31,7 @@ from otlp2parquet.errors import (
 )
 
 if TYPE_CHECKING:
+    from otlp2parquet.version import __version__
     from otlp2parquet.writers import NameTakenError, OtlpWriter, ParquetWriter, StoredFile
 
 __all__ = [
@@ -59,12 +61,21 @@ _FROM_WRITERS = frozenset({"NameTakenError", "OtlpWriter", "ParquetWriter", "Sto
 
 
 def __getattr__(name: str) -> object:
-    """Load a writer, and pyarrow with it, when its name is first used (PEP 562)."""
-    if name not in _FROM_WRITERS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from otlp2parquet import writers  # noqa: PLC0415 - this is the point: pyarrow comes now
+    """Load a writer, and pyarrow with it, when its name is first used (PEP 562).
 
-    value = globals()[name] = getattr(writers, name)
+    The version comes as late, because reading the metadata of packages takes its time.
+    """
+    if name == "__version__":
+        source = import_module("otlp2parquet.version")
+    elif name in _FROM_WRITERS:
+        try:
+            source = import_module("otlp2parquet.writers")
+        except ImportError as error:
+            raise ImportError(f"otlp2parquet.{name} needs pyarrow: {error}") from error
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(source, name)
+    globals()[name] = value
     return value
 
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final
 from uuid import UUID
 
-from otlp2parquet._native import crc32
 from otlp2parquet.core import SIGNALS, Signal
+from otlp2parquet.core.decoder import crc32
 
 FORMAT_VERSION: Final = 1
 

@@ -12,8 +12,8 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from otlp2parquet._native import __version__
 from otlp2parquet.core.schema import SCHEMA_VERSION
+from otlp2parquet.version import __version__
 from otlp2parquet.writers.local_files import LocalFolder
 from otlp2parquet.writers.parquet_file import (
     Compression,

@@ -20,9 +20,9 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from otlp2parquet._native import __version__
 from otlp2parquet.batches.counts import SYNC_SECS, Counts
 from otlp2parquet.batches.ingestion import Batches, Held
+from otlp2parquet.version import __version__
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
