@@ -29,7 +29,8 @@ OTHER_TEST_FOLDERS = frozenset({"clients", "components", "hostile", "proofs", "s
 
 LAYERS = (
     {"errors", "version", "_native"},
-    {"core", "config"},
+    {"core"},
+    {"config"},
     {"writers"},
     {"batches"},
     {"catalogs"},

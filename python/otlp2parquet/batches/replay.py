@@ -2,20 +2,17 @@
 
 Knows shards and their builders. Must not know where the requests are kept. A shard's rows are
 its requests' rows in their order, and a batch's rows are the shards' one after another; that is
-all that has to be the same again.
+all that has to be the same again. The decoder's own bound holds for a request, not the setting of
+today: what was acknowledged under another one is read all the same.
 """
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from otlp2parquet.batches.log import Request
 from otlp2parquet.batches.segment import Record
-from otlp2parquet.core import Appended, Batch, BatchBuilder
+from otlp2parquet.core import MAX_PAYLOAD_BYTES, Appended, Batch, BatchBuilder
 from otlp2parquet.errors import OtlpError, TooLargeError
-
-MAX_PAYLOAD_BYTES: Final = 192 << 20
-"""The decoder's own bound. What was acknowledged under another setting is read all the same."""
 
 
 class Shard:

@@ -5,9 +5,7 @@ are read when somebody asks, so that a request costs a few additions.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -22,26 +20,10 @@ from prometheus_client.registry import Collector
 
 from otlp2parquet.batches.counts import SYNC_SECS, Counts
 from otlp2parquet.batches.ingestion import Batches, Held
+from otlp2parquet.platforms.export import ExportCounts
 from otlp2parquet.version import __version__
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
-
-
-@dataclass(slots=True)
-class RequestCounts:
-    """Counted on the event loop's thread."""
-
-    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """By signal and status; the signal is empty where a path has none or nobody looked."""
-    bytes: Counter[str] = field(default_factory=Counter)
-    accepted: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
-    """Requests answered with 503, by reason."""
-
-    def answered(self, status: int) -> None:
-        """Count an answer that was given before anybody looked at the path."""
-        self.answers["", status] += 1
 
 
 class Metrics(Collector):
@@ -49,7 +31,7 @@ class Metrics(Collector):
 
     def __init__(
         self,
-        requests: RequestCounts,
+        requests: ExportCounts,
         batches: Batches,
         mode: str,
         time_ns: Callable[[], int] = time.time_ns,
@@ -85,11 +67,11 @@ class Metrics(Collector):
         yield _counters("refused_requests", "Requests answered with 503.", "reason",
                         seen.refused.items())  # fmt: skip
         yield _counters("received_bytes", "Bytes of bodies that were read.", "signal",
-                        seen.bytes.items())  # fmt: skip
+                        seen.received_bytes.items())  # fmt: skip
         yield _counters("accepted_records", "Log records, spans and data points acknowledged.",
-                        "signal", seen.accepted.items())  # fmt: skip
+                        "signal", seen.accepted_records.items())  # fmt: skip
         yield _counters("rejected_records", "Records that cannot be stored unchanged.", "signal",
-                        seen.rejected.items())  # fmt: skip
+                        seen.rejected_records.items())  # fmt: skip
 
     def _of_batches(self, held: Held) -> Iterator[Metric]:
         yield _gauge("open_rows", "Rows in the open batch.", held.open_rows)

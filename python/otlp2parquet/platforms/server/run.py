@@ -34,8 +34,9 @@ from otlp2parquet.config import Address, Config, ServerConfig
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms.server import durability, logs
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
+from otlp2parquet.platforms.server.asgi import Asgi
 from otlp2parquet.platforms.server.encoding import BudgetedWriter
-from otlp2parquet.platforms.server.front_door import Asgi, front_door
+from otlp2parquet.platforms.server.front_door import front_door
 from otlp2parquet.platforms.server.tls import granian_arguments
 from otlp2parquet.writers import Compression, ParquetWriter
 from otlp2parquet.writers.syncing import make_folder
@@ -214,7 +215,7 @@ def serve(config: Config) -> int:
         logs.announce(log, where)
         _warn_of_open_door(config.server, host)
 
-    door = front_door(application, config.server, application.requests.answered)
+    door = front_door(application, config.server, application.report_response)
     server = _Granian(sock, door, tls)
     return asyncio.run(_serve(application, server, announce))
 
