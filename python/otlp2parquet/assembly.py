@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.counts import Counts
@@ -21,17 +21,19 @@ from otlp2parquet.batches.log.disk import SystemDisk
 from otlp2parquet.batches.log.folder import LogFolder, check_versions, segments_in
 from otlp2parquet.batches.log.group_commit import GroupCommit
 from otlp2parquet.batches.log.none import NoLog
-from otlp2parquet.batches.log.protocol import Log
 from otlp2parquet.batches.log.segment import Segment
 from otlp2parquet.batches.log.space import LogSpace
 from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import Config
 from otlp2parquet.config.settings import LOG_FOLDER
-from otlp2parquet.core.layout import Layout
 from otlp2parquet.durable import make_folder, reason_of
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
+
+if TYPE_CHECKING:
+    from otlp2parquet.batches.log.protocol import Log
+    from otlp2parquet.core.layout import Layout
 
 log = logging.getLogger(__name__)
 
@@ -242,8 +244,7 @@ def _neighbours(config: Config) -> Iterator[Path]:
     for parent in sorted(seen):
         yield parent
         with suppress(OSError):
-            names = sorted(os.listdir(parent))[:_MOST_NEIGHBOURS]
-            yield from (parent / name for name in names)
+            yield from sorted(parent.iterdir())[:_MOST_NEIGHBOURS]
 
 
 def promise(config: Config) -> str:

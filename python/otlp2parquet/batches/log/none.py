@@ -17,7 +17,6 @@ from otlp2parquet.batches.request import Acknowledge, Request
 from otlp2parquet.errors import OtlpError, StorageError
 from otlp2parquet.writers.protocol import StoredFile
 
-
 log = logging.getLogger(__name__)
 
 

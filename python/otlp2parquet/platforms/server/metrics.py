@@ -76,7 +76,7 @@ class Metrics(Collector):
     def _of_batches(self, status: Status) -> Iterator[Metric]:
         yield _gauge("open_rows", "Rows in the open batch.", status.open_rows)
         yield _gauge("waiting_batches", "Closed batches not stored yet.", status.backlog.batches)
-        yield _gauge("resting_batches", "Batches of which something failed and is tried again later.",
+        yield _gauge("resting_batches", "Batches that failed and are tried again later.",
                      status.backlog.resting)  # fmt: skip
         yield _gauge("left_batches", "Batches that another version has to store.",
                      status.backlog.left)  # fmt: skip
