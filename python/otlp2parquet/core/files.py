@@ -160,8 +160,8 @@ def checked_batch_id(batch_id: str) -> str:
     try:
         usual = str(UUID(batch_id))
     except (ValueError, AttributeError, TypeError):
-        usual = ""
-    if usual != batch_id:
+        usual = None
+    if usual is None or usual != batch_id:
         raise ValueError(
             f"batch id {str(batch_id)[:100]!r}: expected the text of a UUID, such as "
             "new_batch_id() gives"
