@@ -39,7 +39,14 @@ def build_python_sdk(name: str) -> Path:
             # An environment does not survive being moved: made in place, and marked when whole.
             shutil.rmtree(folder, ignore_errors=True)
             run_build([sys.executable, "-m", "venv", folder])
-            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            pip: list[str | Path] = [
+                python,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ]
             run_build([*pip, "--upgrade", "pip>=25.1"])
             run_build([*pip, *requirements])
             ready.touch()
