@@ -28,8 +28,9 @@ OTHER_TEST_FOLDERS = frozenset({"clients", "components", "hostile", "proofs", "s
 """Folders of tests that are no part of the package; all others are named like one."""
 
 LAYERS = (
-    {"errors", "_native"},
-    {"core", "config"},
+    {"errors", "version", "_native"},
+    {"core"},
+    {"config"},
     {"writers"},
     {"batches"},
     {"catalogs"},
@@ -124,6 +125,28 @@ def test_core_is_pure(module: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     ]
     assert not {"open", "print", "input", "__import__", "exec", "eval"} & set(calls)
+
+
+def test_one_door_to_the_decoder() -> None:
+    """Only ``core.decoder`` imports the extension: the package can be had without it."""
+    files = [*MODULES, *(PROJECT / "benchmarks").rglob("*.py"), *(PROJECT / "demo").rglob("*.py")]
+    importers = [path for path in files if "otlp2parquet._native" in path.read_text("utf-8")]
+    found = [
+        path
+        for path in importers
+        if any(
+            f"{name}.".startswith("otlp2parquet._native.")
+            for name, _ in chain(imports_of(path), names_imported(path))
+        )
+    ]
+    assert found == [PACKAGE / "core" / "decoder.py"]
+
+
+def names_imported(module: Path) -> Iterator[tuple[str, int]]:
+    """Every name that a file imports from a module: ``from package import name``."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((f"{node.module}.{name.name}", node.lineno) for name in node.names)
 
 
 def test_core_does_nothing_when_imported() -> None:

@@ -14,7 +14,7 @@ from unittest.mock import patch
 from otlp2parquet.cli import main
 from otlp2parquet.core.otlp_http import format_of, unavailable
 from otlp2parquet.platforms.server import run
-from otlp2parquet.platforms.server.body import drain
+from otlp2parquet.platforms.server.asgi import answer_then_drain
 from otlp2parquet.platforms.server.front_door import front_door
 
 from .server import Server
@@ -39,11 +39,8 @@ class Unready:
             await self._application(scope, receive, send)
             return
         print(REFUSED, file=sys.stderr, flush=True)
-        await drain(receive)
         answer = unavailable(REFUSED, format_of(scope["headers"]))
-        fields = list(answer.headers)
-        await send({"type": "http.response.start", "status": answer.status, "headers": fields})
-        await send({"type": "http.response.body", "body": answer.body})
+        await answer_then_drain(answer, scope, receive, send)
 
 
 class UnreadyServer(Server):
