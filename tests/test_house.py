@@ -148,7 +148,7 @@ def test_no_test_imports_a_test(module: Path) -> None:
             base = f"tests.{node.module or ''}" if node.level else node.module
             names = [f"{base}.{name.name}" for name in node.names]
         ours = [name for name in names if name.startswith("tests.")]
-        assert [name for name in ours if ".test_" in name] == [], node.lineno
+        assert [name for name in ours if ".test_" in name] == []
 
 
 def test_tests_mirror_the_package() -> None:
