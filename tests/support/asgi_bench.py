@@ -24,7 +24,7 @@ from tests.support.doubles import Clock, Recorder
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from otlp2parquet.platforms.server.front_door import Asgi
+    from otlp2parquet.platforms.server.asgi import Asgi
 
 LIMIT = 200_000
 PROTOBUF = (b"content-type", b"application/x-protobuf")
@@ -170,4 +170,4 @@ class Bench:
         for gate in self.writer.gates.values():
             gate.set()
         self.storing.stop()
-        self.app._pool.shutdown()  # noqa: SLF001 - what stop() does, without a drain
+        self.app.exports.close()  # what stop() does, without a drain

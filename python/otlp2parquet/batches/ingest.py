@@ -152,9 +152,7 @@ class Ingest:
 
     def _append_alone(self, request: Request, acknowledge: Acknowledge | None) -> Appended:
         """Append to a batch of its own, which nobody else knows."""
-        with self._lock:
-            if self._is_draining:
-                raise StorageError(_STOPPING)
+        self._refuse_when_draining()
         batch = self._new_batch(shards=1)
         shard = batch.claim(wait=True)
         assert shard is not None  # noqa: S101 - it has one, and waits for it
@@ -171,6 +169,10 @@ class Ingest:
                 raise StorageError(_STOPPING)  # nobody waits for its storage any more
             self._submit(batch, "request")
         return appended
+
+    def _refuse_when_draining(self) -> None:
+        if self._is_draining:
+            raise StorageError(_STOPPING)
 
     def replay(self, left_over: Iterable[tuple[str, BatchLog]]) -> None:
         """Store the batches, by id, of which an earlier process has left the log."""
@@ -233,8 +235,7 @@ class Ingest:
         if batch is not None:
             return batch
         with self._lock:
-            if self._is_draining:
-                raise StorageError(_STOPPING)
+            self._refuse_when_draining()
             if self._open is None:
                 self._open = self._new_batch(self._shards)
             return self._open

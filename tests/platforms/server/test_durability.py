@@ -172,7 +172,7 @@ def test_a_200_waits_for_the_sync_and_the_loop_does_not(
             return await task
 
         assert asyncio.run(scenario()).status == 200
-        app._pool.shutdown()  # noqa: SLF001 - what stop() does, without a drain
+        app.exports.close()  # what stop() does, without a drain
 
 
 def test_a_failed_group_is_a_503_and_then_the_body_is_not_read(
@@ -204,7 +204,7 @@ def test_a_failed_group_is_a_503_and_then_the_body_is_not_read(
         assert answer.status == 200
         node.settle()
         assert node.batches.held().open_rows == 5
-        assert app.requests.refused == {"storage": 1, "log": 1}
+        assert app.exports.counts.refused == {"storage": 1, "log": 1}
 
 
 def test_a_client_that_leaves_while_its_answer_waits_disturbs_nobody(
