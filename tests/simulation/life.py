@@ -259,6 +259,7 @@ class Life:
                 elif attempt.mode == "stored" and self.store_faults.met:
                     attempt.may_be_there = "the process ended before it was taken back"
         scheduler.kill()
+        self.process.end()
         world.medium.crash(self.dice)
         if script.end == "power" and not calmly:
             world.medium.cut_power(self.dice)

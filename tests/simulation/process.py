@@ -6,6 +6,7 @@ script's; nothing else is. Import it only behind ``instrumented.install``.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from otlp2parquet.batches.storing import Backlog
     from otlp2parquet.core import Appended
     from otlp2parquet.writers.protocol import OtlpWriter
+    from tests.simulation.disk import SimulatedDisk
     from tests.simulation.life import Life
     from tests.simulation.requests import Export
     from tests.simulation.script import LifeScript
@@ -45,6 +47,7 @@ class Process:
     def __init__(self, life: Life) -> None:
         self._life = life
         self._script = life.script
+        self._exchange = ExitStack()
         self._writers: list[SimulatedWriter] = []
         self._assembled: assembly.Assembly | None = None
         self.budget = Budget(0)
@@ -55,21 +58,25 @@ class Process:
 
     def start(self) -> None:
         """Claim the log, take what an earlier process has left, and take requests."""
-        with (
-            mock.patch.multiple(assembly, **self._exchanged()),
-            mock.patch.object(folder, "SystemDisk", lambda: self._life.disk),
-        ):
-            assembled = assembly.assemble(config_of(self._script))
-        self._assembled = assembled
+        self._exchange.enter_context(mock.patch.multiple(assembly, **self._exchanged()))
+        self._exchange.enter_context(mock.patch.object(folder, "SystemDisk", self._disk))
+        self._assembled = assembled = assembly.assemble(config_of(self._script))
         self.budget = assembled.budget
         assembled.start()
+
+    def end(self) -> None:
+        """Give the assembly back what is the system's."""
+        self._exchange.close()
+
+    def _disk(self) -> SimulatedDisk:
+        return self._life.disk
 
     def _exchanged(self) -> dict[str, Any]:
         """What the assembly finds in the place of the system's."""
         life, script = self._life, self._script
         writer = self._writer(script.root)
         return {
-            "SystemDisk": lambda: life.disk,
+            "SystemDisk": self._disk,
             "make_writer": lambda _config: writer,
             "_reach": lambda _config, root: self._reach(root),
             "_logs_elsewhere": lambda _config: (),
