@@ -263,6 +263,7 @@ class Life:
         world.medium.crash(self.dice)
         if script.end == "power" and not calmly:
             world.medium.cut_power(self.dice)
+        world.process_ends()
 
     def _check_stopped(self) -> None:
         find, process = self.world.ledger.find, self.process
