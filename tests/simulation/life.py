@@ -187,7 +187,7 @@ class Life:
             self.process.start()
         except ConfigError as error:
             self.scheduler.note("does not start", str(error))
-            if self.healed:
+            if self.healed and not self.script.events and not self.disk_faults.met:
                 self.world.ledger.find(f"does not start: {error}")
             return
         self.started = True
