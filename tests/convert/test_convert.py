@@ -55,6 +55,7 @@ HUGE_DEPTH_REASON = "nested deeper"
 )
 def test_formats(
     tmp_path: Path,
+    *,
     suffix: str,
     packed: str,
     pack: Callable[[bytes], bytes],
