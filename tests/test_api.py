@@ -19,7 +19,7 @@ import pytest
 
 import otlp2parquet
 from otlp2parquet.batches.identity import ContentHash, content_batch_id
-from tests.test_parquet_writer import HOUR, START, logs_request, metrics_request
+from tests.support.requests import HOUR, START, logs_request, metrics_request
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 PACKAGE = Path(otlp2parquet.__file__).parent
 PROJECT = Path(__file__).parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = PROJECT / "tests"
+
+TESTS_OF_THE_WHOLE = {"test_api", "test_demo", "test_house"}
+
+OTHER_TEST_FOLDERS = frozenset({"clients", "components", "hostile", "proofs", "support", "vectors"})
+"""Folders of tests that are no part of the package; all others are named like one."""
 
 LAYERS = (
     {"errors", "_native"},
@@ -154,6 +160,32 @@ def test_every_module_states_its_rule(module: Path) -> None:
     docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8")))
     assert docstring, module
     assert len(docstring.split()) >= 5, f"{module} says too little: {docstring}"
+
+
+@pytest.mark.parametrize(
+    "module", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS))
+)
+def test_no_test_imports_a_test(module: Path) -> None:
+    """What several tests need is in the support: no module imports one that is collected."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = f"tests.{node.module or ''}" if node.level else node.module
+            names = [f"{base}.{name.name}" for name in node.names]
+        ours = [name for name in names if name.startswith("tests.")]
+        assert [name for name in ours if ".test_" in name] == [], node.lineno
+
+
+def test_tests_mirror_the_package() -> None:
+    """Every folder of tests is named like the part of the package that its tests are about."""
+    assert {path.stem for path in TESTS.glob("test_*.py")} == TESTS_OF_THE_WHOLE
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    mirrored = {path for path in folders if path.parts and path.parts[0] not in OTHER_TEST_FOLDERS}
+    assert {path for path in mirrored if not (PACKAGE / path).is_dir()} == set()
+    parts = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    assert parts - {path.parts[0] for path in mirrored} == set(), "parts without tests"
 
 
 @pytest.mark.parametrize("folder", ["package", "tests", "benchmarks", "demo"])

@@ -12,9 +12,10 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests import encoded
 from tests.hostile.wire import chunked, head, request
-from tests.strategies import (
+from tests.support import encoded
+from tests.support.shapes import METRIC, SPAN, attribute, deep, log, string_value
+from tests.support.strategies import (
     END_GROUP,
     FIXED64,
     HOUR,
@@ -27,8 +28,6 @@ from tests.strategies import (
     tag,
     varint,
 )
-from tests.test_limits import deep
-from tests.vectors.shapes import METRIC, SPAN, attribute, log, string_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

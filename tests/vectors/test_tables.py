@@ -12,8 +12,8 @@ from hypothesis import given
 
 from otlp2parquet import Result, process_otlp
 from otlp2parquet._native import table_names, table_schema
-from tests import oracle, strategies
-from tests.vectors.shapes import VECTORS, every_field
+from tests.support import oracle, strategies
+from tests.support.shapes import VECTORS, every_field
 
 if TYPE_CHECKING:
     from otlp2parquet import Signal

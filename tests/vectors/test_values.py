@@ -7,9 +7,8 @@ import re
 import pytest
 
 from otlp2parquet import process_otlp
-from tests import oracle
-from tests.strategies import FIXED64, VARINT, delimited, nested, tag, varint
-from tests.vectors.shapes import (
+from tests.support import oracle
+from tests.support.shapes import (
     METRIC,
     assert_same,
     at,
@@ -20,6 +19,7 @@ from tests.vectors.shapes import (
     string_value,
     the_row,
 )
+from tests.support.strategies import FIXED64, VARINT, delimited, nested, tag, varint
 
 DOUBLES = {
     1.0: "1.0",

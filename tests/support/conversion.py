@@ -1,0 +1,85 @@
+"""Captures as files hold them, ``convert`` run in this process, and the rows it made."""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from click.testing import CliRunner, Result
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+from otlp2parquet.cli import main
+from tests.support.requests import START
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def stream(*requests: bytes) -> bytes:
+    """What the Collector's file exporter writes: each request after its length."""
+    return b"".join(struct.pack(">I", len(request)) + request for request in requests)
+
+
+def zstd(data: bytes) -> bytes:
+    """One zstd frame."""
+    packed: bytes = pa.Codec("zstd").compress(data, asbytes=True)
+    return packed
+
+
+def undated_request(count: int) -> bytes:
+    """Log records that say nothing but their body."""
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    for number in range(count):
+        records.add().body.string_value = f"undated {number}"
+    return request.SerializeToString()
+
+
+def deep_request() -> bytes:
+    """One record that can be stored, and one whose body is nested too deeply."""
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    records.add(time_unix_nano=START).body.string_value = "fine"
+    value = records.add(time_unix_nano=START).body
+    for _ in range(65):
+        value = value.array_value.values.add()
+    return request.SerializeToString()
+
+
+def run(*arguments: str | Path) -> Result:
+    """``otlp2parquet`` with these arguments, in this process."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def rows(output: Path, table: str = "logs") -> list[dict[str, Any]]:
+    """All rows of a table, in the order of their files' names and then of the file."""
+    return [
+        row
+        for path in sorted((output / table).rglob("*.parquet"))
+        for row in pq.ParquetFile(path).read().to_pylist()
+    ]
+
+
+def count_rows(output: Path) -> int:
+    """The rows of all files, by their footers: quick for many files."""
+    return sum(pq.read_metadata(path).num_rows for path in output.rglob("*.parquet"))
+
+
+def bodies(output: Path) -> Counter[str]:
+    """How often each log body is there."""
+    return Counter(row["Body"] for row in rows(output))
+
+
+def content(output: Path) -> dict[str, bytes]:
+    """Every file below the folder, hidden ones too, with its bytes."""
+    return {
+        str(path.relative_to(output)): path.read_bytes()
+        for path in output.rglob("*")
+        if path.is_file()
+    }
