@@ -5,18 +5,13 @@ A batch that is converted from files derives its id from what was read (UUID ver
 so that the same input finds its own files again. Knows no files: callers bring the bytes.
 """
 
-import secrets
 import struct
-import time
-import uuid
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
+from otlp2parquet.batch_id import new_batch_id, uuid_text
 
-def new_batch_id() -> str:
-    """A fresh id: UUIDv7 (RFC 9562, section 5.7), milliseconds since the epoch, then random."""
-    milliseconds = time.time_ns() // 1_000_000
-    return _uuid_text(milliseconds.to_bytes(6, "big") + secrets.token_bytes(10), version=7)
+__all__ = ["ContentHash", "content_batch_id", "new_batch_id"]
 
 
 class ContentHash:
@@ -50,15 +45,4 @@ def content_batch_id(content: bytes, part: int, undated: Iterable[tuple[int, int
     whole.update(struct.pack(">Q", part))
     for place, received_at in undated:
         whole.update(struct.pack(">QQ", place, received_at))
-    return _uuid_text(whole.digest()[:16], version=8)
-
-
-def _uuid_text(sixteen: bytes, version: int) -> str:
-    """The 16 bytes with version and variant bits set, in the usual text form.
-
-    ``uuid.UUID(version=…)`` knows version 8 only from Python 3.14 on.
-    """
-    octets = bytearray(sixteen)
-    octets[6] = (octets[6] & 0x0F) | (version << 4)
-    octets[8] = (octets[8] & 0x3F) | 0x80
-    return str(uuid.UUID(bytes=bytes(octets)))
+    return uuid_text(whole.digest()[:16], version=8)

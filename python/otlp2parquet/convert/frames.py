@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from otlp2parquet.convert.inputs import InputFile
 from otlp2parquet.convert.json_lines import read_json
-from otlp2parquet.convert.problems import Problem, reason_of
+from otlp2parquet.convert.problems import Problem
 from otlp2parquet.convert.reading import Frame, Input, TornError, read_up_to
+from otlp2parquet.durable import reason_of
 
 __all__ = ["Frame", "read_frames"]
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from otlp2parquet.convert.problems import Problem, reason_of
+from otlp2parquet.convert.problems import Problem
 from otlp2parquet.core import SIGNALS, Signal
+from otlp2parquet.durable import reason_of
 
 REQUEST_SUFFIXES: Final = (".pb", ".binpb", ".otlp")
 LINES_SUFFIXES: Final = (".jsonl", ".ndjson")

@@ -20,9 +20,10 @@ from otlp2parquet.convert.frames import Frame
 from otlp2parquet.convert.inputs import InputFile
 from otlp2parquet.convert.problems import Problem
 from otlp2parquet.core import SIGNALS, Batch, BatchBuilder, Signal, recognize_json
+from otlp2parquet.core.files import PlannedFile, plan_files
 from otlp2parquet.core.schema import SCHEMA_VERSION
-from otlp2parquet.errors import DecodeError, TooLargeError
-from otlp2parquet.writers import NameTakenError, OtlpWriter, ParquetSettings
+from otlp2parquet.errors import DecodeError, NameTakenError, TooLargeError
+from otlp2parquet.writers import OtlpWriter, ParquetSettings
 
 _EMPTY_OBJECT: Final = re.compile(rb"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*")
 _MAX_BYTES: Final = 256 << 20  # of Arrow data; an ordinary chunk stays well below
@@ -173,10 +174,11 @@ def _convert_chunk(
     def store() -> None:
         nonlocal part
         batch_id = content_batch_id(chunk.content, part, undated)
-        for batch in builder.finish(dictionaries=True):
+        batches = builder.finish(dictionaries=True)
+        for file in plan_files(batches):
             if stop.is_set():
                 raise _StoppedError
-            _store(batch, batch_id, writer, report)
+            _store(file, batches, batch_id, writer, report)
         part += 1
         undated.clear()
 
@@ -255,24 +257,24 @@ def _append_signal(
     return appended.undated > 0
 
 
-def _store(batch: Batch, batch_id: str, writer: OtlpWriter, report: ChunkReport) -> None:
-    """Write one batch, or find that an earlier run of the same command has done so."""
+def _store(
+    file: PlannedFile,
+    batches: Sequence[Batch],
+    batch_id: str,
+    writer: OtlpWriter,
+    report: ChunkReport,
+) -> None:
+    """Write one file, or find that an earlier run of the same command has done so."""
+    by_service = {batch.service: batch for batch in batches if file.has(batch)}
+    rows = [by_service[service] for service in file.services]
     try:
-        stored = writer.write(
-            [batch],
-            table=batch.table,
-            service=batch.service,
-            hour=batch.hour,
-            batch_id=batch_id,
-        )
+        stored = writer.store(file, rows, batch_id, existing="same")
     except NameTakenError as error:
-        found = error.found
-        if found is None or (found.batch_id, found.rows) != (batch_id, batch.num_rows):
-            reason = f"{error}; left as it is, expected batch {batch_id}, {batch.num_rows} rows"
-            report.problems.append(Problem(error.path, None, reason))
-            return
+        report.problems.append(Problem(error.path, None, f"{error}; left as it is"))
+        return
+    if stored.was_there:
         report.files_there += 1
     else:
         report.files_written += 1
         report.bytes_written += stored.bytes
-    report.rows[batch.table] += batch.num_rows
+    report.rows[file.table] += file.rows

@@ -22,9 +22,3 @@ class Problem:
         place = "" if self.offset is None else f"byte {self.offset}: "
         kind = "" if self.left_out else "warning: "
         return f"{self.path}: {place}{kind}{self.reason}"
-
-
-def reason_of(error: OSError) -> str:
-    """What the system says, in the form of all messages: lower case."""
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]

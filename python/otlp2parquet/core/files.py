@@ -14,12 +14,15 @@ from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
-from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout, partition_path
+from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout, partition_path, utc_hour
 
 BATCH_ID_KEY: Final = "otlp2parquet.batch_id"
 PART_KEY: Final = "otlp2parquet.part"
 TABLE_KEY: Final = "otlp2parquet.table"
-"""Keys of a file's Parquet metadata; with the number of rows they say which file it is."""
+SCHEMA_VERSION_KEY: Final = "otlp2parquet.schema_version"
+VERSION_KEY: Final = "otlp2parquet.version"
+"""Keys of a file's Parquet metadata. Batch id and part, with the number of rows, say which file
+it is."""
 
 
 class Group(Protocol):
@@ -59,8 +62,8 @@ class PlannedFile:
 
     def has(self, group: Group) -> bool:
         """Whether the rows of ``group`` belong into this file."""
-        same = group.table == self.table and group.hour == self.hour
-        return same and group.service in self.services
+        same = group.table == self.table and utc_hour(group.hour) == self.hour
+        return same and (group.service or None) in self.services
 
 
 def file_name(batch_id: str, part: int = 0) -> str:
@@ -83,12 +86,14 @@ def plan_files(
     services: dict[tuple[str, str, datetime], dict[str | None, int]] = {}
     for group in groups:
         folder = partition_path(group.table, group.service, group.hour, layout)
-        rows = services.setdefault((folder, group.table, group.hour), {})
-        rows[group.service] = rows.get(group.service, 0) + group.num_rows
+        rows = services.setdefault((folder, group.table, utc_hour(group.hour)), {})
+        service = group.service or None
+        rows[service] = rows.get(service, 0) + group.num_rows
     files = []
     for (folder, table, hour), rows in sorted(services.items(), key=lambda item: item[0][:2]):
         part = next_part(folder, taken)
         taken.add((_folded(folder), part))
+        # A service's name is never empty here, so that the rows without one come first.
         ordered = dict(sorted(rows.items(), key=lambda item: item[0] or ""))
         files.append(PlannedFile(folder, part, table, hour, ordered))
     return files

@@ -2,3 +2,8 @@
 
 Knows names and bytes; must not know Parquet, batches or who asks.
 """
+
+from otlp2parquet.stores.local import LocalStore
+from otlp2parquet.stores.protocol import Store, StoredObject
+
+__all__ = ["LocalStore", "Store", "StoredObject"]

@@ -5,7 +5,8 @@ calls may be on any thread.
 
 Errors are of three kinds, and nothing else is raised for what a storage does:
 ``StorageUnavailableError`` (transient: the same call may succeed later), ``StorageRefusedError``
-(permanent: it will not until somebody changes something), ``NameTakenError``.
+(permanent: it will not until somebody changes something), ``NameTakenError``. A path that is none
+is the caller's mistake, a ``ValueError``.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,10 +39,27 @@ class Store(Protocol):
         """
 
     def open(self, path: str) -> BinaryIO:
-        """Open an object for reading, with ``seek``; ``FileNotFoundError`` if it is not there."""
+        """Open an object for reading, with ``seek``; ``FileNotFoundError`` if it is not there.
+
+        Reading from it raises the errors of this module, as every call does.
+        """
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """The objects below the folder ``prefix``, in no order; what is half-written is not one."""
 
     def delete(self, path: str) -> None:
         """Remove an object, durably; one that is not there is removed already."""
+
+
+def checked_path(path: str) -> str:
+    r"""``path`` if it names something below a root, on every storage; else ``ValueError``.
+
+    It is relative, its components are separated by one ``/``, none is empty, ``.`` or ``..``, and
+    it has neither ``\``, which separates on Windows, nor NUL, which ends it in C.
+    """
+    if {"", ".", ".."} & set(path.split("/")) or "\\" in path or "\0" in path:
+        raise ValueError(
+            f"path {path[:300]!r} does not name an object below the root: expected names with a "
+            "single / between them"
+        )
+    return path

@@ -5,124 +5,159 @@ One process owns the folder while it runs; a lock that the system drops with the
 """
 
 import contextlib
-import errno
 import os
 import socket
-import sys
 from pathlib import Path
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
 from uuid import UUID, uuid4
 
-from otlp2parquet.batches.segment import HEADER_BYTES, Header, VersionError, read_header
+from otlp2parquet.batches.log.disk import Descriptor, Disk, SystemDisk
+from otlp2parquet.batches.log.record import HEADER_BYTES, Header, VersionError, read_header
+from otlp2parquet.durable import reason_of
 from otlp2parquet.errors import ConfigError
-from otlp2parquet.writers.syncing import make_folder, reason_of, sync_file, sync_folder
 
 SUFFIX: Final = ".segment"
 _LOCK: Final = "lock"
 _NODE: Final = "node"
 _QUARANTINE: Final = "quarantine"
 _COPY_BYTES: Final = 1 << 20
+_OWNER_BYTES: Final = 300
 
 
 class LogFolder:
     """An owned folder. Make one by ``claim``; ``release`` gives the folder up."""
 
-    def __init__(self, path: Path, lock: BinaryIO, node: UUID) -> None:
+    def __init__(self, disk: Disk, path: Path, lock: Descriptor, node: UUID) -> None:
+        self.disk = disk
         self.path = path
         self.node = node
         self._lock = lock
 
     @classmethod
-    def claim(cls, path: Path) -> Self:
+    def claim(cls, path: Path, disk: Disk | None = None) -> Self:
         """Make the folder if need be and own it, or raise ``ConfigError``.
 
         An owner that lives is named. Where two machines share the folder, the lock holds as far
         as their file system carries it.
         """
-        path = path.absolute()
+        disk, path = SystemDisk() if disk is None else disk, path.absolute()
+        lock: Descriptor | None = None
         try:
-            make_folder(path)
-            lock = (path / _LOCK).open("a+b")
-        except OSError as error:
-            raise _unusable(path, error) from error
-        try:
-            _lock(lock)
-        except OSError as error:
-            owner = _owner(lock)
-            lock.close()
-            if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-                raise _unusable(path, error) from error
+            disk.make_folder(path)
+            lock = _open_lock(disk, path)
+            _own(disk, lock)
+            node = _node(disk, path)
+            disk.sync_folder(path)
+        except BlockingIOError as error:
+            owner = _owner(disk, lock)
             raise ConfigError(
                 f"the log folder {path} belongs to {owner}, expected one of this process alone "
                 "(durability.path)"
             ) from error
-        try:
-            lock.truncate(0)
-            lock.write(f"pid {os.getpid()} on host {socket.gethostname()}\n".encode())
-            lock.flush()
-            node = _node(path)
-            sync_folder(path)
         except OSError as error:
-            lock.close()
-            raise _unusable(path, error) from error
-        return cls(path, lock, node)
+            if lock is not None:
+                disk.close(lock)
+            raise ConfigError(
+                f"cannot use the log folder {path}: {reason_of(error)}, expected a folder on a "
+                "local disk that can be written (durability.path)"
+            ) from error
+        return cls(disk, path, lock, node)
+
+    def restore(self) -> None:
+        """Own the folder again if it is not the one that was claimed.
+
+        It was removed, renamed or covered by another file system. A new one is made only in a
+        parent that is there: what lies in one below an empty mount point is hidden once the
+        volume is back. Raises ``OSError``.
+        """
+        if self.disk.leads_to(self.path / _LOCK, self._lock):
+            return
+        if not self.disk.exists(self.path):
+            if not self.disk.exists(self.path.parent):
+                raise FileNotFoundError(2, f"the folder {self.path.parent} is gone")
+            self.disk.make_folder(self.path)
+        lock = _open_lock(self.disk, self.path)
+        try:
+            _own(self.disk, lock)
+            if not self.disk.exists(self.path / _NODE):
+                _write_node(self.disk, self.path, self.node)
+            self.disk.sync_folder(self.path)
+        except BaseException:
+            self.disk.close(lock)
+            raise
+        self.disk.close(self._lock)
+        self._lock = lock
 
     def release(self) -> None:
         """Give the folder up."""
-        self._lock.close()
+        self.disk.close(self._lock)
 
     def segment_path(self, batch_id: str) -> Path:
         """Where the segment of a batch lies."""
         return self.path / f"{batch_id}{SUFFIX}"
 
     def segments(self) -> list[tuple[UUID, Path]]:
-        """Segments left by an earlier process, by batch id, the oldest first."""
-        found = []
-        for path in self.path.glob(f"*{SUFFIX}"):
-            with contextlib.suppress(ValueError):
-                found.append((UUID(path.name.removesuffix(SUFFIX)), path))
-        return sorted(found)
+        """Segments in the folder, by batch id, the oldest first. Raises ``OSError``."""
+        return segments_in(self.disk, self.path)
 
     def sync(self) -> None:
         """Make the names in the folder durable."""
-        sync_folder(self.path)
+        self.disk.sync_folder(self.path)
 
-    def quarantine(self, path: Path, offset: int, end: int) -> bool:
+    def quarantine(self, name: str, source: Descriptor, offset: int, end: int) -> bool:
         """Copy bytes of a segment aside, for people; False if that was done before."""
-        aside = self.path / _QUARANTINE
-        copy = aside / f"{path.name}.{offset}-{end}"
-        if copy.exists():
+        disk, aside = self.disk, self.path / _QUARANTINE
+        copy = aside / f"{name}.{offset}-{end}"
+        if disk.exists(copy):
             return False
-        aside.mkdir(exist_ok=True)
+        disk.make_folder(aside)
         partial = copy.with_name(f".{copy.name}")
-        with path.open("rb") as source, partial.open("wb") as sink:
-            source.seek(offset)
-            left = end - offset
-            while left and (block := source.read(min(left, _COPY_BYTES))):
-                sink.write(block)
-                left -= len(block)
-            sink.flush()
-            sync_file(sink.fileno())
-        partial.replace(copy)
-        sync_folder(aside)
-        sync_folder(self.path)
+        disk.unlink(partial)
+        sink = disk.create(partial)
+        try:
+            place = offset
+            while place < end and (block := disk.read(source, place, min(end - place, _COPY_BYTES))):
+                disk.write(sink, place - offset, [block])
+                place += len(block)
+            disk.sync(sink)
+        finally:
+            disk.close(sink)
+        disk.rename(partial, copy)
+        disk.sync_folder(aside)
         return True
 
 
-def header_of(path: Path) -> Header | None:
+def segments_in(disk: Disk, folder: Path) -> list[tuple[UUID, Path]]:
+    """Segments in a folder, by batch id, the oldest first; none if there is no such folder."""
+    found = []
+    try:
+        names = disk.names(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    for name in names:
+        if name.endswith(SUFFIX):
+            with contextlib.suppress(ValueError):
+                found.append((UUID(name.removesuffix(SUFFIX)), folder / name))
+    return sorted(found)
+
+
+def header_of(disk: Disk, path: Path) -> Header | None:
     """The header of a segment, None if it is damaged. Raises ``VersionError`` and ``OSError``."""
-    with path.open("rb") as file:
-        return read_header(file.read(HEADER_BYTES))
+    descriptor = disk.open(path, write=False)
+    try:
+        return read_header(disk.read(descriptor, 0, HEADER_BYTES))
+    finally:
+        disk.close(descriptor)
 
 
-def check_versions(segments: list[tuple[UUID, Path]]) -> None:
+def check_versions(disk: Disk, segments: list[tuple[UUID, Path]]) -> None:
     """Raise ``ConfigError`` if one of them is of a format that is not read here.
 
     Nothing may be touched then: the version that wrote it can still read it.
     """
     for _, path in segments:
         try:
-            header_of(path)
+            header_of(disk, path)
         except VersionError as error:
             raise ConfigError(
                 f"{path}: {error}; it was written by another version of otlp2parquet: start that "
@@ -132,46 +167,54 @@ def check_versions(segments: list[tuple[UUID, Path]]) -> None:
             continue  # met again, and reported, when it is replayed
 
 
-def _unusable(path: Path, error: OSError) -> ConfigError:
-    return ConfigError(
-        f"cannot use the log folder {path}: {reason_of(error)}, expected a folder on a local disk "
-        "that can be written (durability.path)"
-    )
-
-
-def _node(path: Path) -> UUID:
-    """The node id of this folder, drawn when the folder is first used."""
-    file = path / _NODE
+def _open_lock(disk: Disk, folder: Path) -> Descriptor:
+    path = folder / _LOCK
     try:
-        return UUID(file.read_text(encoding="ascii").strip())
-    except (FileNotFoundError, ValueError):
-        node = uuid4()
-    partial = path / f".{_NODE}"
-    with partial.open("w", encoding="ascii") as sink:
-        sink.write(f"{node}\n")
-        sink.flush()
-        sync_file(sink.fileno())
-    partial.replace(file)
+        return disk.open(path, write=True)
+    except FileNotFoundError:
+        return disk.create(path)
+
+
+def _own(disk: Disk, lock: Descriptor) -> None:
+    disk.lock(lock)
+    disk.truncate(lock, 0)
+    disk.write(lock, 0, [f"pid {os.getpid()} on host {socket.gethostname()}\n".encode()])
+
+
+def _node(disk: Disk, folder: Path) -> UUID:
+    """The node id of this folder, drawn when the folder is first used."""
+    path = folder / _NODE
+    if disk.exists(path):
+        descriptor = disk.open(path, write=False)
+        try:
+            return UUID(disk.read(descriptor, 0, _OWNER_BYTES).decode("ascii").strip())
+        except ValueError:
+            pass  # half of it, or none: nothing is named by it yet
+        finally:
+            disk.close(descriptor)
+    node = uuid4()
+    _write_node(disk, folder, node)
     return node
 
 
-def _owner(lock: BinaryIO) -> str:
-    lock.seek(0)
-    return lock.read(300).decode(errors="replace").strip() or "another process"
+def _write_node(disk: Disk, folder: Path, node: UUID) -> None:
+    partial = folder / f".{_NODE}"
+    disk.unlink(partial)
+    descriptor = disk.create(partial)
+    try:
+        disk.write(descriptor, 0, [f"{node}\n".encode("ascii")])
+        disk.sync(descriptor)
+    finally:
+        disk.close(descriptor)
+    disk.rename(partial, folder / _NODE)
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    _FAR: Final = 1 << 30  # Windows locks are mandatory: this byte is beyond the owner's name
-
-    def _lock(file: BinaryIO) -> None:
-        file.seek(_FAR)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        file.seek(0)
-
-else:
-    import fcntl
-
-    def _lock(file: BinaryIO) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _owner(disk: Disk, lock: Descriptor | None) -> str:
+    if lock is None:
+        return "another process"
+    try:
+        return disk.read(lock, 0, _OWNER_BYTES).decode(errors="replace").strip() or "another process"
+    except OSError:
+        return "another process"
+    finally:
+        disk.close(lock)

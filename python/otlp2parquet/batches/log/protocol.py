@@ -1,23 +1,25 @@
-"""What a batch asks of the log, and the log that keeps nothing.
+"""What batches ask of a log, whichever it is. Knows no file.
 
-Two implementations: ``NoLog`` here, and ``SegmentLog``. With the one a 200 means buffered, or
-stored; with the other it means on the disk. Batches live the same life over both. Knows no file.
+There are two: ``NoLog``, with which an acknowledged request is buffered or stored, and
+``GroupCommit``, with which it is on the disk. Batches live the same life over both.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, Protocol
 
-from otlp2parquet.batches.plan import FileKey, Plan
-from otlp2parquet.batches.segment import Record
-from otlp2parquet.core import Signal
+from otlp2parquet.batches.log.record import Record
+from otlp2parquet.batches.plan import Plan
+from otlp2parquet.batches.request import Acknowledge, Request
 from otlp2parquet.errors import OtlpError, StorageError
+from otlp2parquet.writers.protocol import StoredFile
 
-Request = tuple[bytes, Signal, str, str | None, int]
-"""Payload, signal, content type, content encoding, receive time in ns."""
 
-Kept = Callable[[StorageError | None], None]
-"""Called once, on any thread: the request is kept as the mode promises, or why it is not."""
+class SegmentGoneError(StorageError):
+    """The log of a batch is not there any more: what it held cannot be read, now or later."""
+
+
+class UnreadableLogError(StorageError):
+    """The log of a batch was written by a version that this one must not touch after."""
 
 
 class Usage(NamedTuple):
@@ -36,63 +38,78 @@ class BatchLog(Protocol):
         """Whether the rows can be had from here again, so that memory need not hold them."""
 
     @property
+    def waits_for_storage(self) -> bool:
+        """Whether its requests wait for the storage: nothing of it is acknowledged before."""
+
+    @property
     def size(self) -> int:
         """Bytes it takes on the disk."""
 
-    def put(self, shard: int, request: Request, kept: Kept | None) -> None:
-        """Take a request that was appended to ``shard``, under that shard's lock. Never waits."""
+    def append(self, shard: int, request: Request, acknowledge: Acknowledge | None) -> None:
+        """Take a request whose rows are in ``shard``, under that shard's lock. Never waits."""
 
     def finish(self) -> bool:
-        """Wait until everything put is kept. False: a part is not, and its rows must not stay.
+        """Wait until everything appended is kept; nothing may be appended any more.
 
-        Called when nothing can be put any more.
+        False: a part is not kept, it was refused, and its rows must not stay.
         """
 
     def read(self) -> Iterator[Record]:
-        """The requests that are kept, in the order in which they were put."""
+        """The requests that are kept, in the order in which they were appended.
+
+        Behind the last of them ``plan`` and ``receipts`` are what the log says. Raises
+        ``StorageError``; the subclasses above where a later try cannot help.
+        """
 
     def set_aside(self, record: Record, error: OtlpError) -> None:
         """Keep a request that can no longer be decoded for people, and report it."""
 
-    def plan(self, plan: Plan) -> tuple[Plan, frozenset[FileKey]]:
-        """Fix the plan before the first file is written; the one that holds, and what is stored.
+    @property
+    def plan(self) -> Plan | None:
+        """The last plan that was fixed, perhaps by an earlier process."""
 
-        A plan fixed earlier, perhaps by an earlier process, stays.
-        """
+    @property
+    def destination(self) -> Plan | None:
+        """A plan without files: where files were to go when the batch was opened."""
 
-    def note(self, key: FileKey) -> None:
+    @property
+    def receipts(self) -> Mapping[str, StoredFile]:
+        """The files that are known to be stored, by path."""
+
+    def fix(self, plan: Plan) -> None:
+        """Fix a plan before the first file of it is written; a later one replaces it."""
+
+    def note(self, receipt: StoredFile) -> None:
         """A file is stored. Does not wait."""
 
     def remove(self) -> None:
-        """All files are stored: nothing of the batch is needed any more."""
+        """The batch is done: nothing of it is needed any more, and what waits is told so."""
 
-    def abandon(self, error: StorageError) -> None:
-        """The batch is given up; only where nothing of it is acknowledged."""
+    def refuse(self, error: StorageError) -> None:
+        """The batch is given up; only where its requests wait for the storage."""
 
 
 class Log(Protocol):
     """The log of a process."""
-
-    on_failure: Callable[[str], None]
-    """Told the id of a batch of which something put cannot be kept, before anyone else is."""
-
-    telling: AbstractContextManager[None]
-    """Entered while the ``kept`` of one group are called: who hands them on does it at once."""
 
     @property
     def survives(self) -> bool:
         """Whether what is kept outlives the process."""
 
     @property
-    def keeps_later(self) -> bool:
-        """Whether ``kept`` is called at a time of its own, not before ``put`` returns."""
+    def acknowledges_later(self) -> bool:
+        """Whether requests are acknowledged at a time of its own, not before ``append`` returns."""
 
     @property
     def waits_for_storage(self) -> bool:
         """Whether requests wait until their batch is stored, and are refused if it cannot be."""
 
-    def open(self, batch_id: str) -> BatchLog:
-        """The log of a new batch."""
+    def open(self, batch_id: str, on_failure: Callable[[], None]) -> BatchLog:
+        """The log of a new batch.
+
+        ``on_failure`` is called when something appended cannot be kept, on any thread, before
+        whoever waits for it is told.
+        """
 
     def refusal(self) -> str | None:
         """Why a request should be refused before its body is read; None if it may come."""
@@ -107,93 +124,4 @@ class Log(Protocol):
         """Look at the disk, and try again what failed. Called now and then; does not wait."""
 
     def stop(self) -> None:
-        """Keep what was put, and take no more."""
-
-
-class NoBatchLog:
-    """Nothing on any disk. ``until_stored``: requests are kept once the batch is stored."""
-
-    rereads: Final = False
-    size: Final = 0
-
-    def __init__(
-        self, *, until_stored: bool, telling: AbstractContextManager[None] | None = None
-    ) -> None:
-        self._until_stored = until_stored
-        self._telling = nullcontext() if telling is None else telling
-        self._waiting: list[Kept] = []
-
-    def put(self, _shard: int, _request: Request, kept: Kept | None) -> None:
-        """Buffered is kept, or it waits for the storage."""
-        if kept is None:
-            return
-        if self._until_stored:
-            self._waiting.append(kept)
-        else:
-            kept(None)
-
-    def finish(self) -> bool:
-        """There is nothing to wait for."""
-        return True
-
-    def read(self) -> Iterator[Record]:
-        """There is nothing to read: the builders' rows are the only ones."""
-        return iter(())
-
-    def set_aside(self, _record: Record, error: OtlpError) -> None:
-        """Never: nothing is read from here."""
-        raise AssertionError(error)
-
-    def plan(self, plan: Plan) -> tuple[Plan, frozenset[FileKey]]:
-        """The plan as it is."""
-        return plan, frozenset()
-
-    def note(self, key: FileKey) -> None:
-        """Nobody could read it."""
-
-    def remove(self) -> None:
-        """Acknowledge what waited for the storage."""
-        self._settle(None)
-
-    def abandon(self, error: StorageError) -> None:
-        """Refuse what waited for the storage."""
-        self._settle(error)
-
-    def _settle(self, error: StorageError | None) -> None:
-        waiting, self._waiting = self._waiting, []
-        with self._telling:
-            for kept in waiting:
-                kept(error)
-
-
-class NoLog:
-    """The log of the modes ``memory`` and (with ``until_stored``) ``stored``."""
-
-    survives: Final = False
-
-    def __init__(self, *, until_stored: bool = False) -> None:
-        self.on_failure: Callable[[str], None] = lambda _: None
-        self.telling: AbstractContextManager[None] = nullcontext()
-        self.keeps_later = self.waits_for_storage = until_stored
-
-    def open(self, _batch_id: str) -> BatchLog:
-        """A log that keeps nothing."""
-        return NoBatchLog(until_stored=self.waits_for_storage, telling=self.telling)
-
-    def refusal(self) -> str | None:
-        """There is no disk that could be full."""
-        return None
-
-    def is_short(self) -> bool:
-        """As ``refusal``."""
-        return False
-
-    def usage(self) -> Usage:
-        """Nothing."""
-        return Usage()
-
-    def tick(self) -> None:
-        """There is nothing to look at."""
-
-    def stop(self) -> None:
-        """There is nothing to keep."""
+        """Keep what was appended, and take no more."""

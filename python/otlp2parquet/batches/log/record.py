@@ -1,28 +1,31 @@
 """The bytes of a log segment: one header, then records, and what is found when they are read.
 
-Knows the format and nothing of who writes it: no descriptor is opened, no sync made, no batch
-decoded here. Numbers are big-endian.
+Knows the format and nothing of who writes it: no file is opened, no sync made, no batch decoded
+here. Numbers are big-endian.
 
 Header (64 bytes): magic, format version, 6 zero bytes, node id, batch id, time of opening (ns),
 4 zero bytes, CRC-32 of what precedes it.
 
-Record: marker, length of what follows the CRC, CRC-32, head, body. The CRC covers length, head
-and body, and is seeded with the batch id and the record's own offset: bytes that merely look
-like a record (a body may hold anything, also a copy of a segment) never pass for one.
+Record: prefix, head, body. The prefix is a marker, the length of head and body, a CRC-32 of the
+record's own offset and length, and a CRC-32 of all. Both are seeded with the batch id: bytes that
+merely look like a record (a body may hold anything, also a copy of a segment) never pass for one,
+and because the prefix has a CRC of its own, a reader that looks for the next record after damage
+reads no byte twice, whatever the bytes are.
 Head: kind, shard, receive time (ns), signal, and the content type and encoding, each behind its
-length. Only a request has all of these; a plan and a note are a body behind an empty head.
+length. Only a request has all of these; the others are a body behind an empty head.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import Final
 from uuid import UUID
 
 from otlp2parquet._native import crc32
-from otlp2parquet.core import SIGNALS, Signal
+from otlp2parquet.batches.request import Request
+from otlp2parquet.core import SIGNALS
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 _MAGIC: Final = b"O2PLOG\r\n"  # changed by whatever takes the file for text
 _HEADER: Final = struct.Struct(">8sH6x16s16sQ4x")
@@ -30,15 +33,20 @@ _CRC: Final = struct.Struct(">I")
 HEADER_BYTES: Final = _HEADER.size + _CRC.size
 
 _MARKER: Final = b"\xc3\x0dR\x1a"
-_PREFIX: Final = struct.Struct(">4sII")
+_PREFIX: Final = struct.Struct(">4sIII")
 _HEAD: Final = struct.Struct(">BHQBBB")
 _PLACE: Final = struct.Struct(">QI")
 
 REQUEST: Final = 1
 PLAN: Final = 2
 STORED: Final = 3
+DESTINATION: Final = 4
+_KINDS: Final = frozenset({REQUEST, PLAN, STORED, DESTINATION})
 
 _SEARCH_BYTES: Final = 1 << 20
+
+ReadAt = Callable[[int, int], bytes]
+"""Up to so many bytes from an offset on, fewer only at the end; raises ``OSError``."""
 
 
 class VersionError(Exception):
@@ -47,6 +55,16 @@ class VersionError(Exception):
     def __init__(self, version: int) -> None:
         super().__init__(f"found log format {version}, expected {FORMAT_VERSION}")
         self.version = version
+
+
+class UnknownRecordError(Exception):
+    """A record that is whole and of a kind that this version does not know: no damage."""
+
+    def __init__(self, kind: int, offset: int) -> None:
+        super().__init__(
+            f"found a whole record of kind {kind} at byte {offset}, expected one of "
+            f"{', '.join(map(str, sorted(_KINDS)))}: another version of otlp2parquet wrote it"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +78,18 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One whole record, from ``offset`` to ``end``."""
+    """One whole record, from ``offset`` to ``end``: a request, or a ``body`` of another kind."""
 
     offset: int
     end: int
     kind: int
     shard: int
-    signal: Signal
-    content_type: str
-    content_encoding: str | None
-    received_at: int
-    body: bytes
+    request: Request
+
+    @property
+    def body(self) -> bytes:
+        """What a record that is no request holds."""
+        return self.request.payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +132,18 @@ def seed_of(batch: UUID) -> int:
     return crc32(batch.bytes)
 
 
-def request_head(
-    shard: int,
-    signal: Signal,
-    content_type: str,
-    content_encoding: str | None,
-    received_at: int,
-) -> bytes:
+def request_head(shard: int, request: Request) -> bytes:
     """The head of a request's record. Content type and encoding have at most 255 bytes."""
-    kind_of_body = content_type.encode()
-    encoding = (content_encoding or "").encode()
-    number = SIGNALS.index(signal)
-    lengths = (len(kind_of_body), len(encoding))
-    return _HEAD.pack(REQUEST, shard, received_at, number, *lengths) + kind_of_body + encoding
+    content_type = request.content_type.encode()
+    encoding = (request.content_encoding or "").encode()
+    number = SIGNALS.index(request.signal)
+    lengths = (len(content_type), len(encoding))
+    head = _HEAD.pack(REQUEST, shard, request.received_at, number, *lengths)
+    return head + content_type + encoding
 
 
 def other_head(kind: int) -> bytes:
-    """The head of a plan or a note."""
+    """The head of a record that is no request."""
     return _HEAD.pack(kind, 0, 0, 0, 0, 0)
 
 
@@ -141,97 +155,91 @@ def record_size(head: bytes, body: bytes) -> int:
 def pack_prefix(seed: int, offset: int, head: bytes, body: bytes) -> bytes:
     """What stands before the head of the record at ``offset``."""
     length = len(head) + len(body)
-    crc = crc32(body, crc32(head, _crc(seed, offset, length)))
-    return _PREFIX.pack(_MARKER, length, crc)
+    place = _place_crc(seed, offset, length)
+    return _PREFIX.pack(_MARKER, length, place, crc32(body, crc32(head, place)))
 
 
-def _crc(seed: int, offset: int, length: int) -> int:
+def _place_crc(seed: int, offset: int, length: int) -> int:
     return crc32(_PLACE.pack(offset, length), seed)
 
 
-def scan(file: BinaryIO, end: int, batch: UUID) -> Iterator[Record | Damage]:
+def scan(read: ReadAt, end: int, batch: UUID) -> Iterator[Record | Damage]:
     """The records from the header to ``end``, in order, and the damage between and behind them.
 
-    Holds one record at a time. Raises ``OSError`` when the file cannot be read.
+    Holds one record at a time, and reads each byte a bounded number of times. Raises ``OSError``
+    when the file cannot be read, and ``UnknownRecordError``.
     """
     seed = seed_of(batch)
     offset = HEADER_BYTES
     while offset < end:
-        record = _read(file, offset, end, seed)
-        if record is not None:
-            yield record
-            offset = record.end
-            continue
-        following = _search(file, offset + 1, end, seed)
-        if following is None:
-            yield Damage(offset, end, _is_torn(file, offset, end))
-            return
-        yield Damage(offset, following, torn=False)
-        offset = following
+        stop = _stop_of(read(offset, min(_PREFIX.size, end - offset)), offset, seed)
+        if stop is None:
+            stop = _search(read, offset + 1, end, seed)
+            torn = stop is None and _is_torn(read, offset, end)
+            stop = end if stop is None else stop
+            yield Damage(offset, stop, torn)
+        elif stop > end:
+            yield Damage(offset, end, torn=True)
+        else:
+            yield _read_record(read, offset, stop) or Damage(offset, stop, torn=False)
+        offset = stop
 
 
-def _read(file: BinaryIO, offset: int, end: int, seed: int) -> Record | None:
-    """The record at ``offset``, None if there is no whole one."""
-    least = _PREFIX.size + _HEAD.size
-    if end - offset < least:
+def _stop_of(prefix: bytes, offset: int, seed: int) -> int | None:
+    """Where the record ends whose prefix this is, None if it is none."""
+    if len(prefix) < _PREFIX.size:
         return None
-    file.seek(offset)
-    start = file.read(least)
-    if len(start) < least:
+    marker, length, place, _ = _PREFIX.unpack_from(prefix)
+    if marker != _MARKER or length < _HEAD.size or place != _place_crc(seed, offset, length):
         return None
-    marker, length, crc = _PREFIX.unpack_from(start)
-    stop = offset + _PREFIX.size + length
-    if marker != _MARKER or length < _HEAD.size or stop > end:
-        return None
-    kind, shard, received_at, signal, *lengths = _HEAD.unpack_from(start, _PREFIX.size)
-    names = sum(lengths)
-    if kind not in (REQUEST, PLAN, STORED) or signal >= len(SIGNALS):
-        return None
-    body_bytes = length - _HEAD.size - names
-    if body_bytes < 0:
-        return None
-    texts, body = file.read(names), file.read(body_bytes)
-    if len(texts) < names or len(body) < body_bytes:
-        return None
-    found = crc32(texts, crc32(start[_PREFIX.size :], _crc(seed, offset, length)))
-    if crc32(body, found) != crc:
-        return None
-    content_type = texts[: lengths[0]].decode(errors="replace")
-    encoding = texts[lengths[0] :].decode(errors="replace") or None
-    return Record(
-        offset, stop, kind, shard, SIGNALS[signal], content_type, encoding, received_at, body
-    )
+    return int(offset + _PREFIX.size + length)
 
 
-def _search(file: BinaryIO, start: int, end: int, seed: int) -> int | None:
-    """Where the next whole record begins."""
-    overlap = len(_MARKER) - 1
+def _read_record(read: ReadAt, offset: int, stop: int) -> Record | None:
+    """The record between the two, None if what it holds is not what was written."""
+    data = read(offset, stop - offset)
+    if len(data) < stop - offset:
+        return None
+    _, _, place, crc = _PREFIX.unpack_from(data)
+    content = data[_PREFIX.size :]
+    if crc32(content, place) != crc:
+        return None
+    kind, shard, received_at, signal, *lengths = _HEAD.unpack_from(content)
+    names = _HEAD.size + sum(lengths)
+    if kind not in _KINDS or signal >= len(SIGNALS) or names > len(content):
+        raise UnknownRecordError(kind, offset)
+    content_type = content[_HEAD.size : _HEAD.size + lengths[0]].decode(errors="replace")
+    encoding = content[_HEAD.size + lengths[0] : names].decode(errors="replace") or None
+    request = Request(content[names:], SIGNALS[signal], content_type, encoding, received_at)
+    return Record(offset, stop, kind, shard, request)
+
+
+def _search(read: ReadAt, start: int, end: int, seed: int) -> int | None:
+    """Where the next record begins."""
     while start < end:
-        file.seek(start)
-        window = file.read(min(_SEARCH_BYTES, end - start))
-        if len(window) <= overlap:
+        window = read(start, min(_SEARCH_BYTES, end - start))
+        if len(window) < _PREFIX.size:
             return None
         place = window.find(_MARKER)
-        while place >= 0:
-            if _read(file, start + place, end, seed) is not None:
+        while 0 <= place <= len(window) - _PREFIX.size:
+            prefix = window[place : place + _PREFIX.size]
+            if _stop_of(prefix, start + place, seed) is not None:
                 return start + place
             place = window.find(_MARKER, place + 1)
-        start += len(window) - overlap
+        start += len(window) - _PREFIX.size + 1
     return None
 
 
-def _is_torn(file: BinaryIO, offset: int, end: int) -> bool:
-    """Whether the last bytes are the beginning of a record, or zeros that were never written."""
-    file.seek(offset)
-    start = file.read(min(_PREFIX.size, end - offset))
-    if len(start) < _PREFIX.size:
-        return _MARKER.startswith(start[: len(_MARKER)]) or not any(start)
-    marker, length, _ = _PREFIX.unpack(start)
-    if marker == _MARKER:
-        return bool(offset + _PREFIX.size + length > end)
-    if any(start):
+def _is_torn(read: ReadAt, offset: int, end: int) -> bool:
+    """Whether the last bytes are the beginning of a prefix, or zeros that were never written."""
+    start = read(offset, min(_PREFIX.size, end - offset))
+    if any(start) and not _MARKER.startswith(start[: len(_MARKER)].rstrip(b"\0")):
         return False
-    while window := file.read(_SEARCH_BYTES):
+    if any(start) and len(start) == _PREFIX.size and start[-len(_MARKER) :].strip(b"\0"):
+        return False  # a whole prefix, which is not what was written
+    offset += len(start)
+    while offset < end and (window := read(offset, min(_SEARCH_BYTES, end - offset))):
         if any(window):
             return False
+        offset += len(window)
     return True

@@ -12,16 +12,17 @@ other, so as many requests are decoded at once as there are shards.
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
+from otlp2parquet.batches.batch import ClosedBatch, OpenBatch, Reason
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.identity import new_batch_id
-from otlp2parquet.batches.log import BatchLog, Kept, Log, NoLog, Request, Usage
-from otlp2parquet.batches.open_batch import OpenBatch, Reason
-from otlp2parquet.batches.replay import Shard
-from otlp2parquet.batches.storing import Storing
+from otlp2parquet.batches.log.none import NoLog
+from otlp2parquet.batches.log.protocol import BatchLog, Log, Usage
+from otlp2parquet.batches.request import Acknowledge, Request
+from otlp2parquet.batches.shard import Shard
+from otlp2parquet.batches.storing import Backlog, Storing
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.core import Appended, Signal
 from otlp2parquet.errors import StorageError
@@ -43,27 +44,27 @@ STORED_AGE_SECS: Final = 1.0
 SHORT_AGE_SECS: Final = 2.0
 """When the log is short of room, a batch is not left open longer than this."""
 
+MAX_WAITING_BATCHES: Final = 10_000
+"""Batches that may wait for a storage that is down, however small: each takes some memory, and a
+file of the log."""
+
 _STOPPING: Final = "the server is stopping and takes no more rows"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What the memory holds now."""
+class Status:
+    """What is in memory, in the log and on its way to storage now."""
 
     open_rows: int
-    closed_batches: int
-    retries: int
-    last_error: str
     used_bytes: int
     limit_bytes: int
-    replays: int
-    """Of the closed batches, those that an earlier process has left."""
     oldest: str
     """The id of the oldest batch that is not stored; empty when there is none."""
+    backlog: Backlog
     log: Usage
 
 
-class Batches:
+class Ingest:
     """Where requests are appended, and what closes batches. Safe for several threads.
 
     ``shards`` is the number of threads that may append at once. When a request counts as kept
@@ -83,11 +84,10 @@ class Batches:
         new_id: Callable[[], str] = new_batch_id,
     ) -> None:
         self._log: Log = NoLog() if log is None else log
-        self.keeps_later = self._log.keeps_later
-        """Whether ``kept`` is called at a time of its own: else it need not be given."""
+        self.acknowledges_later = self._log.acknowledges_later
+        """Whether ``acknowledge`` is called at a time of its own: else it need not be given."""
         self.survives = self._log.survives
         """Whether what is kept outlives the process."""
-        self._log.on_failure = self.lost
         self.counts = storing.counts
         self._config = config
         self._storing = storing
@@ -98,11 +98,11 @@ class Batches:
         self._new_id = new_id
         self._lock = threading.Lock()
         self._open: OpenBatch | None = None
-        self._draining = False
-        self._max_age_secs = min(FIRST_AGE_SECS, config.max_age_secs)
+        self._is_draining = False
+        self._longest_age_secs = config.max_age_secs
         if self._log.waits_for_storage:
-            self._max_age_secs = min(STORED_AGE_SECS, config.max_age_secs)
-            storing.on_idle = self._close_next
+            self._longest_age_secs = min(STORED_AGE_SECS, config.max_age_secs)
+        self._max_age_secs = min(FIRST_AGE_SECS, self._longest_age_secs)
 
     def append(
         self,
@@ -113,20 +113,20 @@ class Batches:
         content_encoding: str | None,
         received_at: int,
         wait: bool = True,
-        kept: Kept | None = None,
+        acknowledge: Acknowledge | None = None,
     ) -> Appended | None:
         """Append one request; None only when ``wait`` is false and every shard is busy.
 
         The arguments and errors are those of ``BatchBuilder.append``; after an error the batch
         is as it was. ``wait=False`` is for a thread that must not block, such as an event loop's.
 
-        ``kept`` is called once, perhaps before this returns, when the request is kept as the
-        mode promises or with the reason why it is not; until then it is not to be acknowledged.
-        It is not called when this raises or returns None.
+        ``acknowledge`` is called once, perhaps before this returns, when the request is kept as
+        the mode promises or with the reason why it is not; until then it is not to be answered
+        with success. It is not called when this raises or returns None.
         """
-        request = (payload, signal, content_type, content_encoding, received_at)
+        request = Request(payload, signal, content_type, content_encoding, received_at)
         if not self._config.enabled:
-            return self._append_alone(request, kept)
+            return self._append_alone(request, acknowledge)
         while True:
             batch = self._current()
             shard = batch.claim(wait=wait)
@@ -134,10 +134,10 @@ class Batches:
                 return None
             appended = None
             try:
-                if shard.sealed:
+                if shard.is_finished:
                     continue  # it was closed since; the open one now is another
                 if shard.bytes < SHARD_MAX_BYTES:
-                    appended = batch.append(shard, request, kept)
+                    appended = batch.append(shard, request, acknowledge)
             finally:
                 shard.lock.release()
             if appended is None:
@@ -150,45 +150,50 @@ class Batches:
                 self._close(batch, reason)
             return appended
 
-    def _append_alone(self, request: Request, kept: Kept | None) -> Appended:
+    def _append_alone(self, request: Request, acknowledge: Acknowledge | None) -> Appended:
+        """Append to a batch of its own, which nobody else knows."""
+        with self._lock:
+            if self._is_draining:
+                raise StorageError(_STOPPING)
         batch = self._new_batch(shards=1)
-        (shard,) = batch.shards
+        shard = batch.claim(wait=True)
+        assert shard is not None  # noqa: S101 - it has one, and waits for it
         try:
-            with shard.lock:
-                appended = batch.append(shard, request, kept)
-            self._close(batch, "request")
+            appended = batch.append(shard, request, acknowledge)
         except BaseException:
-            batch.forget()  # nothing of it is kept, and nobody else knows this batch
+            batch.discard()
             raise
+        finally:
+            shard.lock.release()
+        with self._lock:
+            if self._is_draining and not self.survives:
+                batch.discard()
+                raise StorageError(_STOPPING)  # nobody waits for its storage any more
+            self._submit(batch, "request")
         return appended
 
     def replay(self, left_over: Iterable[tuple[str, BatchLog]]) -> None:
         """Store the batches, by id, of which an earlier process has left the log."""
-        with self._lock:
-            for batch_id, batch_log in left_over:
-                now = self._monotonic()
-                batch = OpenBatch.left_over(batch_id, self._budget, now, batch_log)
-                self._storing.submit(batch)
-
-    def tell_within(self, telling: AbstractContextManager[None]) -> None:
-        """Have ``telling`` entered while the ``kept`` of one group are called."""
-        self._log.telling = telling
+        for batch_id, batch_log in left_over:
+            self._storing.submit(ClosedBatch(batch_id, "replay", 0.0, batch_log, self._budget))
 
     def refusal(self) -> str | None:
         """Why a request should be refused before its body is read; None if it may come."""
+        if self._storing.count >= MAX_WAITING_BATCHES:
+            return f"{self._storing.count} batches wait for the storage"
         return self._log.refusal()
 
     def tick(self) -> None:
-        """Close the open batch if it is old enough, and begin the retries that are due."""
+        """Close the open batch if it is old enough, and go on with what is due."""
         batch = self._open
         if batch is not None:
             age = batch.age_of_rows(self._monotonic())
             if age >= self._max_age_secs:
                 self._close(batch, "age")
-            elif age >= SHORT_AGE_SECS and self._log.is_short() and self._storing.idle:
+            elif age >= SHORT_AGE_SECS and self._log.is_short() and self._storing.is_idle:
                 self._close(batch, "disk")
         self._log.tick()
-        self._storing.release_due()
+        self._storing.wake_due()
 
     def relieve(self) -> None:
         """Close the open batch because memory is short, unless others are being stored already.
@@ -196,47 +201,39 @@ class Batches:
         Without it a budget that the open batch alone uses up would wait for its age.
         """
         batch = self._open
-        if batch is not None and batch.rows and not self._storing.backlog().batches:
+        if batch is not None and batch.rows and not self._storing.count:
             self._close(batch, "memory")
 
     def drain(self, timeout_secs: float) -> bool:
         """Close the open batch and wait until everything is stored; False when time ran out.
 
         From now on an append is a ``StorageError``: it may be sent again, elsewhere or later.
-        ``tick`` goes on being needed for retries.
+        ``tick`` goes on being needed for retries until this returns.
         """
         with self._lock:
-            self._draining = True
+            self._is_draining = True
         batch = self._open
         if batch is not None:
             self._close(batch, "shutdown")
         stored = self._storing.drain(timeout_secs)
-        if stored:
-            self._log.stop()
+        self._log.stop()
         return stored
 
-    def held(self) -> Held:
-        """What the memory holds now."""
+    def status(self) -> Status:
+        """What is held, and what waits, now."""
         batch = self._open
         backlog = self._storing.backlog()
-        return Held(
-            batch.rows if batch is not None else 0,
-            backlog.batches,
-            backlog.retries,
-            backlog.last_error,
-            self._budget.used,
-            self._budget.limit,
-            backlog.replays,
-            backlog.oldest or (batch.id if batch is not None and batch.rows else ""),
-            self._log.usage(),
-        )
+        open_rows = batch.rows if batch is not None else 0
+        oldest = backlog.oldest or (batch.id if batch is not None and open_rows else "")
+        budget = self._budget
+        return Status(open_rows, budget.used, budget.limit, oldest, backlog, self._log.usage())
 
     def _current(self) -> OpenBatch:
         batch = self._open
         if batch is not None:
             return batch
         with self._lock:
-            if self._draining:
+            if self._is_draining:
                 raise StorageError(_STOPPING)
             if self._open is None:
                 self._open = self._new_batch(self._shards)
@@ -245,20 +242,21 @@ class Batches:
     def _new_batch(self, shards: int) -> OpenBatch:
         made = [Shard(self._max_payload_bytes, number) for number in range(shards)]
         batch_id = self._new_id()
-        batch_log = self._log.open(batch_id)
+        batch_log = self._log.open(batch_id, lambda: self._lost(batch_id))
         return OpenBatch(batch_id, made, self._budget, self._monotonic(), batch_log)
 
-    def lost(self, batch_id: str) -> None:
+    def _lost(self, batch_id: str) -> None:
         """A group of this batch could not be kept: no more rows may follow those.
 
-        Called by the log before anyone is told. The batch is closed, and ``seal`` finds that
-        its builders hold too much and reads what is kept from the log.
+        Called by the log before anyone is told. The batch is closed, and whoever reads it finds
+        that its builders hold too much and takes what is kept from the log.
         """
         batch = self._open
         if batch is not None and batch.id == batch_id:
             self._close(batch, "log")
 
     def _close_next(self) -> None:
+        """The batch before is stored or given up: nothing else holds this one up."""
         batch = self._open
         if batch is not None and batch.rows:
             self._close(batch, "stored")
@@ -270,22 +268,24 @@ class Batches:
             return "bytes"
         if batch.groups >= MAX_GROUPS:
             return "groups"
-        if self._log.waits_for_storage and batch.rows and self._storing.idle:
+        if self._log.waits_for_storage and batch.rows and self._storing.is_idle:
             return "stored"
         return None
 
     def _close(self, batch: OpenBatch, reason: Reason) -> None:
         with self._lock:
-            if batch.state != "open":
+            if self._open is not batch:
                 return  # another thread was first
-            if self._open is batch:
-                self._open = None
-            elif self._draining and not batch.rereads:
-                raise StorageError(_STOPPING)  # a request of its own, too late to be stored
-            self._max_age_secs = self._config.max_age_secs
-            if self._log.waits_for_storage:
-                self._max_age_secs = min(STORED_AGE_SECS, self._config.max_age_secs)
-            batch.close(reason, self._monotonic())
-            self.counts.batches_closed[reason] = self.counts.batches_closed.get(reason, 0) + 1
+            self._open = None
+            self._max_age_secs = self._longest_age_secs
             # Under the lock, so that batches are submitted in the order of their opening.
-            self._storing.submit(batch)
+            self._submit(batch, reason)
+
+    def _submit(self, batch: OpenBatch, reason: Reason) -> None:
+        self.counts.closed(reason)
+        on_done = self._close_next if self._log.waits_for_storage else _nothing
+        self._storing.submit(batch.close(reason, self._monotonic()), on_done)
+
+
+def _nothing() -> None:
+    """Nobody waits for a batch that is acknowledged already."""
