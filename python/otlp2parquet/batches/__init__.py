@@ -1,4 +1,4 @@
-"""The batch: the unit of everything after the decode. From requests to stored files:
+"""The batch: the unit of everything after the decode, from requests to stored files.
 
     request    one export request, and who is told what became of it
     shard      one builder and its lock

@@ -1,7 +1,8 @@
 """Every setting, once: its key, type, default, environment names, meaning.
 
 These frozen classes are the table. The loader, the reference page and ``otlp2parquet config``
-walk them, so a setting is added by adding a field. Knows nothing of files or the environment.
+walk them, so a setting is added by adding a field. Knows the decoder's bounds, and nothing of
+files or the environment.
 """
 
 import json
@@ -13,6 +14,8 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from otlp2parquet.config import values
 from otlp2parquet.config.values import Address, Kind
+from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES
+from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS
 
 T = TypeVar("T")
 
@@ -30,7 +33,6 @@ NOT_YET = (
     "storage.gcs",
     "storage.fsspec",
     "parquet.bloom_columns",
-    "layout",
     "catalog",
     "iceberg",
 )
@@ -189,6 +191,18 @@ class ServerConfig:
         "Form of the log lines.",
         short="LOG_FORMAT",
     )
+    path_prefix: str = setting(
+        values.url_path(),
+        "",
+        "Path below which OTLP is taken, too: with `/otlp` also `/otlp/v1/logs` and the like.",
+        default_doc="none",
+    )
+    idle_timeout_secs: float = setting(
+        values.seconds(),
+        300.0,
+        "How long a connection is kept on which no request comes. Exporters send every 5 to 60 "
+        "seconds; a limit near that would close connections that are about to be used.",
+    )
     threads: int = setting(
         values.integer(minimum=1, maximum=1024),
         cores,
@@ -205,7 +219,7 @@ class RequestConfig:
     """What one request may be."""
 
     max_payload_bytes: int = setting(
-        values.integer(minimum=1, maximum=2**31 - 1),
+        values.integer(minimum=1, maximum=MAX_PAYLOAD_BYTES),
         64 << 20,
         "Largest body, as sent and after decompression. Larger ones are answered with 413.",
         short="MAX_PAYLOAD_BYTES",
@@ -290,6 +304,12 @@ class StorageConfig:
         values.choice(("fs",), later=("s3", "r2", "gcs", "azure", "fsspec")),
         "fs",
         "Kind of storage.",
+    )
+    layout: str = setting(
+        values.choice(LAYOUTS),
+        DEFAULT_LAYOUT,
+        "How files lie in folders. service: by service, date and hour. hour: by date and hour, all "
+        "services in one file. classic: by service, year, month, day and hour.",
     )
     fs: FsConfig = field(default_factory=FsConfig)
 

@@ -12,7 +12,6 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from otlp2parquet._native import __version__
 from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.core.files import (
     BATCH_ID_KEY,
@@ -31,6 +30,7 @@ from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout, utc_hour
 from otlp2parquet.core.schema import SCHEMA_VERSION
 from otlp2parquet.errors import ConfigError, NameTakenError, StorageError
 from otlp2parquet.stores import LocalStore, Store
+from otlp2parquet.version import __version__
 from otlp2parquet.writers.encode_pyarrow import (
     Compression,
     ParquetSettings,

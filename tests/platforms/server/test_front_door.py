@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from otlp2parquet.config import AuthConfig, CorsConfig, ServerConfig
 from otlp2parquet.core.auth import Tokens
 from otlp2parquet.platforms.server import front_door as module
-from otlp2parquet.platforms.server.body import DRAIN_BYTES
+from otlp2parquet.platforms.server.asgi import DRAIN_BYTES
 from otlp2parquet.platforms.server.front_door import front_door
 from tests.support.asgi_bench import Answer, ask, parts_of
 
@@ -178,7 +178,7 @@ def test_everything_else_does(path: str, method: str) -> None:
 def test_who_is_turned_away_is_counted() -> None:
     """An operator sees that somebody knocks with a wrong token; who gets in counts inside."""
     counts: Counter[int] = Counter()
-    door = front_door(inside, LOCKED, lambda status: counts.update([status]))
+    door = front_door(inside, LOCKED, lambda _, answer: counts.update([answer.status]))
     for headers in ([], STAYS_SHUT[-1], OPENS[0]):
         asyncio.run(ask(door, parts_of(b"body"), headers=headers))
     assert counts == {401: 2}
