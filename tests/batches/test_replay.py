@@ -48,16 +48,16 @@ def services(node: Node) -> list[str]:
 def fill(node: Node) -> None:
     """Requests into both shards, of several services and hours."""
     node.keep(logs(1, "first"))
-    batch = node.batches._open  # noqa: SLF001 - to hold a shard as a decoding thread does
+    batch = node.ingest._open  # noqa: SLF001 - to hold a shard as a decoding thread does
     assert batch is not None
     for number in range(12):
         payload = logs(3, f"s{number % 3}", NOW + number % 2 * HOUR)
         if number % 4 == 3:
-            with batch.shards[0].lock:
+            with batch._shards[0].lock:
                 node.keep(payload)
         else:
             node.keep(payload)
-    assert [shard.rows > 0 for shard in batch.shards] == [True, True]
+    assert [shard.rows > 0 for shard in batch._shards] == [True, True]
 
 
 def test_replay_gives_the_same_files_byte_for_byte(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_replay_gives_the_same_files_byte_for_byte(tmp_path: Path) -> None:
         with Node(tmp_path / name, new_id=lambda: BATCH) as node:
             fill(node)
             if name == "whole":
-                node.batches.drain(PATIENCE_SECS)
+                node.ingest.drain(PATIENCE_SECS)
     assert files(tmp_path / "crashed" / "data") == {}
     with Node(tmp_path / "crashed", shards=1) as node:
         node.settle()
@@ -85,7 +85,7 @@ def test_nothing_of_an_earlier_run_is_taken_for_this_one(tmp_path: Path) -> None
         with Node(tmp_path) as node:
             node.keep(one(life))
             if life % 2:
-                assert node.batches.drain(PATIENCE_SECS)
+                assert node.ingest.drain(PATIENCE_SECS)
     with Node(tmp_path) as node:
         node.settle()
         assert services(node) == [f"s{life}" for life in range(6)]
@@ -99,13 +99,13 @@ def test_new_requests_are_taken_while_old_ones_are_replayed(tmp_path: Path) -> N
     writer = Recorder(gates={"sold": gate})
     with Node(tmp_path, writer=writer) as node:
         node.keep(one("new"))
-        held = node.batches.held()
+        held = node.ingest.held()
         assert (held.replays, held.closed_batches, held.open_rows) == (1, 1, 1)
         assert len(node.segments) == 2
         gate.set()
         node.settle()
-        assert node.batches.held().replays == 0
-        node.batches.drain(PATIENCE_SECS)
+        assert node.ingest.status().backlog.replays == 0
+        node.ingest.drain(PATIENCE_SECS)
         assert [written.service for written in writer.files] == ["sold", "snew"]
 
 
@@ -127,7 +127,7 @@ def test_limits_do_not_apply_again(tmp_path: Path) -> None:
     with Node(tmp_path) as node:
         node.keep(logs(2000))
     with Node(tmp_path, config=BatchConfig(max_rows=1), memory_bytes=1000) as node:
-        node.batches._max_payload_bytes = 10  # noqa: SLF001 - a smaller limit than then
+        node.ingest._max_payload_bytes = 10  # noqa: SLF001 - a smaller limit than then
         node.settle()
         assert node.counts.rows_stored == 2000
 
@@ -177,12 +177,12 @@ def half_stored(tmp_path: Path, *, noted: bool = True) -> None:
 
     with Node(tmp_path, writer=Half()) as node:
         node.keep(one("a"), one("b"), one("c"))
-        node.batches.relieve()
+        node.ingest.relieve()
         wait_for(lambda: bool(files(tmp_path / "data")))
         if noted:
             wait_for(lambda: node.counts.files_stored == 1)
             stored.set()
-        wait_for(lambda: node.batches.held().retries >= 2)
+        wait_for(lambda: node.ingest.status().backlog.resting >= 2)
 
 
 @pytest.mark.parametrize("noted", [True, False])
@@ -228,12 +228,12 @@ def test_a_strange_file_in_the_way_is_not_taken_as_done(tmp_path: Path) -> None:
     in_the_way.parent.mkdir(parents=True)
     in_the_way.write_bytes(other.read_bytes())
     with Node(tmp_path) as node:
-        wait_for(lambda: node.batches.held().retries == 1)
-        assert "already exists" in node.batches.held().last_error
+        wait_for(lambda: node.ingest.status().backlog.resting == 1)
+        assert "already exists" in node.ingest.status().backlog.last_error
         node.keep(one("other"))
         node.tick(2)
         wait_for(lambda: "sother" in services(node))
-        wait_for(lambda: node.batches.held().closed_batches == 1)
+        wait_for(lambda: node.backlog.batches == 1)
         in_the_way.unlink()
         node.tick(60)
         node.settle()
@@ -438,12 +438,12 @@ def test_memory_is_free_while_batches_wait_for_the_storage(tmp_path: Path) -> No
     with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=4)) as node:
         for number in range(10):
             node.keep(logs(2, f"a{number}"), logs(2, f"b{number}"))
-        wait_for(lambda: node.batches.held().retries == 20 and node.budget.used == 0)
+        wait_for(lambda: node.ingest.status().backlog.resting == 20 and node.budget.used == 0)
         assert len(node.segments) == 10
-        assert node.batches.held().last_error == "no such bucket"
+        assert node.ingest.status().backlog.last_error == "no such bucket"
         for _ in range(5):
             node.tick(40)
-            wait_for(lambda: node.batches.held().retries == 20 and node.budget.used == 0)
+            wait_for(lambda: node.ingest.status().backlog.resting == 20 and node.budget.used == 0)
         writer.fail = lambda _: None
         up()
         node.tick(40)
@@ -466,10 +466,10 @@ def test_one_stuck_batch_never_blocks_the_others(tmp_path: Path) -> None:
             node.keep(one(number))
             node.tick(40)
         wait_for(lambda: writer.rows == 10)
-        wait_for(lambda: node.batches.held().closed_batches == 1)
+        wait_for(lambda: node.backlog.batches == 1)
         writer.fail = lambda _: None
         up()
-        wait_for(lambda: bool(node.tick(40)) or node.storing.idle)
+        wait_for(lambda: bool(node.tick(40)) or node.storing.is_idle)
         assert writer.rows == 11
 
 
@@ -494,7 +494,7 @@ def test_storage_that_comes_and_goes_loses_and_doubles_nothing(tmp_path: Path) -
     with Node(tmp_path, writer=Flapping(), config=BatchConfig(max_rows=6)) as node:
         for number in range(60):
             node.keep(logs(1, f"s{number % 3}"))
-        wait_for(lambda: bool(node.tick(40)) or node.storing.idle)
+        wait_for(lambda: bool(node.tick(40)) or node.storing.is_idle)
         rows = [pq.read_metadata(path).num_rows for path in node.data.rglob("*.parquet")]
         assert sum(rows) == 60
         assert node.budget.used == 0

@@ -83,7 +83,7 @@ def test_stored_answers_once_the_files_are_there() -> None:
     assert not first.told.is_set()
     gate.set()
     assert all(answer.is_kept for answer in (first, *later))
-    wait_for(lambda: mode.storing.idle)
+    wait_for(lambda: mode.storing.is_idle)
     assert [written.rows for written in writer.files] == [1, 5]
     assert mode.budget.used == 0
     mode.storing.stop()
@@ -98,10 +98,10 @@ def test_stored_waits_a_second_for_the_batch_before_at_most() -> None:
     wait_for(lambda: writer.attempts == ["sstuck"])
     answer = mode.append(one(1))
     mode.clock.now += 0.9
-    mode.batches.tick()
-    assert mode.batches.held().open_rows == 1
+    mode.ingest.tick()
+    assert mode.ingest.status().open_rows == 1
     mode.clock.now += 0.1
-    mode.batches.tick()
+    mode.ingest.tick()
     assert answer.is_kept
     assert not stuck.told.is_set()
     gate.set()
@@ -119,9 +119,9 @@ def test_stored_refuses_what_cannot_be_stored_and_keeps_nothing_of_it() -> None:
     assert mode.budget.used == 0
     writer.fail = lambda _: None
     mode.clock.now += 1000
-    mode.batches.tick()
+    mode.ingest.tick()
     assert mode.append(one(2)).is_kept
-    assert mode.batches.drain(PATIENCE_SECS)
+    assert mode.ingest.drain(PATIENCE_SECS)
     assert [written.service for written in writer.files] == ["s2"]
 
 
@@ -131,7 +131,7 @@ def test_stored_refuses_what_cannot_be_stored_and_keeps_nothing_of_it() -> None:
 def application(node: Node) -> Application:
     """An application over a node's batches."""
     return Application(
-        node.batches,
+        node.ingest,
         node.budget,
         threads=2,
         max_payload_bytes=1 << 20,
@@ -198,12 +198,12 @@ def test_a_failed_group_is_a_503_and_then_the_body_is_not_read(
         assert ready.status == 503
         (reason,) = json.loads(ready.body)["reasons"]
         assert reason == "the log cannot be written: no space left on device"
-        wait_for(lambda: bool(node.tick(1)) or node.batches.refusal() is None)
+        wait_for(lambda: bool(node.tick(1)) or node.ingest.refusal() is None)
         assert get(app, "/ready").status == 200
         answer = asyncio.run(ask(app, parts_of(payload), headers=with_length(payload)))
         assert answer.status == 200
         node.settle()
-        assert node.batches.held().open_rows == 5
+        assert node.ingest.status().open_rows == 5
         assert app.exports.counts.refused == {"storage": 1, "log": 1}
 
 

@@ -355,7 +355,7 @@ def test_an_unforeseen_error_is_a_503_and_is_logged(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("hush")
 
-    monkeypatch.setattr(bench.batches, "append", broken)
+    monkeypatch.setattr(bench.ingest, "append", broken)
     answer = bench.ask(parts_of(b"x"))
     assert answer.status == 503
     assert b"hush" not in answer.body
@@ -365,7 +365,7 @@ def test_an_unforeseen_error_is_a_503_and_is_logged(
 
 def test_after_the_drain_a_request_is_a_503(bench: Bench) -> None:
     """A late request is not acknowledged, and not lost either: its client tries again."""
-    assert bench.batches.drain(10)
+    assert bench.ingest.drain(10)
     answer = bench.ask(parts_of(logs_request(1)))
     assert answer.status == 503
     assert b"retry-after" in answer.headers
@@ -464,13 +464,13 @@ def test_small_bodies_are_decoded_inline_and_large_ones_in_the_pool(
     """
     encoding, body, inline = SMALL_AND_LARGE[case]
     threads: list[str] = []
-    real = bench.batches.append
+    real = bench.ingest.append
 
     def append(*args: Any, **kwargs: Any) -> Any:
         threads.append(threading.current_thread().name)
         return real(b"", *args[1:], **kwargs | {"content_encoding": None})
 
-    monkeypatch.setattr(bench.batches, "append", append)
+    monkeypatch.setattr(bench.ingest, "append", append)
     headers = [PROTOBUF, (b"content-encoding", encoding.encode())]
     assert bench.ask(parts_of(body), headers=headers).status == 200
     (thread,) = threads
@@ -481,7 +481,7 @@ def test_small_bodies_are_decoded_inline_and_large_ones_in_the_pool(
 def test_a_small_body_goes_to_the_pool_when_all_shards_are_busy(bench: Bench) -> None:
     """The event loop does not wait for another thread's decode: it serves others meanwhile."""
     bench.ask(parts_of(logs_request(1)))
-    opened = bench.batches._open  # noqa: SLF001 - to hold the shards as decoding threads do
+    opened = bench.ingest._open  # noqa: SLF001 - to hold the shards as decoding threads do
     assert opened is not None
 
     async def scenario() -> tuple[Answer, Answer]:
@@ -567,7 +567,7 @@ def test_ready_shows_a_storage_that_fails() -> None:
     writer = Recorder(fail=lambda _: OSError("the disk is full"))
     with Bench(writer=writer, config=BatchConfig(max_rows=1)) as bench:
         bench.ask(parts_of(logs_request(1)))
-        wait_for(lambda: bench.batches.held().retries == 1)
+        wait_for(lambda: bench.ingest.status().backlog.resting == 1)
         page = bench.ask(path="/ready", method="GET")
         assert page.status == 200
         shown = json.loads(page.body)["batches"]
@@ -618,14 +618,14 @@ def test_the_clockwork_closes_batches_and_survives_trouble(
     """Ages are looked at while the server lives, also after a tick that failed."""
     monkeypatch.setattr(application, "TICK_SECS", 0.001)
     troubles = [ZeroDivisionError("once")]
-    real = bench.batches.tick
+    real = bench.ingest.tick
 
     def tick() -> None:
         if troubles:
             raise troubles.pop()
         real()
 
-    monkeypatch.setattr(bench.batches, "tick", tick)
+    monkeypatch.setattr(bench.ingest, "tick", tick)
 
     async def during() -> None:
         await ask(bench.app, parts_of(logs_request(1)))
@@ -659,7 +659,7 @@ def test_there_is_one_stop_and_everybody_awaits_it(
         assert drained.wait(30)
         return True
 
-    monkeypatch.setattr(bench.batches, "drain", drain)
+    monkeypatch.setattr(bench.ingest, "drain", drain)
 
     async def scenario() -> None:
         bench.app.start()
