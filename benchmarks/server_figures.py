@@ -70,7 +70,7 @@ class Pinned(Server):
     def __init__(self, folder: Path) -> None:
         config = folder / "bench.toml"
         config.write_text(SETTINGS, encoding="utf-8")
-        program = ["taskset", "-c", str(SERVER_CORE), COMMAND]
+        program: list[str | Path] = ["taskset", "-c", str(SERVER_CORE), COMMAND]
         super().__init__(folder, ["-c", str(config)], program=program)
 
 

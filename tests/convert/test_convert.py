@@ -48,17 +48,25 @@ HUGE_DEPTH_REASON = "nested deeper"
 
 @pytest.mark.parametrize("suffix", [".pb", ".binpb", ".otlp"])
 @pytest.mark.parametrize(("packed", "pack"), [("", bytes), (".gz", gzip.compress), (".zst", zstd)])
-@pytest.mark.parametrize("framing", ["request", "stream"])
+@pytest.mark.parametrize(
+    ("framed", "expected"),
+    [(logs_request(5), 5), (stream(logs_request(5), logs_request(3, first=5)), 8)],
+    ids=["request", "stream"],
+)
 def test_formats(
-    tmp_path: Path, suffix: str, packed: str, pack: Callable[[bytes], bytes], framing: str
+    tmp_path: Path,
+    *,
+    suffix: str,
+    packed: str,
+    pack: Callable[[bytes], bytes],
+    framed: bytes,
+    expected: int,
 ) -> None:
     """Each extension, compression and framing gives the rows that were captured."""
-    data = logs_request(5)
     captured = tmp_path / f"logs{suffix}{packed}"
-    captured.write_bytes(pack(stream(data, logs_request(3, first=5)) if framing else data))
+    captured.write_bytes(pack(framed))
     result = run("convert", captured, "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    expected = 8 if framing else 5
     assert [row["Timestamp"].second for row in rows(tmp_path / "out")] == list(range(expected))
 
 
@@ -540,7 +548,7 @@ def test_number_of_threads_does_not_matter(tmp_path: Path, captured: Path, threa
 def test_what_makes_another_conversion(tmp_path: Path, change: str) -> None:
     """Other bytes, or an option that changes what is stored, give other files."""
     (tmp_path / "logs.pb").write_bytes(undated_request(3))
-    arguments = ["convert", tmp_path / "logs.pb", "-o", tmp_path / "out"]
+    arguments: list[str | Path] = ["convert", tmp_path / "logs.pb", "-o", tmp_path / "out"]
     base = ["--received-at", "0", "--signal", "logs"]
     run(*arguments, *base)
     if change == "content":
@@ -572,7 +580,7 @@ def test_what_decides_over_a_file_is_in_its_name(tmp_path: Path, options: Conver
     """Everything that may give other bytes, or other rows, under one name gives another name."""
     (tmp_path / "logs.pb").write_bytes(GOOD)
     files = find_inputs([tmp_path / "logs.pb"]).files
-    names = []
+    names: list[str] = []
     for one in (ConvertOptions(), ConvertOptions(), options):
         folder = tmp_path / str(len(names))
         convert_files(files, ParquetWriter(folder), one, on_chunk=lambda _: None)

@@ -190,6 +190,4 @@ def one(text: int | str) -> bytes:
 
 def services(data: Path) -> list[str]:
     """The service of every file below ``data``, by its folder."""
-    return sorted(
-        path.parts[-4].removeprefix("service=") for path in data.rglob("*.parquet")
-    )
+    return sorted(path.parts[-4].removeprefix("service=") for path in data.rglob("*.parquet"))

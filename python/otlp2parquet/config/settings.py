@@ -191,6 +191,18 @@ class ServerConfig:
         "Form of the log lines.",
         short="LOG_FORMAT",
     )
+    path_prefix: str = setting(
+        values.url_path(),
+        "",
+        "Path below which OTLP is taken, too: with `/otlp` also `/otlp/v1/logs` and the like.",
+        default_doc="none",
+    )
+    idle_timeout_secs: float = setting(
+        values.seconds(),
+        300.0,
+        "How long a connection is kept on which no request comes. Exporters send every 5 to 60 "
+        "seconds; a limit near that would close connections that are about to be used.",
+    )
     threads: int = setting(
         values.integer(minimum=1, maximum=1024),
         cores,

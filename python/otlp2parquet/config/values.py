@@ -9,6 +9,7 @@ what was expected, and no other error.
 # ruff: noqa: TRY004 - a wrong type is a wrong value here: one error class for the caller
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ T = TypeVar("T")
 
 _LONGEST_QUOTE = 80
 _LAST_PORT = 65_535
+
+_URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -232,3 +235,17 @@ def optional_path() -> Kind[Path | None]:
         return "" if value is None else str(value)
 
     return Kind(kind.expected, check, check, show)
+
+
+def url_path() -> Kind[str]:
+    """The path of a URL, without a trailing slash; an empty text is none."""
+    expected = 'a path such as "/otlp"'
+
+    def check(value: object) -> str:
+        if value in ("", "/"):
+            return ""
+        if not isinstance(value, str) or not _URL_PATH.fullmatch(value):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        return value.removesuffix("/")
+
+    return Kind(expected, check, check, _same)

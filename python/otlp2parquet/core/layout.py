@@ -5,6 +5,7 @@ text. The text never leaves the prefix it is joined to, whatever the service cal
 and two services with different names never share a folder of a layout that names services.
 """
 
+import re
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final, Literal, get_args
@@ -20,7 +21,8 @@ DEFAULT_LAYOUT: Final[Layout] = "service"
 UNKNOWN_SERVICE: Final = "unknown-service"
 MAX_SERVICE_BYTES: Final = 128
 
-_ALLOWED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+_ALLOWED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _HASH_HEX_DIGITS: Final = 32  # 128 bits: a collision cannot be searched for in practice
 _CUT_BYTES: Final = MAX_SERVICE_BYTES - 1 - _HASH_HEX_DIGITS
 
@@ -70,21 +72,33 @@ def service_folder(service: str | None) -> str:
 
     ASCII letters, digits, ``-``, ``_`` and ``.`` stand for themselves, every other byte of the
     UTF-8 text is ``%XX``; so is a leading ``.`` or ``_``, because Spark, Hive and Athena skip
-    such folders. Past 128 bytes the text is cut and ends in ``~`` and a hash of the whole
-    name; ``~`` occurs nowhere else, so a cut name never equals an uncut one.
+    such folders. Past 128 bytes the text is cut behind a whole character and ends in ``~`` and a
+    hash of the whole name; ``~`` occurs nowhere else, so a cut name never equals an uncut one.
+
+    What readers make of it by undoing ``%XX`` is UTF-8: DuckDB, polars and pyarrow refuse a
+    whole table for one folder where it is not.
     """
     if not service:
         return UNKNOWN_SERVICE
-    # Not every str is UTF-8: a lone surrogate, which Arrow never holds, is kept apart as well.
-    name = service.encode("utf-8", "surrogatepass")
-    pieces = [chr(byte) if byte in _ALLOWED else f"%{byte:02X}" for byte in name]
+    # No more than can count: a service may call itself by megabytes.
+    head = service[: MAX_SERVICE_BYTES + 1]
+    # A lone surrogate, which Arrow never holds, is not UTF-8: another character and the hash
+    # stand for it.
+    readable = _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", head)
+    pieces = [_encoded(character) for character in readable]
     if pieces[0] in ("_", "."):
-        pieces[0] = f"%{name[0]:02X}"
+        pieces[0] = f"%{ord(pieces[0]):02X}"
     encoded = "".join(pieces)
-    if len(encoded) <= MAX_SERVICE_BYTES:
+    if readable == head and len(encoded) <= MAX_SERVICE_BYTES:
         return encoded
-    cut = encoded[:_CUT_BYTES]
-    percent = cut.rfind("%", -2)  # never through the middle of %XX
-    if percent >= 0:
-        cut = cut[:percent]
-    return f"{cut}~{sha256(name).hexdigest()[:_HASH_HEX_DIGITS]}"
+    while len(encoded) > _CUT_BYTES:
+        encoded = encoded.removesuffix(pieces.pop())
+    name = service.encode("utf-8", "surrogatepass")
+    return f"{encoded}~{sha256(name).hexdigest()[:_HASH_HEX_DIGITS]}"
+
+
+def _encoded(character: str) -> str:
+    """A character as it stands in a path."""
+    if character in _ALLOWED:
+        return character
+    return "".join(f"%{byte:02X}" for byte in character.encode())
