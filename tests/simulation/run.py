@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.scheduler import Step
 
-_SLICE: Final = 50
+_SLICE: Final = 10
 """Seeds between two lines of a process's report."""
 
 
