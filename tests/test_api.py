@@ -18,7 +18,6 @@ import pyarrow as pa
 import pytest
 
 import otlp2parquet
-from otlp2parquet.batches.identity import ContentHash, content_batch_id
 from tests.support.requests import HOUR, START, logs_request, metrics_request
 
 
@@ -158,38 +157,3 @@ def test_new_batch_ids() -> None:
         assert one.variant == uuid.RFC_4122
         assert one.version == 7
         assert before <= one.int >> 80 <= after
-
-
-def content_id(*requests: tuple[str, bytes], **options: object) -> str:
-    """The id of a chunk that holds these requests."""
-    content = ContentHash(options)
-    for signal, payload in requests:
-        content.add(signal, payload)
-    return content_batch_id(content.digest(), 0, [])
-
-
-def test_content_ids() -> None:
-    """The same content has the same id, and nothing else has."""
-    base = content_id(("logs", b"ab"), ("logs", b"c"), level=1)
-    assert base == content_id(("logs", b"ab"), ("logs", b"c"), level=1)
-    others = [
-        content_id(("logs", b"ab"), ("logs", b"c"), level=2),
-        content_id(("logs", b"a"), ("logs", b"bc"), level=1),
-        content_id(("logs", b"abc"), level=1),
-        content_id(("traces", b"ab"), ("logs", b"c"), level=1),
-        content_id(("logs", b"ab"), ("logs", b"c"), ("logs", b""), level=1),
-    ]
-    assert len({base, *others}) == 6
-    one = uuid.UUID(base)
-    assert (one.version, one.variant) == (8, uuid.RFC_4122)
-
-
-def test_content_ids_of_parts_and_receive_times() -> None:
-    """Each part has an id of its own, and so has each receive time that was used."""
-    digest = ContentHash({}).digest()
-    ids = [
-        content_batch_id(digest, part, undated)
-        for part in (0, 1)
-        for undated in ([], [(0, 5)], [(1, 5)], [(0, 6)], [(0, 5), (1, 5)])
-    ]
-    assert len(set(ids)) == 10
