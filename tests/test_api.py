@@ -11,6 +11,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
@@ -19,6 +20,9 @@ import pytest
 
 import otlp2parquet
 from tests.support.requests import HOUR, START, logs_request, metrics_request
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -69,6 +73,27 @@ def test_writers_come_when_asked_for() -> None:
     """The first use of a writer's name loads pyarrow, and the name is then the class itself."""
     assert "pyarrow" in loaded_by("from otlp2parquet import ParquetWriter")
     assert otlp2parquet.ParquetWriter is otlp2parquet.ParquetWriter
+
+
+def test_plans_and_stores_need_no_pyarrow() -> None:
+    """What knows only names and bytes is there without an Arrow library."""
+    assert "pyarrow" not in loaded_by("from otlp2parquet import LocalStore, Store, plan_files")
+
+
+def test_stores_and_writers_are_what_they_promise(tmp_path: Path) -> None:
+    """The classes keep their protocols (mypy reads this too), and a batch finds its place."""
+    store: otlp2parquet.Store = otlp2parquet.LocalStore(tmp_path)
+    writer: otlp2parquet.OtlpWriter = otlp2parquet.ParquetWriter(store)
+    assert writer.root == store.root == str(tmp_path)
+    batches = otlp2parquet.process_otlp(logs_request(3), "logs").batches
+    batch_id = otlp2parquet.new_batch_id()
+    files: list[otlp2parquet.PlannedFile] = otlp2parquet.plan_files(batches, "hour")
+    receipts = [writer.store(file, batches, batch_id) for file in files]
+    receipt: otlp2parquet.StoredFile = receipts[0]
+    times: otlp2parquet.ColumnStatistics = receipt.columns[1]
+    assert (receipt.rows, times.null_count, times.lower) == (3, 0, START // 1000)
+    with pytest.raises(otlp2parquet.NameTakenError):
+        writer.store(files[0], batches, batch_id)
 
 
 def test_result() -> None:
