@@ -365,7 +365,10 @@ def test_damage_costs_the_record_it_hits_and_is_counted(
 
 def record_ends(data: bytes) -> list[int]:
     """Where the records of a sound segment end."""
-    return [item.end for item in form.scan(lambda at, count: data[at : at + count], len(data), UUID(BATCH))]
+    return [
+        item.end
+        for item in form.scan(lambda at, count: data[at : at + count], len(data), UUID(BATCH))
+    ]
 
 
 def test_an_unknown_version_refuses_the_start_and_touches_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from otlp2parquet.core import Appended, BatchBuilder
 from otlp2parquet.errors import StorageError
-from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.acknowledgements import Acknowledgement, Acknowledgements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,10 +103,10 @@ def test_a_group_wakes_the_loop_once(
         wakes = 0
         real = loop.call_soon_threadsafe
 
-        def call_soon_threadsafe(*args: object) -> object:
+        def call_soon_threadsafe(callback: Callable[[], object]) -> object:
             nonlocal wakes
             wakes += 1
-            return real(*args)  # type: ignore[arg-type]
+            return real(callback)
 
         monkeypatch.setattr(loop, "call_soon_threadsafe", call_soon_threadsafe)
         waiting = [answers.expect(is_kept_later=False) for _ in range(5)]
@@ -141,14 +141,14 @@ def test_an_ended_loop_is_passed_over(appended: Appended) -> None:
     """What is settled behind its end wakes nobody, and the next loop has answers again."""
     answers = Acknowledgements()
 
-    async def expect() -> object:
+    async def expect() -> Acknowledgement:
         return answers.expect(is_kept_later=False)
 
     for awake in (False, True):
         late = asyncio.run(expect())
         if awake:  # as if it ended between the wake-up and the telling
             answers._is_woken = True  # noqa: SLF001 - a moment that cannot be hit
-        late.report_appended(appended)  # type: ignore[attr-defined]
+        late.report_appended(appended)
 
         async def scenario() -> Appended:
             answer = answers.expect(is_kept_later=False)

@@ -124,9 +124,7 @@ def get(app: Application, path: str) -> Response:
 
 
 @pytest.mark.parametrize("rows", [1, 3000])
-def test_a_200_waits_for_the_sync_and_the_loop_does_not(
-    tmp_path: Path, rows: int
-) -> None:
+def test_a_200_waits_for_the_sync_and_the_loop_does_not(tmp_path: Path, rows: int) -> None:
     """A small body and one for the pool: no answer before the sync, other requests meanwhile."""
     with Node(tmp_path) as node:
         app = application(node)
