@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,9 +14,6 @@ from otlp2parquet.errors import StorageError
 from tests.support.batches_bench import Bench, lines, logs
 from tests.support.doubles import Recorder
 from tests.support.waiting import PATIENCE_SECS, wait_for
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def test_a_write_that_hangs_does_not_hold_up_the_others() -> None:

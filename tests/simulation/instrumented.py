@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.scheduler import Scheduler
 
-PACKAGE: Final = "otlp2parquet.batches"
+PACKAGES: Final = ("otlp2parquet.batches", "otlp2parquet.assembly")
 PRIMITIVES: Final = "tests.simulation.primitives"
 _POINT: Final = "__point__"
 _REPLACED: Final = frozenset({"threading", "queue"})
@@ -61,10 +61,14 @@ def preempt(scheduler: Scheduler | None, dice: random.Random, every: int) -> Non
 
 def install(mutation: Mapping[str, Sequence[Replacement]] | None = None) -> None:
     """Load the batch layer as described from now on. ``mutation``: replacements by module."""
-    loaded = [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]
+    loaded = [name for name in sys.modules if _is_inside(name)]
     if loaded:
         raise RuntimeError(f"{loaded[0]} is loaded already; expected to be first")
     sys.meta_path.insert(0, _Finder(dict(mutation or {})))
+
+
+def _is_inside(name: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in PACKAGES)
 
 
 class MutationError(Exception):
@@ -79,7 +83,7 @@ class _Finder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The usual place, another loader."""
-        inside = fullname == PACKAGE or fullname.startswith(f"{PACKAGE}.")
+        inside = _is_inside(fullname)
         replacements = self._mutation.get(fullname, ())
         if not inside and not replacements:
             return None

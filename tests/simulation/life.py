@@ -221,9 +221,9 @@ class Life:
         for task in self._clients:
             if not task.done:
                 find(f"stuck: {task.name} waits for {task.waits_for} after the trouble")
-        waiting = process.unstored
-        if waiting and medium_has(self.world.medium, LOG):
-            find(f"stuck: {waiting} batches wait after the trouble: {process.last_error}")
+        backlog = process.backlog
+        if backlog.batches - backlog.left and medium_has(self.world.medium, LOG):
+            find(f"stuck: after the trouble still {backlog}")
         refusal = process.refusal()
         if refusal is not None:
             find(f"stuck: requests are refused after the trouble: {refusal}")
@@ -259,6 +259,7 @@ class Life:
                 elif attempt.mode == "stored" and self.store_faults.met:
                     attempt.may_be_there = "the process ended before it was taken back"
         scheduler.kill()
+        self.process.end()
         world.medium.crash(self.dice)
         if script.end == "power" and not calmly:
             world.medium.cut_power(self.dice)
@@ -268,8 +269,9 @@ class Life:
         used = process.budget.used - process.in_transit
         if used:
             find(f"budget: {used} bytes are in use after a stop that stored all")
-        if process.unstored:
-            find(f"stuck: {process.unstored} batches wait after a stop that stored all")
+        backlog = process.backlog
+        if backlog.batches - backlog.left:
+            find(f"stuck: after a stop that stored all still {backlog}")
         self._check_descriptors(0)
         if self.healed and not self.store_faults.met and not self.disk_faults.met:
             left = [batch for batch, _ in self.world.segments()]

@@ -46,8 +46,8 @@ class LifeScript:
     mode: Mode
     root: str
     layout: Layout
-    shards: int
     threads: int
+    """As many shards, and some more to write files."""
     memory_bytes: int
     log_bytes: int
     max_rows: int
@@ -155,8 +155,7 @@ def _calm(dice: random.Random, mode: Mode) -> LifeScript:
         mode=mode,
         root=ROOTS[0],
         layout=dice.choice(("service", "service", "hour", "classic")),
-        shards=dice.choice((1, 1, 2, 3)),
-        threads=dice.choice((1, 2, 2, 3)),
+        threads=dice.choice((1, 1, 2, 3)),
         memory_bytes=dice.choice((1 << 17, 1 << 20, 1 << 29)),
         log_bytes=dice.choice((1 << 12, 1 << 15, 1 << 30)),
         max_rows=dice.choice((2, 10, 40, 1_000_000)),

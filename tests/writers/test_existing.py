@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 from dataclasses import replace
 from typing import TYPE_CHECKING, get_args
 
@@ -69,6 +70,35 @@ def test_the_same_again(writer: ParquetWriter, existing: Existing, part: int) ->
     again = writer.store(file, [logs_batch(5)], BATCH_ID, existing=existing)
     assert again == replace(first, was_there=True)
     assert again.columns == first.columns
+
+
+def test_a_file_with_other_rows_has_no_statistics(writer: ParquetWriter) -> None:
+    """They are made of the rows that were given, so that no damaged footer is believed."""
+    writer.store(planned(5), [logs_batch(5)], BATCH_ID)
+    assert writer.store(planned(5), [logs_batch(3)], BATCH_ID, existing="same").columns == {}
+
+
+def test_damaged_footers(store: MemoryStore, writer: ParquetWriter) -> None:
+    """With a byte of its footer changed the file is the one or is not; nothing else happens."""
+    file = planned(5)
+    receipt = writer.store(file, [logs_batch(5)], BATCH_ID)
+    content = store.objects[receipt.path]
+    chance = random.Random(1)
+    outcomes = set()
+    footer = range(len(content) - 8 - int.from_bytes(content[-8:-4], "little"), len(content))
+    for at in [*footer[::7], *footer[-8:]]:
+        damaged = bytearray(content)
+        damaged[at] = (damaged[at] + chance.randrange(1, 256)) % 256
+        store.objects[receipt.path] = bytes(damaged)
+        try:
+            found = writer.store(file, [logs_batch(5)], BATCH_ID, existing="same")
+        except NameTakenError:
+            outcomes.add("taken")
+        else:
+            outcomes.add("found")
+            assert found == replace(receipt, was_there=True)
+            assert found.columns == receipt.columns
+    assert outcomes == {"taken", "found"}
 
 
 @pytest.mark.parametrize(

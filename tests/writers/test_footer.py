@@ -64,8 +64,8 @@ def test_receipt(table: str, row_group_rows: int) -> None:
 
 
 @pytest.mark.parametrize("table", list(TABLE_FOLDERS))
-def test_a_file_that_is_found_says_the_same(table: str) -> None:
-    """The footer of a file gives the receipt of its writing again."""
+def test_the_file_says_the_same(table: str) -> None:
+    """What was told while the file was written is what stands in its footer."""
     store = MemoryStore()
     receipt = write(ParquetWriter(store, row_group_rows=7), [all_batches(dictionaries=True)[table]])
     with store.open(receipt.path) as file:

@@ -58,6 +58,8 @@ def serve(
         logs.configure(loaded.config.server.log_level, loaded.config.server.log_format)
         for warning in loaded.warnings:
             logging.getLogger("otlp2parquet").warning(warning)
+        for note in loaded.notes:
+            logging.getLogger("otlp2parquet").debug(note)
         code = run.serve(loaded.config, lambda: load(flags).config)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error

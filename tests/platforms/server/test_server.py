@@ -38,6 +38,7 @@ from tests.support.asgi_bench import (
     parts_of,
     with_length,
 )
+from tests.support.batches_bench import shards_of
 from tests.support.doubles import Recorder
 from tests.support.encoded import zstd_zeros
 from tests.support.waiting import wait_for
@@ -191,30 +192,53 @@ def test_without_memory_the_body_is_not_read() -> None:
     with Bench(memory_bytes=1000) as bench:
         payload = logs_request(60)
         assert len(payload) > 1000
+        bench.budget.take(1)  # an idle server takes whatever the limits allow
         for headers in (with_length(payload), with_length(payload, GZIP)):
             answer = bench.ask(parts_of(payload), headers=headers)
             assert (answer.status, answer.received_before) == (503, 0)
             assert 1 <= int(answer.headers[b"retry-after"]) <= 3
-        bench.budget.take(1000)
+        bench.budget.take(999)
         answer = bench.ask(parts_of(payload))
         assert (answer.status, answer.received_before) == (503, 0)
         assert bench.budget.used == 1000
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("announced", [False, True])
+def test_an_idle_server_takes_any_request_that_the_settings_accept(
+    *, compressed: bool, announced: bool
+) -> None:
+    """However small the budget is: a retry would find the server no idler than this."""
+    payload = logs_request(1, "x" * (LIMIT - 100))
+    sent = gzip.compress(payload, 0) if compressed else payload
+    assert len(sent) <= LIMIT
+    extra = [GZIP] if compressed else []
+    headers = with_length(sent, *extra) if announced else [PROTOBUF, *extra]
+    with Bench(memory_bytes=1) as bench:
+        for _ in range(3):
+            parts = parts_of(sent[:1000], sent[1000:])
+            if bench.ask(parts, headers=headers).status == 503:
+                wait_for(lambda: bench.budget.used == 0)
+                assert bench.ask(parts_of(sent), headers=headers).status == 200
+
+
 def test_a_chunked_body_is_admitted_as_it_grows() -> None:
     """It is refused at the chunk for which there is no memory."""
     with Bench(memory_bytes=1000) as bench:
+        bench.budget.take(1)
         answer = bench.ask(parts_of(*[b"x" * 300] * 9))
         assert (answer.status, answer.received_before) == (503, 4)
-        assert bench.budget.used == 0
+        assert bench.budget.used == 1
 
 
 def test_a_compressed_body_is_budgeted_with_its_inflated_form() -> None:
     """A small gzip body that will be large does not slip in."""
     payload = gzip.compress(logs_request(1, "x" * 3000), 0)
     headers = with_length(payload, GZIP)
-    for room, status in ((len(payload) * (1 + INFLATE_ESTIMATE) - 1, 503), (1 << 20, 200)):
+    needed = len(payload) * (1 + INFLATE_ESTIMATE)
+    for room, used, status in ((needed, 1, 503), (needed + 1, 1, 200), (1000, 0, 200)):
         with Bench(memory_bytes=room) as bench:
+            bench.budget.take(used)
             assert bench.ask(parts_of(payload), headers=headers).status == status
 
 
@@ -481,16 +505,15 @@ def test_small_bodies_are_decoded_inline_and_large_ones_in_the_pool(
 def test_a_small_body_goes_to_the_pool_when_all_shards_are_busy(bench: Bench) -> None:
     """The event loop does not wait for another thread's decode: it serves others meanwhile."""
     bench.ask(parts_of(logs_request(1)))
-    opened = bench.ingest._open  # noqa: SLF001 - to hold the shards as decoding threads do
-    assert opened is not None
+    shards = shards_of(bench.ingest)
 
     async def scenario() -> tuple[Answer, Answer]:
-        for shard in opened.shards:
+        for shard in shards:
             shard.lock.acquire()
         waiting = asyncio.create_task(ask(bench.app, parts_of(logs_request(5))))
         health = await ask(bench.app, path="/health", method="GET")
         assert not waiting.done()
-        for shard in opened.shards:
+        for shard in shards:
             shard.lock.release()
         return await waiting, health
 
@@ -571,7 +594,7 @@ def test_ready_shows_a_storage_that_fails() -> None:
         page = bench.ask(path="/ready", method="GET")
         assert page.status == 200
         shown = json.loads(page.body)["batches"]
-        assert (shown["closed"], shown["retries"]) == (1, 1)
+        assert (shown["waiting"], shown["resting"]) == (1, 1)
         assert shown["last_error"] == "the disk is full"
 
 
@@ -694,8 +717,16 @@ def test_what_fails_is_tried_again_until_the_stop_is_over(
         bench.app.start()
         await ask(bench.app, parts_of(logs_request(4)))
         first, second = (asyncio.create_task(bench.app.stop()) for _ in range(2))
-        await asyncio.to_thread(wait_for, lambda: len(bench.writer.attempts) >= 20)
+
+        def attempted() -> bool:
+            bench.clock.now += 0.01
+            return len(bench.writer.attempts) >= 20
+
+        await asyncio.to_thread(wait_for, attempted)
         down.clear()
+        while not first.done():
+            bench.clock.now += 0.01
+            await asyncio.sleep(0)
         await asyncio.gather(first, second)
 
     asyncio.run(scenario())
