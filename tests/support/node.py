@@ -158,7 +158,13 @@ class Node:
 
     def wait_with_ticks(self, condition: Callable[[], bool], secs: float = 40) -> None:
         """Wait until ``condition`` holds, while time passes in steps of ``secs``."""
-        wait_for(lambda: condition() or bool(self.tick(secs)))
+
+        def holds() -> bool:
+            self.tick(secs)
+            return condition()
+
+        if not condition():
+            wait_for(holds)
 
     @property
     def backlog(self) -> Backlog:
