@@ -113,7 +113,5 @@ class Ledger:
     def _may_be_in_both(self, places: list[Place]) -> bool:
         """Whether a replay could not know that the row is stored already."""
         roots = {root for root, _ in places}
-        unknown = any(
-            place in self.without_note and place[0] in self.unreached for place in places
-        )
+        unknown = any(place in self.without_note and place[0] in self.unreached for place in places)
         return len(roots) == len(places) and unknown
