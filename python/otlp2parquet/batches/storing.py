@@ -140,7 +140,9 @@ class Storing:
         now = self._monotonic()
         with self._changed:
             later = self._schedule.wake(now)
-            self._changed.notify_all()
+            # Also what waits for others: room in memory comes back without a word.
+            if self._schedule.has_ready:
+                self._changed.notify_all()
         return None if later is None else later - now
 
     def backlog(self) -> Backlog:
