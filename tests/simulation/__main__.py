@@ -8,10 +8,13 @@ from __future__ import annotations
 import logging
 import pprint
 import sys
+from typing import TYPE_CHECKING
 
 from tests.simulation import instrumented, mutations
 from tests.simulation.run import Result, run_seed, spread, work
-from tests.simulation.scheduler import Step
+
+if TYPE_CHECKING:
+    from tests.simulation.scheduler import Step
 
 
 def show(seed: int, mutation: str) -> int:

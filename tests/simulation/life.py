@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from otlp2parquet.errors import ConfigError
@@ -196,7 +197,7 @@ class Life:
             first = 100 * self.world.life
             sender = Sender(client, first, self.world, self.process, self.scheduler)
             task = self.scheduler.spawn(
-                f"client {client.number}", lambda sender=sender: sender.run(self.script.mode)
+                f"client {client.number}", partial(sender.run, self.script.mode)
             )
             self._clients.append(task)
 
