@@ -220,4 +220,4 @@ def test_found_file(
         writer.add_key_value_metadata(notes)
     footer = read_footer(sink)
     assert footer is not None
-    assert found_file(footer.metadata) == FoundFile(*expected, rows=2)
+    assert found_file(footer.metadata) == FoundFile(*expected, 2)
