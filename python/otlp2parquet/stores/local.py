@@ -116,8 +116,7 @@ class LocalStore:
                 with told():
                     named = _rename_on_windows(temporary, place)
         finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+            self._remove_temporary(temporary)
         with told():
             self._sync_name(place, ours=named)
         if not named:
@@ -206,6 +205,20 @@ class LocalStore:
                 return descriptor, temporary
             os.close(descriptor)
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(place))
+
+    def _remove_temporary(self, temporary: Path) -> None:
+        """Remove our temporary file, or have the next write in its folder remove it.
+
+        The folder may be out of reach now, as while its disk is away, and come back with the file.
+        """
+        try:
+            temporary.unlink()
+        except FileNotFoundError:
+            if temporary.parent.is_dir():
+                return
+            self._forget(temporary.parent)
+        except OSError:
+            self._forget(temporary.parent)
 
     def _make_durable(self, folder: Path) -> None:
         """Make ``folder`` with its parents, and fsync every folder that gained a name."""

@@ -47,10 +47,12 @@ class Order(Enum):
     WRITE = 1
     """Write the record; with an ``acknowledge`` the group is synced before it is called."""
     CLOSE = 2
-    """No request follows: the file need not be held open any more."""
+    """No request follows."""
     CHECK = 3
     """See whether the file still has its name."""
-    PROBE = 4
+    LET_GO = 4
+    """Few requests follow, if any: the file need not be held open any more."""
+    PROBE = 5
     """See whether the disk takes bytes again (of no segment)."""
 
 
@@ -101,7 +103,7 @@ class Segment:
         self._seed = form.seed_of(batch)
         self._on_failure = on_failure
         self._state = _State.ABSENT
-        self._takes_requests = True
+        self._takes_requests = self._holds_open = True
         self._adopted = False
         self._refused: StorageError | None = None
         self._descriptor: Descriptor | None = None
@@ -118,6 +120,11 @@ class Segment:
         """Queue a request; ``acknowledge`` is called once it is on the disk, or is not."""
         head = form.request_head(shard, request)
         self._owner.put(Entry(Order.WRITE, self, head, request.payload, acknowledge))
+
+    def let_go(self) -> None:
+        """Queue that the file need not be held open."""
+        with contextlib.suppress(StorageError):  # the log is closed: so is the file
+            self._owner.put(Entry(Order.LET_GO, self))
 
     def finish(self) -> bool:
         """Wait for the last sync; False when one failed, be it an earlier one."""
@@ -182,7 +189,8 @@ class Segment:
 
         A file that cannot be looked at now can perhaps be read later.
         """
-        self._adopted, self._takes_requests = True, False
+        self._adopted = True
+        self._takes_requests = self._holds_open = False
         self._state = _State.WHOLE
         try:
             size = self._disk.size(self.path)
@@ -311,9 +319,12 @@ class Segment:
                 self._write([entry for entry in entries if entry.order is Order.WRITE], entries)
             except OSError as trouble:
                 error = self._fail(trouble)
-        if any(entry.order is Order.CLOSE for entry in entries):
-            self._takes_requests = False
-        if not self._takes_requests and self._state is not _State.GONE:
+        orders = {entry.order for entry in entries}
+        if Order.CLOSE in orders:
+            self._takes_requests = self._holds_open = False
+        if Order.LET_GO in orders:
+            self._holds_open = False
+        if not self._holds_open and self._state is not _State.GONE:
             self._let_go()
         return error
 
