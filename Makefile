@@ -164,7 +164,8 @@ overload: dev ## More than a slow disk takes: memory, refusals, rows against ans
 	$(BIN)/python -m tests.proofs.overload --secs $(OVERLOAD_SECS)
 	$(BIN)/python -m benchmarks.server_report
 
-docs: dev ## Write the generated pages again.
+docs: dev ## Write the generated pages again, and the drawing of the layers in DESIGN.md.
+	$(BIN)/python -m tests.support.layers
 	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md
 	$(BIN)/python -m otlp2parquet.cli.reference schema > docs/schema.md
 	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md

@@ -43,7 +43,7 @@ def test_every_name_is_there() -> None:
 def test_unknown_name() -> None:
     """A name that does not exist is an AttributeError, as everywhere."""
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = otlp2parquet.nothing  # type: ignore[attr-defined]
+        _ = otlp2parquet.nothing
 
 
 def test_signature_of_process_otlp() -> None:
@@ -143,8 +143,9 @@ def test_batches_go_everywhere() -> None:
         assert pa.table(batch).to_pylist() == rows
         assert pl.DataFrame(batch).height == 5
         # DuckDB finds the variable by its name and reads it through its Arrow stream.
-        found = duckdb.sql("SELECT MetricName, count(*) FROM batch GROUP BY ALL").fetchall()
-        assert found == [(rows[0]["MetricName"], 5)]
+        found = duckdb.sql("SELECT MetricName, count(*) FROM batch GROUP BY ALL")
+        assert found is not None
+        assert found.fetchall() == [(rows[0]["MetricName"], 5)]
 
 
 def test_new_batch_ids() -> None:

@@ -12,36 +12,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import otlp2parquet
+from tests.support.layers import PACKAGE, drawing, drawn, imported_parts, imports_of, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PACKAGE = Path(otlp2parquet.__file__).parent
 PROJECT = Path(__file__).parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = PROJECT / "tests"
 
 TESTS_OF_THE_WHOLE = {"test_api", "test_demo", "test_house"}
 
-OTHER_TEST_FOLDERS = frozenset({"clients", "components", "hostile", "proofs", "support", "vectors"})
-"""Folders of tests that are no part of the package; all others are named like one."""
-
-LAYERS = (
-    {"errors", "version", "_native"},
-    {"core"},
-    {"config"},
-    {"writers"},
-    {"batches"},
-    {"catalogs"},
-    {"convert", "platforms"},
-    {"cli"},
+OTHER_TEST_FOLDERS = frozenset(
+    {"clients", "components", "hostile", "proofs", "simulation", "support", "vectors"}
 )
-"""Lowest first; a module imports from lower layers and from its own part only. The writers lie
-below the batches, because who stores a batch knows the writers' protocol and no writer knows
-what a batch is."""
-
-FACADE = "__init__"
+"""Folders of tests that are no part of the package; all others are named like one."""
 
 PURE = frozenset(
     {
@@ -58,56 +43,23 @@ CORE_PACKAGES = frozenset({"otlp2parquet"})
 MACHINE_PATH = re.compile(r"(?<![\w.*])/(?:home|root|work|Users|mnt|opt)/\w")
 
 
-def part_of(module: Path) -> str:
-    """The part of the package that a file belongs to: the first name below the package."""
-    return module.relative_to(PACKAGE).with_suffix("").parts[0]
-
-
-def imports_of(module: Path) -> Iterator[tuple[str, int]]:
-    """Every module that a file imports, at any depth, absolutely named, with its line."""
-    folder = module.relative_to(PACKAGE.parent).parent
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from ((name.name, node.lineno) for name in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = folder.parts[: len(folder.parts) - node.level + 1]
-                base = ".".join([*above, base]).rstrip(".")
-            for name in node.names:
-                whole = f"{base}.{name.name}"
-                # "from otlp2parquet import batches" names a module, most others do not.
-                yield (whole if is_module(whole) else base, node.lineno)
-
-
-def is_module(name: str) -> bool:
-    """Whether a dotted name is a module of the package."""
-    path = PACKAGE.parent.joinpath(*name.split("."))
-    return path.is_dir() or path.with_suffix(".py").is_file() or path.with_suffix(".pyi").is_file()
-
-
-def rank(part: str) -> int:
-    """The layer of a part."""
-    for number, layer in enumerate(LAYERS):
-        if part in layer:
-            return number
-    pytest.fail(f"{part} has no layer yet: add it to LAYERS")
+def test_design_draws_the_layers() -> None:
+    """DESIGN.md draws what imports what, as it is: parts in layers, none above another twice."""
+    assert drawn() == drawing(), "make docs draws them anew; read what changed"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_down(module: Path) -> None:
-    """A file imports from its own part and from layers below, never up or sideways."""
-    part = part_of(module)
-    if part == FACADE:
-        return
+def test_the_public_names_are_for_users(module: Path) -> None:
+    """No file of the package imports from the package's own face."""
     for name, line in imports_of(module):
-        package, _, rest = name.partition(".")
-        if package != "otlp2parquet":
-            continue
-        place = f"{module.name}:{line} imports {name}"
-        assert rest, f"{place}: the public names are for users of the package"
-        target = rest.split(".")[0]
-        assert target == part or rank(target) < rank(part), place
+        assert name != "otlp2parquet", f"{module.name}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("lower", ["core", "stores", "writers"])
+def test_what_lies_below_batches_knows_none(lower: str) -> None:
+    """Who stores a batch knows the writers' protocol, and no writer knows what a batch is."""
+    imported = imported_parts()[lower]
+    assert not imported & {"batches", "convert", "assembly", "platforms", "cli"}, imported
 
 
 @pytest.mark.parametrize(
@@ -212,7 +164,7 @@ def test_no_test_imports_a_test(module: Path) -> None:
             base = f"tests.{node.module or ''}" if node.level else node.module
             names = [f"{base}.{name.name}" for name in node.names]
         ours = [name for name in names if name.startswith("tests.")]
-        assert [name for name in ours if ".test_" in name] == [], node.lineno
+        assert [name for name in ours if ".test_" in name] == []
 
 
 def test_tests_mirror_the_package() -> None:

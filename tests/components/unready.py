@@ -9,11 +9,13 @@ from __future__ import annotations
 import itertools
 import sys
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from otlp2parquet.cli import main
 from otlp2parquet.core.otlp_http import format_of, unavailable
 from otlp2parquet.platforms.server import run
 from otlp2parquet.platforms.server.asgi import answer_then_drain
+from otlp2parquet.platforms.server.front_door import front_door
 
 from .server import Server
 
@@ -55,8 +57,10 @@ class UnreadyServer(Server):
 
 
 if __name__ == "__main__":
-    door = run.front_door
-    run.front_door = lambda application, *rest: Unready(  # type: ignore[assignment]
-        door(application, *rest), int(sys.argv[1])
-    )
-    main(sys.argv[2:])
+
+    def door(application: Any, *rest: Any) -> Unready:
+        """The server's own door with the one that refuses before it."""
+        return Unready(front_door(application, *rest), int(sys.argv[1]))
+
+    with patch.object(run, "front_door", door):
+        main(sys.argv[2:])

@@ -38,6 +38,8 @@ from tests.support.strategies import nested
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from google.protobuf.message import Message
+
     from otlp2parquet.core.otlp_http import ExportHead
     from otlp2parquet.core.signals import Signal
 
@@ -60,12 +62,12 @@ OUTCOMES = {
     "415": "an encoding that is not read, here `br`",
     "503": "trouble that passes, here of the storage",
 }
-REQUESTS = {
+REQUESTS: dict[Signal, type[Message]] = {
     "logs": logs_service_pb2.ExportLogsServiceRequest,
     "traces": trace_service_pb2.ExportTraceServiceRequest,
     "metrics": metrics_service_pb2.ExportMetricsServiceRequest,
 }
-RESPONSES = {
+RESPONSES: dict[Signal, type[Message]] = {
     "logs": logs_service_pb2.ExportLogsServiceResponse,
     "traces": trace_service_pb2.ExportTraceServiceResponse,
     "metrics": metrics_service_pb2.ExportMetricsServiceResponse,
@@ -126,7 +128,7 @@ class Case:
             # A record that holds the beginning of a text which it is too short for.
             return payload + (nested((1, 2, 2), b"\x0a\x7fhush") if self.outcome == "400" else b"")
         # Ids are empty here, so protobuf's own JSON is OTLP's.
-        payload = json_format.MessageToJson(message, indent=None).encode()
+        payload = str(json_format.MessageToJson(message, indent=None)).encode()
         return payload[:-9] if self.outcome == "400" else payload + b"\n"
 
 
@@ -258,8 +260,11 @@ def _rows(format_: str, group: list[Case]) -> Iterator[str]:
     for (status, fields, body), same in answers.items():
         signals, encodings = ({case.signal for case in same}, {case.encoding for case in same})
         assert len(same) == len(signals) * len(encodings)
-        named = [signal for signal in SIGNALS if signal in signals] * (len(signals) < len(SIGNALS))
-        named += [e for e in ENCODINGS if e in encodings] * (len(encodings) < len(ENCODINGS))
+        named: list[str] = []
+        if len(signals) < len(SIGNALS):
+            named += [signal for signal in SIGNALS if signal in signals]
+        if len(encodings) < len(ENCODINGS):
+            named += [encoding for encoding in ENCODINGS if encoding in encodings]
         request = f"{format_}, {', '.join(named)}" if named else format_
         yield f"| {request} | {status} | {fields} | {body} |"
 

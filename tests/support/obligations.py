@@ -50,11 +50,11 @@ def request_of(signal: str, names: list[str], service: str) -> bytes:
     elif signal == "traces":
         traces = ExportTraceServiceRequest()
         group = traces.resource_spans.add()
-        records, request = group.scope_spans.add().spans, traces  # type: ignore[assignment]
+        records, request = group.scope_spans.add().spans, traces
     else:
         metrics = ExportMetricsServiceRequest()
         group = metrics.resource_metrics.add()
-        records, request = group.scope_metrics.add().metrics, metrics  # type: ignore[assignment]
+        records, request = group.scope_metrics.add().metrics, metrics
     group.resource.attributes.add(key="service.name").value.string_value = service
     for name in names:
         record: Any = records.add()

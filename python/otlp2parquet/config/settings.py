@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 from otlp2parquet.config import values
 from otlp2parquet.config.values import Address, Kind
 from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES
+from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS
 
 T = TypeVar("T")
 
@@ -323,10 +324,10 @@ class StorageConfig:
         "Kind of storage.",
     )
     layout: str = setting(
-        values.choice(("service", "hour", "classic")),
-        "service",
-        "Folders of the files. service: one for each service and hour. hour: one for each hour, "
-        "its files holding all services. classic: as service, spelled year=/month=/day=/hour=.",
+        values.choice(LAYOUTS),
+        DEFAULT_LAYOUT,
+        "How files lie in folders. service: by service, date and hour. hour: by date and hour, all "
+        "services in one file. classic: by service, year, month, day and hour.",
     )
     fs: FsConfig = field(default_factory=FsConfig)
 

@@ -59,8 +59,7 @@ class Acknowledgements:
     to get that back, and find the loop asleep again.) Meanwhile others may settle, too.
     """
 
-    def __init__(self, *, keeps_later: bool) -> None:
-        self._needed = 2 if keeps_later else 1
+    def __init__(self) -> None:
         self._settled: deque[tuple[asyncio.Future[Appended], Appended | BaseException]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_woken = self._is_grouping = False
@@ -74,12 +73,16 @@ class Acknowledgements:
         if self._settled:
             self._wake()
 
-    def expect(self) -> Acknowledgement:
-        """What a task awaits. To be called on the loop's thread."""
+    def expect(self, *, is_kept_later: bool) -> Acknowledgement:
+        """What a task awaits. To be called on the loop's thread.
+
+        ``is_kept_later``: that the body is kept is reported at a time of its own; else appended
+        is kept.
+        """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # whatever another one was woken for has ended with it
             self._loop, self._is_woken = loop, False
-        return Acknowledgement(self, loop.create_future(), needed=self._needed)
+        return Acknowledgement(self, loop.create_future(), needed=1 + is_kept_later)
 
     def settle(self, future: "asyncio.Future[Appended]", result: Appended | BaseException) -> None:
         """Have the loop give ``result`` to whoever awaits ``future``."""

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final, Protocol, Self
 
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.ingestion import Batches
+from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.core import Appended, Signal, inflates_within, outcome
 from otlp2parquet.core.outcome import NO_MEMORY, STOPPING, Outcome, RefusedError
 from otlp2parquet.platforms.acknowledgements import Acknowledgement, Acknowledgements
@@ -106,21 +106,21 @@ class Exports:
 
     def __init__(
         self,
-        batches: Batches,
+        ingest: Ingest,
         budget: Budget,
+        acknowledgements: Acknowledgements,
         *,
         threads: int,
         max_payload_bytes: int,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.batches = batches
+        self.ingest = ingest
         self.counts = ExportCounts()
         self.max_payload_bytes = max_payload_bytes
         self._budget = budget
         self._time_ns = time_ns
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="otlp2parquet-decode")
-        self._waiting = Acknowledgements(keeps_later=batches.keeps_later)
-        batches.tell_within(self._waiting)
+        self._waiting = acknowledgements
         self._is_stopping = False
 
     async def take(self, head: Head, read_body: Callable[[Admission], Awaitable[bytes]]) -> Outcome:
@@ -136,7 +136,7 @@ class Exports:
             except RefusedError as refused:
                 became = refused.outcome
                 if became is NO_MEMORY:
-                    self.batches.relieve()
+                    self.ingest.relieve()
         else:
             became = refusal
         self._count(head.signal, became)
@@ -145,7 +145,7 @@ class Exports:
     def _refusal_before_body(self) -> Outcome | None:
         if self._is_stopping:
             return STOPPING
-        reason = self.batches.refusal()
+        reason = self.ingest.refusal()
         return None if reason is None else Outcome("log", f"{reason}, send it again")
 
     async def _take(
@@ -162,23 +162,23 @@ class Exports:
             if self._is_stopping:
                 return STOPPING._replace(body_bytes=size)
             # There is no deadline: once the log has begun to write, only the log knows the answer.
-            acknowledgement = self._waiting.expect()
-            keeps_later = self.batches.keeps_later
+            is_kept_later = self.ingest.acknowledges_later
+            acknowledgement = self._waiting.expect(is_kept_later=is_kept_later)
             append = partial(
-                self.batches.append,
+                self.ingest.append,
                 body,
                 head.signal,
                 content_type=head.media_type,
                 content_encoding=head.encoding,
                 received_at=self._time_ns(),
-                kept=acknowledgement.report_kept if keeps_later else None,
+                acknowledge=acknowledgement.report_kept if is_kept_later else None,
             )
             try:
                 appended = append(wait=False) if _is_small(body, head.encoding) else None
                 if appended is None:
                     self._pool.submit(_append, acknowledgement, append)
                     appended = await acknowledgement.future
-                elif keeps_later:
+                elif is_kept_later:
                     acknowledgement.report_appended(appended)
                     appended = await acknowledgement.future
             except Exception as error:

@@ -62,7 +62,7 @@ def test_requests_become_files_and_sigterm_ends_with_0(server: Server) -> None:
     assert server.stop() == 0
     assert sorted(server.bodies()) == ["a", "b", "c"]
     (file,) = server.data.rglob("*.parquet")
-    assert file.relative_to(server.data).parts[:2] == ("logs", "shop")
+    assert file.relative_to(server.data).parts[:2] == ("logs", "service=shop")
 
 
 def test_a_newcomer_sees_files_without_stopping_the_server(server: Server) -> None:

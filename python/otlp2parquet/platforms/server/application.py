@@ -13,9 +13,10 @@ from functools import partial
 from typing import Final
 
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.ingestion import Batches
+from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.core.otlp_http import ExportHead, Response, read_head, render
 from otlp2parquet.core.outcome import Outcome
+from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.export import Exports
 from otlp2parquet.platforms.server.asgi import (
     Receive,
@@ -43,8 +44,9 @@ class Application:
 
     def __init__(
         self,
-        batches: Batches,
+        ingest: Ingest,
         budget: Budget,
+        acknowledgements: Acknowledgements,
         *,
         threads: int,
         max_payload_bytes: int,
@@ -53,19 +55,24 @@ class Application:
         monotonic: Callable[[], float] = time.monotonic,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._batches = batches
+        self._ingest = ingest
         self._limit = max_payload_bytes
         self._path_prefix = path_prefix
         self._monotonic = monotonic
         self.exports = Exports(
-            batches, budget, threads=threads, max_payload_bytes=max_payload_bytes, time_ns=time_ns
+            ingest,
+            budget,
+            acknowledgements,
+            threads=threads,
+            max_payload_bytes=max_payload_bytes,
+            time_ns=time_ns,
         )
         self.bodies = Bodies(monotonic)
-        self.survives = batches.survives
+        self.survives = ingest.survives
         """Whether what is not stored at the end outlives the process."""
         self._counts = self.exports.counts
         self._refusals = Refusals(monotonic)
-        self._pages = Pages(batches, Metrics(self._counts, batches, mode, time_ns), mode)
+        self._pages = Pages(ingest, Metrics(self._counts, ingest, mode, time_ns), mode)
         self._clockwork: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self.unsaved_rows: bool | None = None
@@ -121,7 +128,7 @@ class Application:
         self.exports.stop()
         try:
             # Meanwhile the clockwork goes on: without it nothing would be tried again.
-            self.unsaved_rows = not await asyncio.to_thread(self._batches.drain, STORE_SECS)
+            self.unsaved_rows = not await asyncio.to_thread(self._ingest.drain, STORE_SECS)
         finally:
             if self._clockwork is not None:
                 self._clockwork.cancel()
@@ -134,7 +141,7 @@ class Application:
             try:
                 self.bodies.expire()
                 self._refusals.tick()
-                self._batches.tick()
+                self._ingest.tick()
             except Exception:
                 log.exception("the clockwork failed once, it goes on")
 

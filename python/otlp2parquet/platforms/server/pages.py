@@ -7,7 +7,7 @@ exports.
 import json
 from typing import Final
 
-from otlp2parquet.batches.ingestion import Batches
+from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.core.otlp_http import Response
 from otlp2parquet.platforms.server.metrics import CONTENT_TYPE, Metrics
 
@@ -17,8 +17,8 @@ PATHS: Final = frozenset({"/health", "/ready", "/metrics"})
 class Pages:
     """The pages of one server."""
 
-    def __init__(self, batches: Batches, metrics: Metrics, mode: str) -> None:
-        self._batches = batches
+    def __init__(self, ingest: Ingest, metrics: Metrics, mode: str) -> None:
+        self._ingest = ingest
         self._metrics = metrics
         self._mode = mode
         self.is_stopping = False
@@ -38,29 +38,31 @@ class Pages:
 
     def _ready(self) -> Response:
         reasons = []
-        held = self._batches.held()
+        status = self._ingest.status()
         if self.is_stopping:
             reasons.append("the server is stopping")
-        if held.used_bytes >= held.limit_bytes:
+        if status.used_bytes >= status.limit_bytes:
             reasons.append("the memory is full of rows that are not stored yet")
-        refusal = self._batches.refusal()
+        refusal = self._ingest.refusal()
         if refusal is not None:
             reasons.append(refusal)
         page: dict[str, object] = {"status": "not ready" if reasons else "ready"}
         page["reasons"] = reasons
-        page["memory"] = {"used_bytes": held.used_bytes, "limit_bytes": held.limit_bytes}
+        page["memory"] = {"used_bytes": status.used_bytes, "limit_bytes": status.limit_bytes}
+        backlog = status.backlog
         page["batches"] = {
-            "open_rows": held.open_rows,
-            "closed": held.closed_batches,
-            "retries": held.retries,
-            "last_error": held.last_error,
+            "open_rows": status.open_rows,
+            "waiting": backlog.batches,
+            "resting": backlog.resting,
+            "left": backlog.left,
+            "last_error": backlog.last_error,
         }
         page["durability"] = self._mode
-        page["replay"] = {"running": held.replays > 0, "batches": held.replays}
+        page["replay"] = {"running": backlog.replays > 0, "batches": backlog.replays}
         page["log"] = {
-            "bytes": held.log.bytes,
-            "max_bytes": held.log.max_bytes,
-            "disk_used": round(held.log.disk_share, 3),
+            "bytes": status.log.bytes,
+            "max_bytes": status.log.max_bytes,
+            "disk_used": round(status.log.disk_share, 3),
         }
         return _json_page(503 if reasons else 200, page)
 

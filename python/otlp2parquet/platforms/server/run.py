@@ -17,27 +17,20 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from functools import partial
 from ipaddress import ip_address
-from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
-from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.counts import Counts
-from otlp2parquet.batches.ingestion import Batches
-from otlp2parquet.batches.storing import Storing
+from otlp2parquet.assembly import Assembly, assemble, promise
 from otlp2parquet.config import Address, Config, ServerConfig
 from otlp2parquet.errors import ConfigError
-from otlp2parquet.platforms.server import durability, logs
+from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.server import logs
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
-from otlp2parquet.platforms.server.encoding import BudgetedWriter
 from otlp2parquet.platforms.server.front_door import front_door
 from otlp2parquet.platforms.server.granian_server import BACKLOG, GranianServer
 from otlp2parquet.platforms.server.reload import Reload
 from otlp2parquet.platforms.server.signals import on_signals
 from otlp2parquet.platforms.server.tls import granian_arguments
-from otlp2parquet.writers import Compression, ParquetWriter
-from otlp2parquet.writers.syncing import make_folder
 
 log = logging.getLogger(__name__)
 
@@ -83,81 +76,23 @@ def listen(address: Address) -> socket.socket:
     return sock
 
 
-def make_writer(config: Config) -> ParquetWriter:
-    """The writer for the configured storage, or ``ConfigError``.
+def make_application(config: Config) -> tuple[Application, Assembly]:
+    """The application, and everything below it. Nothing runs before ``Assembly.start``.
 
-    Its folder is made now, so that no row is taken for a place that cannot be written.
+    Raises ``ConfigError`` as ``assemble`` does.
     """
-    path = config.storage.fs.path
-    try:
-        make_folder(path)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make the folder {path}: {(error.strerror or '').lower()}, expected a folder "
-            "that can be written (storage.fs.path)"
-        ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"the folder {path} cannot be written, expected one that can (storage.fs.path)"
-        )
-    return parquet_writer(config, path)
-
-
-def parquet_writer(config: Config, path: Path) -> ParquetWriter:
-    """A writer of the configured kind of files below ``path``."""
-    parquet = config.parquet
-    return ParquetWriter(
-        path,
-        compression=cast("Compression", parquet.compression),
-        level=parquet.level or None,
-        row_group_rows=parquet.row_group_rows,
-    )
-
-
-def writer_for(config: Config, root: str) -> ParquetWriter | None:
-    """The writer for the storage that an earlier plan names, None if it cannot be reached."""
-    path = Path(root)
-    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
-        return None
-    return parquet_writer(config, path)
-
-
-def make_application(config: Config, writer: ParquetWriter) -> Application:
-    """The application with everything below it, threads and log included.
-
-    Raises ``ConfigError`` when the log cannot be used: then nothing in it has changed.
-    """
-    threads = config.server.threads
-    budget = Budget(config.batch.memory_bytes)
-    counts = Counts()
-    log_, left_over = durability.open_log(config, counts)
-    storing = Storing(
-        BudgetedWriter(writer, budget, config.parquet),
-        # Two at least, so that one slow file does not hold up the rest, and one for others
-        # besides the batch that has a slow file.
-        threads=max(2, min(4, threads)) + 1,
-        root=writer.root,
-        writer_for=partial(writer_for, config),
-        gives_up=log_.waits_for_storage,
-        counts=counts,
-    )
-    batches = Batches(
-        config.batch,
-        storing,
-        budget,
-        shards=threads,
-        max_payload_bytes=config.request.max_payload_bytes,
-        log=log_,
-    )
-    durability.replay(batches, left_over)
-    return Application(
-        batches,
-        budget,
-        threads=threads,
+    acknowledgements = Acknowledgements()
+    assembly = assemble(config, acknowledging=acknowledgements)
+    application = Application(
+        assembly.ingest,
+        assembly.budget,
+        acknowledgements,
+        threads=config.server.threads,
         max_payload_bytes=config.request.max_payload_bytes,
         mode=config.durability.mode,
         path_prefix=config.server.path_prefix,
     )
+    return application, assembly
 
 
 def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int:
@@ -172,15 +107,14 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
     _raise_file_limit()
     if config.durability.mode == "fsync":
         sys.setswitchinterval(SWITCH_SECS)
-    writer = make_writer(config)
     tls = granian_arguments(config.server.tls)
     sock = listen(config.server.listen_addr)
     host, port = sock.getsockname()[:2]
     scheme = "https" if tls else "http"
-    application = make_application(config, writer)
+    application, assembly = make_application(config)
     where = (
-        f"listening on {scheme}://{Address(host, port)}, writing to {writer.root}; "
-        + durability.promise(config)
+        f"listening on {scheme}://{Address(host, port)}, writing to {assembly.root}; "
+        + promise(config)
     )
 
     def announce() -> None:
@@ -190,6 +124,7 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
     door = front_door(application, config.server, application.report_response)
     server = GranianServer(sock, door, tls, config.server.idle_timeout_secs)
     reload = Reload(config.server, door, server.renew_certificates, read_again)
+    assembly.start()
     return asyncio.run(_serve(application, server, announce, reload))
 
 
