@@ -62,7 +62,7 @@ def insist(found: int, expected: int, what: str) -> None:
 def settled(server: Server) -> bool:
     """Whether everything is in files."""
     batches = ready(server)[1]["batches"]
-    return bool(batches["open_rows"] == batches["closed"] == 0)
+    return bool(batches["open_rows"] == batches["waiting"] == 0)
 
 
 class Pinned(Server):

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches import storing
-from otlp2parquet.batches.identity import new_batch_id
 from otlp2parquet.batches.storing import RETRY_FIRST_SECS, RETRY_LONGEST_SECS
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.errors import StorageError
