@@ -1,6 +1,6 @@
 # Everything that CI does is a target here, and CI calls only these: green locally is green there.
-# Needs python3 >= 3.11, Rust >= 1.88, a C linker, and for the tests' real clients Go >= 1.25 and
-# Node >= 20.
+# Needs python3 >= 3.11, Rust >= 1.88, a C linker, and for the tests' real clients and readers
+# Go >= 1.25, Node >= 20 and Java >= 17.
 
 PYTHON ?= python3
 VENV ?= .venv

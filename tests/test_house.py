@@ -94,6 +94,20 @@ def test_one_door_to_the_decoder() -> None:
     assert found == [PACKAGE / "core" / "decoder.py"]
 
 
+def test_the_use_case_knows_no_protocol() -> None:
+    """What every platform shares names no platform: no ASGI, no HTTP, no status codes."""
+    for module in (PACKAGE / "core" / "outcome.py", PACKAGE / "platforms" / "export.py"):
+        for name, line in imports_of(module):
+            foreign = {"server", "otlp_http", "http", "status", "granian"} & set(name.split("."))
+            assert not foreign, f"{module.name}:{line} imports {name}"
+        numbers = {
+            node.value
+            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and type(node.value) is int
+        }
+        assert not {number for number in numbers if 100 <= number < 600}, module
+
+
 def names_imported(module: Path) -> Iterator[tuple[str, int]]:
     """Every name that a file imports from a module: ``from package import name``."""
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):

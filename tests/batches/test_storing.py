@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches import storing
 from otlp2parquet.batches.batch import ClosedBatch
-from otlp2parquet.batches.identity import new_batch_id
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.segment import Segment
 from otlp2parquet.batches.storing import RETRY_FIRST_SECS, RETRY_LONGEST_SECS

@@ -187,7 +187,7 @@ class Life:
             self.process.start()
         except ConfigError as error:
             self.scheduler.note("does not start", str(error))
-            if self.healed:
+            if self.healed and not self.script.events and not self.disk_faults.met:
                 self.world.ledger.find(f"does not start: {error}")
             return
         self.started = True
@@ -263,6 +263,7 @@ class Life:
         world.medium.crash(self.dice)
         if script.end == "power" and not calmly:
             world.medium.cut_power(self.dice)
+        world.process_ends()
 
     def _check_stopped(self) -> None:
         find, process = self.world.ledger.find, self.process

@@ -98,6 +98,7 @@ class Process:
         life = self._life
         life.scheduler.point("looks for", root)
         if root in self._script.away and not life.healed:
+            life.world.ledger.unreached.add(root)
             if life.dice.random() < 0.5:
                 raise PermissionError(13, "Permission denied")
             return None

@@ -144,6 +144,8 @@ def _life(dice: random.Random, theme: _Theme, mode: Mode) -> LifeScript:
     life.end = dice.choice(("stop", "kill", "kill", "power"))
     if life.end != "stop" or dice.random() < 0.1:
         life.end_step = int(10 ** dice.uniform(0.5, 3.7)) if dice.random() < 0.8 else None
+    if not life.healed:
+        life.stop_secs = min(life.stop_secs, 20.0)
     if life.end == "stop" and life.end_step is not None:
         life.end = dice.choice(("kill", "power"))
     return life

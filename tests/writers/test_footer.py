@@ -209,7 +209,9 @@ def test_what_is_no_parquet_file(content: bytes) -> None:
         ({"otlp2parquet.part": "9" * 5000}, (None, None, None)),
     ],
 )
-def test_found_file(notes: dict[str, str], expected: tuple[Any, ...]) -> None:
+def test_found_file(
+    notes: dict[str, str], expected: tuple[str | None, str | None, int | None]
+) -> None:
     """Whose file it is stands in the footer, or does not; a part that is no number is none."""
     sink = io.BytesIO()
     table = pa.table({"c": [1, 2]})
@@ -218,4 +220,4 @@ def test_found_file(notes: dict[str, str], expected: tuple[Any, ...]) -> None:
         writer.add_key_value_metadata(notes)
     footer = read_footer(sink)
     assert footer is not None
-    assert found_file(footer.metadata) == FoundFile(*expected, rows=2)
+    assert found_file(footer.metadata) == FoundFile(*expected, 2)

@@ -360,14 +360,15 @@ def _is_locked(descriptor: int, temporary: Path) -> bool:
 
     Who looked into the folder between the two calls took it for abandoned, and removed it.
     """
-    if sys.platform == "win32":
-        return True  # an open file cannot be removed there
-    with contextlib.suppress(OSError):  # not on every file system
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        return os.path.samestat(os.fstat(descriptor), temporary.lstat())
-    except FileNotFoundError:
-        return False
+    if sys.platform != "win32":  # an open file cannot be removed there
+        with contextlib.suppress(OSError):  # not on every file system
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            return os.path.samestat(os.fstat(descriptor), temporary.lstat())
+        except FileNotFoundError:
+            return False
+    else:
+        return True
 
 
 def _remove_abandoned(folder: Path) -> None:
@@ -383,22 +384,22 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _remove_unlocked(temporary: Path) -> None:
-    if sys.platform == "win32":
-        temporary.unlink()  # refused while it is open
-        return
-    # Some network file systems lock only what is open for writing.
-    descriptor = os.open(temporary, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
+    if sys.platform != "win32":
+        # Some network file systems lock only what is open for writing.
+        descriptor = os.open(temporary, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        except OSError:  # there are no locks here: its age has to do
-            if time.time() - os.fstat(descriptor).st_mtime < _NO_LOCK_SECS:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
                 return
-        temporary.unlink()
-    finally:
-        os.close(descriptor)
+            except OSError:  # there are no locks here: its age has to do
+                if time.time() - os.fstat(descriptor).st_mtime < _NO_LOCK_SECS:
+                    return
+            temporary.unlink()
+        finally:
+            os.close(descriptor)
+    else:
+        temporary.unlink()  # refused while it is open
 
 
 def _link_without_overwrite(temporary: Path, place: Path) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from otlp2parquet.batches.identity import new_batch_id
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches.log import record as form
 from otlp2parquet.batches.log.record import HEADER_BYTES, Header
 from otlp2parquet.batches.request import Request
@@ -173,7 +173,11 @@ def test_a_header_alone_is_no_batch(tmp_path: Path) -> None:
     with Node(tmp_path):
         pass
     path = tmp_path / "log" / f"{new_batch_id()}.segment"
-    for content in (b"", bytes(HEADER_BYTES), form.pack_header(Header(UUID(BATCH), UUID(BATCH), 7))):
+    for content in (
+        b"",
+        bytes(HEADER_BYTES),
+        form.pack_header(Header(UUID(BATCH), UUID(BATCH), 7)),
+    ):
         path.write_bytes(content)
         with Node(tmp_path) as node:
             node.settle()

@@ -314,9 +314,26 @@ class Segment:
 
     # -- the log's thread -------------------------------------------------------------------
 
+    @property
+    def holds_open(self) -> bool:
+        """Whether more requests are expected, so that the file is kept open."""
+        return self._holds_open
+
     def commit(self, entries: Sequence[Entry]) -> StorageError | None:
         """Do what the entries order, with one sync; why that is not kept, if it is not."""
+<<<<<<< HEAD
         writes = [entry for entry in entries if entry.order is Order.WRITE]
+=======
+        writes: list[Entry] = []
+        orders: set[Order] = set()
+        is_awaited = False
+        for entry in entries:
+            if entry.order is Order.WRITE:
+                writes.append(entry)
+            else:
+                orders.add(entry.order)
+            is_awaited |= entry.acknowledge is not None
+>>>>>>> main
         error = self._refused if self._takes_requests else None
         if writes and not self._takes_requests and self._state is _State.GONE:
             # A plan or a note of a batch whose file was removed: that the log fails is told.
@@ -324,12 +341,16 @@ class Segment:
         if error is None:
             try:
                 # Before the writes: behind their sync no failure may refuse what is durable.
-                if any(entry.order is Order.CHECK for entry in entries):
+                if Order.CHECK in orders:
                     self._check()
+<<<<<<< HEAD
                 self._write(writes, entries)
+=======
+                if writes:
+                    self._write(writes, is_awaited=is_awaited)
+>>>>>>> main
             except OSError as trouble:
                 error = self._fail(trouble)
-        orders = {entry.order for entry in entries}
         if Order.CLOSE in orders:
             self._takes_requests = self._holds_open = False
         if Order.LET_GO in orders:
@@ -349,9 +370,7 @@ class Segment:
             self._on_failure()
         return error
 
-    def _write(self, writes: Sequence[Entry], entries: Sequence[Entry]) -> None:
-        if not writes:
-            return
+    def _write(self, writes: Sequence[Entry], *, is_awaited: bool) -> None:
         self.cut()
         if self._state is _State.GONE:  # as the cut has found
             raise FileNotFoundError(errno.ENOENT, "the segment was removed")
@@ -375,9 +394,9 @@ class Segment:
             pieces += (form.pack_prefix(self._seed, offset, head, body), head, body)
             offset += form.record_size(head, body)
         self._disk.write(descriptor, start, pieces)
-        self._owner.counts.add(log_records=len(writes), log_written_bytes=offset - start)
+        self._owner.counts.logged(len(writes), offset - start)
         self._resize(offset, durable=self._durable)
-        if any(entry.acknowledge is not None for entry in entries):
+        if is_awaited:
             self._sync(descriptor, is_new=is_new)
 
     def _sync(self, descriptor: Descriptor, *, is_new: bool) -> None:
