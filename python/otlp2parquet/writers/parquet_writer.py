@@ -174,7 +174,7 @@ class ParquetWriter:
         given = rows.num_rows
         ours = existing != "refuse" and is_the_file(found, batch_id, file.part, {given, file.rows})
         if existing == "whole" and not ours:
-            ours = is_the_file(found, batch_id, file.part, [given], or_more=True)
+            ours = is_the_file(found, batch_id, file.part, [0], or_more=True)
         if footer is None or not ours:
             expected = "a free name"
             if existing != "refuse":
