@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-import pprint
 import sys
 from typing import TYPE_CHECKING
 
@@ -20,11 +19,9 @@ if TYPE_CHECKING:
 def show(seed: int, mutation: str) -> int:
     """Run a seed, print all that happened and what was found."""
     instrumented.install(mutations.replacements(mutation))
-    from tests.simulation.script import script_of  # noqa: PLC0415 - behind the loader
 
     logging.disable(logging.CRITICAL)
     trace: list[Step] = []
-    pprint.pprint(script_of(seed), width=110)
     result = run_seed(seed, trace)
     for step in trace:
         if step.what != "statement":
