@@ -212,9 +212,7 @@ class Life(RuleBasedStateMachine):
     def submit(self, files: int, kind: str) -> None:
         """A batch joins."""
         self.order += 1
-        batch = storing_batch(
-            self.order, rereads=kind != "memory", has_builders=kind != "replay"
-        )
+        batch = storing_batch(self.order, rereads=kind != "memory", has_builders=kind != "replay")
         cast("Closed", batch.batch).fits = not self.is_short
         self.models[batch] = Model(batch, files)
         self.schedule.add(batch)

@@ -261,7 +261,11 @@ def test_one_reader_and_no_file_is_forgotten(
     with Node(tmp_path, writer=writer, memory_bytes=1, threads=4, config=config) as node:
         wait_for(lambda: writer.attempts == ["sy"])
         node.keep(one("a") + one("b"))
-        wait_for(lambda: node.backlog.resting == 1 and sorted(writer.attempts, key=str)[:2] == ["sa", "sb"])
+        wait_for(
+            lambda: (
+                node.backlog.resting == 1 and sorted(writer.attempts, key=str)[:2] == ["sa", "sb"]
+            )
+        )
         for _ in range(3):
             node.tick(RETRY_LONGEST_SECS * 2)
         assert writer.attempts.count("sa") == 1  # there is no room to read it again
@@ -298,7 +302,9 @@ def test_two_names_that_are_taken_at_once() -> None:
             return super().store(file, *args, **named)
 
     down[:] = [StorageError("down")] * 2
-    meeting = Meeting(files=writer.files, fail=lambda w: down.pop() if down and w.file.part else None)
+    meeting = Meeting(
+        files=writer.files, fail=lambda w: down.pop() if down and w.file.part else None
+    )
     config = BatchConfig(max_rows=2)
     with Bench(writer=meeting, new_id=lambda: batch_id, threads=3, config=config) as bench:
         bench.append(logs(1, "a") + logs(1, "b"))
@@ -447,7 +453,9 @@ def test_no_exception_ends_a_thread(tmp_path: Path, mode: str, error: Exception)
 
     config = BatchConfig(max_rows=1)
     failing = Failing()
-    with Node(tmp_path, writer=writer, finishers=[failing], config=config, mode=mode, threads=0) as node:
+    with Node(
+        tmp_path, writer=writer, finishers=[failing], config=config, mode=mode, threads=0
+    ) as node:
         answers = [node.append(one(number))[1] for number in range(3)]
         turns = 0
         while node.backlog.batches or errors or failing.errors:
