@@ -13,12 +13,8 @@ from uuid import UUID
 import pyarrow.parquet as pq
 import pytest
 
-<<<<<<< HEAD
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches import replay
-from otlp2parquet.batch_id import new_batch_id
-=======
-from otlp2parquet.batch_id import new_batch_id
->>>>>>> main
 from otlp2parquet.batches.log import record as form
 from otlp2parquet.batches.log.record import HEADER_BYTES
 from otlp2parquet.batches.plan import Plan, pack_plan
