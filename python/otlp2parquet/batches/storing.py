@@ -424,7 +424,10 @@ class Storing:
         if since is not None and not self._replays:
             fields = {"batches": self.counts.batches_replayed, "secs": round(secs, 3)}
             log.info("replay finished", extra={"fields": fields})
-        on_done()
+        try:
+            on_done()
+        except Exception:
+            log.exception("the end of a batch was not taken note of")
 
     # -- what goes wrong --------------------------------------------------------------------
 
@@ -493,11 +496,13 @@ class Storing:
         self, storing: StoringBatch, progress: FileProgress, error: NameTakenError
     ) -> None:
         """Something foreign has the name of a file: it gets another, fixed before it is written."""
-        plan = storing.plan
-        assert plan is not None  # noqa: S101 - files are written only as planned
-        file = moved_aside(progress.file, plan.files)
-        files = tuple(file if one == progress.file else one for one in plan.files)
-        moved = Plan(plan.root, plan.layout, files)
+        with self._changed:  # two files of a batch may be moved at once
+            plan = storing.plan
+            assert plan is not None  # noqa: S101 - files are written only as planned
+            file = moved_aside(progress.file, plan.files)
+            files = tuple(file if one == progress.file else one for one in plan.files)
+            storing.plan = moved = Plan(plan.root, plan.layout, files)
+            progress.file, progress.attempts = file, 0
         log.error(
             "the name of a file is taken, its rows are stored under another",
             extra={
@@ -509,9 +514,6 @@ class Storing:
             },
         )
         self.counts.add(names_taken=1)
-        with self._changed:
-            storing.plan = moved
-            progress.file, progress.attempts = file, 0
         storing.batch.log.fix(moved)
         with self._changed:
             storing.move(progress, FileState.WAITING)

@@ -159,7 +159,13 @@ class Segment:
 
     def unlink(self) -> None:
         """Take the file away. Raises ``OSError``; then it is still there."""
-        if self._state not in (_State.ABSENT, _State.GONE):
+        if self._state is _State.GONE:
+            # The folder may have come back with it.
+            descriptor = self._descriptor
+            has_name = descriptor is not None and self._disk.leads_to(self.path, descriptor)
+        else:
+            has_name = self._state is not _State.ABSENT
+        if has_name:
             self._disk.unlink(self.path)
             self._owner.folder.sync()
         self._let_go()
@@ -325,6 +331,9 @@ class Segment:
                 orders.add(entry.order)
             is_awaited |= entry.acknowledge is not None
         error = self._refused if self._takes_requests else None
+        if writes and not self._takes_requests and self._state is _State.GONE:
+            # A plan or a note of a batch whose file was removed: that the log fails is told.
+            error = StorageError(f"{self.path} was removed")
         if error is None:
             try:
                 # Before the writes: behind their sync no failure may refuse what is durable.
@@ -355,7 +364,7 @@ class Segment:
 
     def _write(self, writes: Sequence[Entry], *, is_awaited: bool) -> None:
         self.cut()
-        if self._state is _State.GONE:
+        if self._state is _State.GONE:  # as the cut has found
             raise FileNotFoundError(errno.ENOENT, "the segment was removed")
         records = [(entry.head, entry.body) for entry in writes]
         pieces: list[bytes] = []
