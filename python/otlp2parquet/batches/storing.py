@@ -460,6 +460,7 @@ class Storing:
             pause = self._pause(storing, error)
             is_first = self._schedule.rest(storing, self._monotonic() + pause)
             storing.rounds += is_first
+            rounds = storing.rounds  # another thread may fail before this one has told of it
             self._look_at(storing)
         if is_first:
             log.error(
@@ -467,7 +468,7 @@ class Storing:
                 extra={
                     "fields": {
                         "batch": storing.batch.id,
-                        "attempt": storing.rounds,
+                        "attempt": rounds,
                         "retry_secs": round(pause, 1),
                         "error": reason,
                     }
