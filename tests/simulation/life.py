@@ -102,6 +102,9 @@ class Life:
             self.world.happen(event, self.process.open_batch)
         if not self._advance(start + TROUBLE_SECS):
             return False
+        if self.started and not self.disk_faults.met:
+            # The lock, the segments of open batches, and what threads are reading or writing.
+            self._check_descriptors(3 + self.process.open_batches + 2 * self.script.threads)
         if self.script.healed:
             self._heal()
             if not self._advance(self.scheduler.now + CALM_SECS):
