@@ -13,12 +13,8 @@ from uuid import UUID
 import pyarrow.parquet as pq
 import pytest
 
-<<<<<<< HEAD
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches import replay
-from otlp2parquet.batch_id import new_batch_id
-=======
-from otlp2parquet.batch_id import new_batch_id
->>>>>>> main
 from otlp2parquet.batches.log import record as form
 from otlp2parquet.batches.log.record import HEADER_BYTES
 from otlp2parquet.batches.plan import Plan, pack_plan
@@ -551,7 +547,7 @@ def test_a_recorded_storage_that_cannot_be_looked_at_holds_nothing_up(
 
 
 def test_an_unforeseen_answer_of_a_recorded_storage_is_tried_again(tmp_path: Path) -> None:
-    """A defect there neither hangs nor hides: the batch rests, with its reason, and then goes on."""
+    """A defect there neither hangs nor hides: the batch rests, with its reason, and goes on."""
     half_stored(tmp_path)
     old = Recorder(root=str(tmp_path / "data"))
     errors = [ZeroDivisionError("defect")]

@@ -94,10 +94,11 @@ def test_a_batch_leaves_a_thread_to_the_others() -> None:
     """However many files it has: one that hangs must not hold up all."""
     schedule = Schedule(2)
     large, small = storing_batch(1), storing_batch(2)
-    for batch, count in ((large, 5), (small, 1)):
+    for batch in (large, small):
         schedule.add(batch)
         assert schedule.next() == Step(Action.READ, batch)
-        read(batch, count)
+    read(large, 5)
+    read(small, 1)
     schedule.look_at(large)
     schedule.look_at(small)
     steps = [schedule.next() for _ in range(4)]
@@ -212,9 +213,7 @@ class Life(RuleBasedStateMachine):
     def submit(self, files: int, kind: str) -> None:
         """A batch joins."""
         self.order += 1
-        batch = storing_batch(
-            self.order, rereads=kind != "memory", has_builders=kind != "replay"
-        )
+        batch = storing_batch(self.order, rereads=kind != "memory", has_builders=kind != "replay")
         cast("Closed", batch.batch).fits = not self.is_short
         self.models[batch] = Model(batch, files)
         self.schedule.add(batch)

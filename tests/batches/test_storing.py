@@ -214,7 +214,7 @@ def test_each_batch_has_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_groups_that_share_a_path_share_a_file() -> None:
-    """A record without a service and one of a service called as its folder: nobody's row is lost."""
+    """A record without a service and one of a service called as its folder: both are there."""
     with Bench(config=BatchConfig(max_rows=2)) as bench:
         bench.append(logs(1, None) + logs(1, "unknown-service"))
         (written,) = bench.stored(2)
@@ -261,7 +261,11 @@ def test_one_reader_and_no_file_is_forgotten(
     with Node(tmp_path, writer=writer, memory_bytes=1, threads=4, config=config) as node:
         wait_for(lambda: writer.attempts == ["sy"])
         node.keep(one("a") + one("b"))
-        wait_for(lambda: node.backlog.resting == 1 and sorted(writer.attempts, key=str)[:2] == ["sa", "sb"])
+        wait_for(
+            lambda: (
+                node.backlog.resting == 1 and sorted(writer.attempts, key=str)[:2] == ["sa", "sb"]
+            )
+        )
         for _ in range(3):
             node.tick(RETRY_LONGEST_SECS * 2)
         assert writer.attempts.count("sa") == 1  # there is no room to read it again
@@ -298,13 +302,15 @@ def test_two_names_that_are_taken_at_once() -> None:
             return super().store(file, *args, **named)
 
     down[:] = [StorageError("down")] * 2
-    meeting = Meeting(files=writer.files, fail=lambda w: down.pop() if down and w.file.part else None)
+    meeting = Meeting(
+        files=writer.files, fail=lambda w: down.pop() if down and w.file.part else None
+    )
     config = BatchConfig(max_rows=2)
     with Bench(writer=meeting, new_id=lambda: batch_id, threads=3, config=config) as bench:
         bench.append(logs(1, "a") + logs(1, "b"))
         wait_for(lambda: not down)
         wait_for(lambda: bench.ingest.status().backlog.resting == 1)
-        wait_for(lambda: bool(bench.tick(1)) or not bench.waiting)
+        bench.wait_with_ticks(lambda: not bench.waiting, 1)
         names = sorted((str(written.service), written.file.part) for written in meeting.files)
         assert names == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
         assert bench.storing.counts.names_taken == 2
@@ -412,7 +418,7 @@ def test_what_cannot_be_taken_back_yet_is_tried_again() -> None:
         assert not answer.is_kept
         wait_for(lambda: bench.ingest.status().backlog.resting == 1)
         assert len(writer.files) == 1
-        wait_for(lambda: bool(bench.tick(RETRY_LONGEST_SECS)) or not bench.waiting)
+        bench.wait_with_ticks(lambda: not bench.waiting, RETRY_LONGEST_SECS)
         assert writer.files == []
         assert bench.budget.used == 0
 
@@ -447,7 +453,9 @@ def test_no_exception_ends_a_thread(tmp_path: Path, mode: str, error: Exception)
 
     config = BatchConfig(max_rows=1)
     failing = Failing()
-    with Node(tmp_path, writer=writer, finishers=[failing], config=config, mode=mode, threads=0) as node:
+    with Node(
+        tmp_path, writer=writer, finishers=[failing], config=config, mode=mode, threads=0
+    ) as node:
         answers = [node.append(one(number))[1] for number in range(3)]
         turns = 0
         while node.backlog.batches or errors or failing.errors:

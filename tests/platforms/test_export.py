@@ -139,7 +139,7 @@ def test_transient_trouble_is_refused_for_now(
         def fail(*_: Any, **__: Any) -> None:
             raise error
 
-        monkeypatch.setattr(bench.batches, "append", fail)
+        monkeypatch.setattr(bench.ingest, "append", fail)
 
     bench.budget.take(bench.budget.limit)
     found = [unread()]
@@ -151,7 +151,7 @@ def test_transient_trouble_is_refused_for_now(
     found.append(take(bench, logs_request(1)))
     assert "hush" not in found[-1].text
     with monkeypatch.context() as patch:
-        patch.setattr(bench.batches, "refusal", lambda: "the log's disk is full")
+        patch.setattr(bench.ingest, "refusal", lambda: "the log's disk is full")
         found.append(unread())
     assert "the log's disk is full" in found[-1].message
     bench.app.exports.stop()

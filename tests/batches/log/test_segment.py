@@ -13,6 +13,7 @@ from otlp2parquet.batches.log import record as form
 from otlp2parquet.batches.log.record import HEADER_BYTES, Header
 from otlp2parquet.batches.request import Request
 from otlp2parquet.config import BatchConfig
+from otlp2parquet.core.decoder import crc32
 from otlp2parquet.errors import ConfigError, StorageError
 from tests.support.batches_bench import NOW, logs
 from tests.support.doubles import Recorder
@@ -84,7 +85,7 @@ def test_log_format_1_is_refused(tmp_path: Path) -> None:
         pass
     packed = bytearray(form.pack_header(Header(UUID(BATCH), UUID(BATCH), 7)))
     packed[8:10] = (1).to_bytes(2, "big")
-    packed[-4:] = form.crc32(bytes(packed[:-4])).to_bytes(4, "big")
+    packed[-4:] = crc32(bytes(packed[:-4])).to_bytes(4, "big")
     path = tmp_path / "log" / f"{BATCH}.segment"
     path.write_bytes(packed + b"records of that format")
     with pytest.raises(ConfigError, match=r"found log format 1, expected 2"):

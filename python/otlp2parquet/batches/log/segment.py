@@ -321,9 +321,6 @@ class Segment:
 
     def commit(self, entries: Sequence[Entry]) -> StorageError | None:
         """Do what the entries order, with one sync; why that is not kept, if it is not."""
-<<<<<<< HEAD
-        writes = [entry for entry in entries if entry.order is Order.WRITE]
-=======
         writes: list[Entry] = []
         orders: set[Order] = set()
         is_awaited = False
@@ -333,7 +330,6 @@ class Segment:
             else:
                 orders.add(entry.order)
             is_awaited |= entry.acknowledge is not None
->>>>>>> main
         error = self._refused if self._takes_requests else None
         if writes and not self._takes_requests and self._state is _State.GONE:
             # A plan or a note of a batch whose file was removed: that the log fails is told.
@@ -343,12 +339,8 @@ class Segment:
                 # Before the writes: behind their sync no failure may refuse what is durable.
                 if Order.CHECK in orders:
                     self._check()
-<<<<<<< HEAD
-                self._write(writes, entries)
-=======
                 if writes:
                     self._write(writes, is_awaited=is_awaited)
->>>>>>> main
             except OSError as trouble:
                 error = self._fail(trouble)
         if Order.CLOSE in orders:
