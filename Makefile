@@ -21,7 +21,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
-	bench bench-server soak overload prove-kill prove-power prove-log prove-outage hostile wheels \
+	bench bench-server soak overload prove-kill prove-power prove-log prove-outage simulate hostile wheels \
 	test-wheel components docs format clean
 
 help: ## Show this list.
@@ -136,8 +136,13 @@ prove-outage: dev ## Storage down under load, OTLP2PARQUET_OUTAGE_SECS long (600
 	$(BIN)/python -m pytest tests/proofs/test_outage.py --full -q -o faulthandler_timeout=0
 
 prove-log: dev ## Every byte of a segment cut and flipped, every call of the log failing.
-	$(BIN)/python -m pytest --full -q \
-		tests/batches/test_segment.py tests/batches/test_log.py tests/batches/test_replay.py
+	$(BIN)/python -m pytest tests/batches/log tests/batches/test_replay.py --full -q
+
+SIM_LIVES ?= 100000
+
+simulate: dev ## SIM_LIVES lives of the batch layer under a scripted clock, scheduler, disk and store.
+	OTLP2PARQUET_LIVES=$(SIM_LIVES) $(BIN)/python -m pytest tests/simulation/test_lives.py --full -q \
+		-o faulthandler_timeout=0 -k hold
 
 hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some minutes; Linux).
 	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile

@@ -155,6 +155,13 @@ class Process:
         return int(self.open_batch != "")
 
     @property
+    def is_log_troubled(self) -> bool:
+        """Whether the log could not be written at last."""
+        if self._assembled is None:
+            return False
+        return "the log cannot be written" in (self._ingest.refusal() or "")
+
+    @property
     def backlog(self) -> Backlog:
         """What is not stored."""
         return self._ingest.status().backlog

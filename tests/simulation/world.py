@@ -104,6 +104,11 @@ class World:
             if isinstance(node, File) and name.endswith(_SUFFIX)
         )
 
+    @property
+    def is_log_moved(self) -> bool:
+        """Whether somebody has moved the log away: what is to be cut there cannot be."""
+        return medium_has(self.medium, _ASIDE)
+
     def in_segments(self, attempt: Attempt) -> bool:
         """Whether the request's bytes are in a segment, whether safe or not."""
         payload = attempt.export.payload

@@ -41,7 +41,8 @@ class StoredFile:
     rows: int
     bytes: int
     columns: Mapping[int, ColumnStatistics] = field(default_factory=dict, hash=False)
-    """By Parquet field id; only columns that have statistics."""
+    """By Parquet field id; only columns that have statistics. Empty for a file that was found
+    with another number of rows than were given."""
     was_there: bool = False
     """Whether an earlier attempt has written it, and it was found."""
 
