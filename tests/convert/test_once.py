@@ -108,7 +108,9 @@ def test_the_same_inputs_add_nothing(
     assert result.exit_code == 0, result.output
     assert content(tmp_path / "out") == before
     assert "0 rows from 0 new requests" in result.stdout
-    assert re.search(r"^23 requests were converted before: nothing of them", result.stdout, re.M)
+    assert re.search(
+        r"^23 requests were converted before: nothing of them", result.stdout, re.MULTILINE
+    )
 
 
 def test_the_first_time_stands(tmp_path: Path) -> None:
