@@ -303,6 +303,11 @@ class Schedule:
         return all(batch.phase is Phase.LEFT for batch in self._batches.values())
 
     @property
+    def has_ready(self) -> bool:
+        """Whether there may be a step now, or will be once others have done theirs."""
+        return bool(self._ready)
+
+    @property
     def resting(self) -> int:
         """Batches that rest."""
         return len(self._resting)
