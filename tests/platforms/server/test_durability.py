@@ -253,6 +253,11 @@ def test_the_metrics_count_what_happened(tmp_path: Path) -> None:
             "log_failures_total": 0,
             "log_damaged_records_total": 0,
             "storage_failures_total": 0,
+            "resting_batches": 0,
+            "left_batches": 0,
+            "lost_batches_total": 0,
+            "taken_names_total": 0,
+            "replay_differences_total": 0,
         }
         assert usage.bytes > 0
         for name, value in expected.items():
