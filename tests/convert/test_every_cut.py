@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import pyarrow as pa
 from hypothesis import given, settings
@@ -74,7 +74,7 @@ class BodyWriter:
         rows = [body for one in batches for body in pa.record_batch(one)["Body"].to_pylist()]
         data = json.dumps([batch_id, file.part, rows]).encode()
         try:
-            self.objects.create(name, lambda sink: sink.write(data) and None)
+            self.objects.create(name, lambda sink: _write(data, sink))
         except NameTakenError:
             there = json.loads(self.objects.objects[name])
             found = FoundFile(file.table, there[0], there[1], len(there[2]))
@@ -85,6 +85,10 @@ class BodyWriter:
     def take_back(self, file: PlannedFile, batch_id: str) -> None:
         """Nothing is ever taken back here."""
         raise AssertionError((file, batch_id))
+
+
+def _write(data: bytes, sink: BinaryIO) -> None:
+    sink.write(data)
 
 
 class Run(NamedTuple):

@@ -108,7 +108,9 @@ def test_the_same_inputs_add_nothing(
     assert result.exit_code == 0, result.output
     assert content(tmp_path / "out") == before
     assert "0 rows from 0 new requests" in result.stdout
-    assert re.search(r"^23 requests were converted before: nothing of them", result.stdout, re.M)
+    assert re.search(
+        r"^23 requests were converted before: nothing of them", result.stdout, re.MULTILINE
+    )
 
 
 def test_the_first_time_stands(tmp_path: Path) -> None:
@@ -258,7 +260,7 @@ def test_no_row_is_lost_where_names_meet(tmp_path: Path) -> None:
         names = [name.lower() for name in tables(output)]
         assert len(set(names)) == len(names)
     assert len(tables(tmp_path / "hour")) == 1
-    assert [*tables(tmp_path / "hour")][0].startswith("logs/date=2026-07-01/hour=9/")
+    assert next(iter(tables(tmp_path / "hour"))).startswith("logs/date=2026-07-01/hour=9/")
 
 
 @pytest.mark.parametrize("replacement", [b"", b"other rows"])

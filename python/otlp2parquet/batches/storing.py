@@ -327,7 +327,9 @@ class Storing:
     ) -> None:
         """Give each file that waits for its rows what was read; let go of the rest."""
         homes = {
-            (file.table, file.hour, service): file for file in plan.files for service in file.services
+            (file.table, file.hour, service): file
+            for file in plan.files
+            for service in file.services
         }
         parts: dict[PlannedFile | None, list[Batch]] = {}
         for group in rows:

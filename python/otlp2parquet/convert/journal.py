@@ -68,7 +68,13 @@ class Plan:
             "requests": len(self.names),
             "undated": list(self.undated.items()),
             "files": [
-                [one.folder, one.part, one.table, int(one.hour.timestamp()), [*one.services.items()]]
+                [
+                    one.folder,
+                    one.part,
+                    one.table,
+                    int(one.hour.timestamp()),
+                    [*one.services.items()],
+                ]
                 for one in self.files
             ],
         }

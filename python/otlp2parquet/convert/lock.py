@@ -54,14 +54,7 @@ def _acquired(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         try:
             if not _try_lock(descriptor):
-                owner = ""
-                with contextlib.suppress(OSError):
-                    owner = os.read(descriptor, 200).decode(errors="replace").strip()
-                raise StorageRefusedError(
-                    f"another conversion into {path.parents[2]} is running"
-                    f"{f' ({owner})' if owner else ''}: wait until it has ended, or convert into "
-                    "another folder"
-                )
+                raise _held(descriptor, path)
             # Who held it before may have removed the file between our two calls.
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 os.truncate(descriptor, 0)
@@ -73,6 +66,17 @@ def _acquired(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _held(descriptor: int, path: Path) -> StorageRefusedError:
+    """What is said when another process holds the lock; it has written who it is."""
+    owner = ""
+    with contextlib.suppress(OSError):
+        owner = os.read(descriptor, 200).decode(errors="replace").strip()
+    return StorageRefusedError(
+        f"another conversion into {path.parents[2]} is running{f' ({owner})' if owner else ''}: "
+        "wait until it has ended, or convert into another folder"
+    )
 
 
 def _try_lock(descriptor: int) -> bool:

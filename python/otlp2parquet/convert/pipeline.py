@@ -275,7 +275,9 @@ class _Conversion:
         """Write what is missing of a batch that was begun, and find the rest."""
         batches = self._builder.finish(dictionaries=True)
         # Another version's decoder may have found other groups: nothing of them is lost.
-        planned = {(file.table, file.hour, service) for file in plan.files for service in file.services}
+        planned = {
+            (file.table, file.hour, service) for file in plan.files for service in file.services
+        }
         unplanned = [batch for batch in batches if _group(batch) not in planned]
         more = plan_files(unplanned, self._options.layout, planned=plan.files)
         self._store(plan, (*plan.files, *more), batches)

@@ -116,7 +116,9 @@ class LogFolder:
         sink = disk.create(partial)
         try:
             place = offset
-            while place < end and (block := disk.read(source, place, min(end - place, _COPY_BYTES))):
+            while place < end and (
+                block := disk.read(source, place, min(end - place, _COPY_BYTES))
+            ):
                 disk.write(sink, place - offset, [block])
                 place += len(block)
             disk.sync(sink)
@@ -213,7 +215,9 @@ def _owner(disk: Disk, lock: Descriptor | None) -> str:
     if lock is None:
         return "another process"
     try:
-        return disk.read(lock, 0, _OWNER_BYTES).decode(errors="replace").strip() or "another process"
+        return (
+            disk.read(lock, 0, _OWNER_BYTES).decode(errors="replace").strip() or "another process"
+        )
     except OSError:
         return "another process"
     finally:

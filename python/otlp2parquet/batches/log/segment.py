@@ -295,9 +295,7 @@ class Segment:
             self._owner.counts.add(damaged_records=1)
             log.error(
                 "a damaged part of a segment was copied to quarantine and skipped",
-                extra={
-                    "fields": {"batch": self.batch_id, "offset": offset, "bytes": end - offset}
-                },
+                extra={"fields": {"batch": self.batch_id, "offset": offset, "bytes": end - offset}},
             )
 
     # -- the log's thread -------------------------------------------------------------------
