@@ -1,4 +1,4 @@
-"""Text: what people and programs make of OTLP/JSON in files is read, and what is broken is named."""
+"""Text: what people and programs make of OTLP/JSON in files is read, what is broken is named."""
 
 from __future__ import annotations
 

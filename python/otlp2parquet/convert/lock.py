@@ -53,8 +53,7 @@ def _acquired(path: Path) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         try:
-            if not _try_lock(descriptor):
-                raise _held(descriptor, path)
+            _lock(descriptor, path)
             # Who held it before may have removed the file between our two calls.
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 os.truncate(descriptor, 0)
@@ -68,12 +67,14 @@ def _acquired(path: Path) -> int:
         os.close(descriptor)
 
 
-def _held(descriptor: int, path: Path) -> StorageRefusedError:
-    """What is said when another process holds the lock; it has written who it is."""
+def _lock(descriptor: int, path: Path) -> None:
+    """Lock the file, or say who has: the owner has written that into it."""
+    if _try_lock(descriptor):
+        return
     owner = ""
     with contextlib.suppress(OSError):
         owner = os.read(descriptor, 200).decode(errors="replace").strip()
-    return StorageRefusedError(
+    raise StorageRefusedError(
         f"another conversion into {path.parents[2]} is running{f' ({owner})' if owner else ''}: "
         "wait until it has ended, or convert into another folder"
     )
