@@ -1,6 +1,6 @@
 # Everything that CI does is a target here, and CI calls only these: green locally is green there.
-# Needs python3 >= 3.11, Rust >= 1.88, a C linker, and for the tests' real clients Go >= 1.25 and
-# Node >= 20.
+# Needs python3 >= 3.11, Rust >= 1.88, a C linker, and for the tests' real clients and readers
+# Go >= 1.25, Node >= 20 and Java >= 17.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -21,7 +21,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
-	bench bench-server soak overload prove-kill prove-power prove-log prove-outage hostile wheels \
+	bench bench-server soak overload prove-kill prove-power prove-log prove-outage simulate hostile wheels \
 	test-wheel components docs format clean
 
 help: ## Show this list.
@@ -136,8 +136,13 @@ prove-outage: dev ## Storage down under load, OTLP2PARQUET_OUTAGE_SECS long (600
 	$(BIN)/python -m pytest tests/proofs/test_outage.py --full -q -o faulthandler_timeout=0
 
 prove-log: dev ## Every byte of a segment cut and flipped, every call of the log failing.
-	$(BIN)/python -m pytest --full -q \
-		tests/batches/test_segment.py tests/batches/test_log.py tests/batches/test_replay.py
+	$(BIN)/python -m pytest tests/batches/log tests/batches/test_replay.py --full -q
+
+SIM_LIVES ?= 100000
+
+simulate: dev ## SIM_LIVES lives of the batch layer under a scripted clock, scheduler, disk and store.
+	OTLP2PARQUET_LIVES=$(SIM_LIVES) $(BIN)/python -m pytest tests/simulation/test_lives.py --full -q \
+		-o faulthandler_timeout=0 -k hold
 
 hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some minutes; Linux).
 	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile
@@ -164,7 +169,8 @@ overload: dev ## More than a slow disk takes: memory, refusals, rows against ans
 	$(BIN)/python -m tests.proofs.overload --secs $(OVERLOAD_SECS)
 	$(BIN)/python -m benchmarks.server_report
 
-docs: dev ## Write the generated pages again.
+docs: dev ## Write the generated pages again, and the drawing of the layers in DESIGN.md.
+	$(BIN)/python -m tests.support.layers
 	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md
 	$(BIN)/python -m otlp2parquet.cli.reference schema > docs/schema.md
 	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md

@@ -2,7 +2,8 @@
 
 The public names, and nothing else. The decode (``process_otlp``, ``BatchBuilder``) and
 ``partition_path`` come with the import; the writers need pyarrow and are loaded when they
-are first asked for, so that a program that only decodes never pays for them::
+are first asked for, so that a program that only decodes never pays for them. The import itself
+needs neither pyarrow nor the extension; what needs one of them says so when it is used::
 
     import otlp2parquet
 
@@ -15,7 +16,6 @@ are first asked for, so that a program that only decodes never pays for them::
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from otlp2parquet._native import __version__
 from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.core import Appended, Batch, BatchBuilder, Result, Signal, process_otlp
 from otlp2parquet.core.files import PlannedFile, plan_files
@@ -35,6 +35,7 @@ from otlp2parquet.errors import (
 
 if TYPE_CHECKING:
     from otlp2parquet.stores import LocalStore, Store
+    from otlp2parquet.version import __version__
     from otlp2parquet.writers import ColumnStatistics, OtlpWriter, ParquetWriter, StoredFile
 
 __all__ = [
@@ -70,6 +71,7 @@ __all__ = [
 _LATER = {
     "LocalStore": "stores",
     "Store": "stores",
+    "__version__": "version",
     "ColumnStatistics": "writers",
     "OtlpWriter": "writers",
     "ParquetWriter": "writers",
@@ -78,10 +80,13 @@ _LATER = {
 
 
 def __getattr__(name: str) -> object:
-    """Load a writer, and pyarrow with it, when its name is first used (PEP 562)."""
+    """Load a name that needs pyarrow, or the version, when it is first used (PEP 562)."""
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_LATER[name]}")  # pyarrow comes now
+    try:
+        module = import_module(f"{__name__}.{_LATER[name]}")
+    except ImportError as error:
+        raise ImportError(f"otlp2parquet.{name} needs pyarrow: {error}") from error
     value: object = getattr(module, name)
     globals()[name] = value
     return value

@@ -42,17 +42,25 @@ HUGE_DEPTH_REASON = "nested deeper"
 
 @pytest.mark.parametrize("suffix", [".pb", ".binpb", ".otlp"])
 @pytest.mark.parametrize(("packed", "pack"), [("", bytes), (".gz", gzip.compress), (".zst", zstd)])
-@pytest.mark.parametrize("framing", ["request", "stream"])
+@pytest.mark.parametrize(
+    ("framed", "expected"),
+    [(logs_request(5), 5), (stream(logs_request(5), logs_request(3, first=5)), 8)],
+    ids=["request", "stream"],
+)
 def test_formats(
-    tmp_path: Path, suffix: str, packed: str, pack: Callable[[bytes], bytes], framing: str
+    tmp_path: Path,
+    *,
+    suffix: str,
+    packed: str,
+    pack: Callable[[bytes], bytes],
+    framed: bytes,
+    expected: int,
 ) -> None:
     """Each extension, compression and framing gives the rows that were captured."""
-    data = logs_request(5)
     captured = tmp_path / f"logs{suffix}{packed}"
-    captured.write_bytes(pack(stream(data, logs_request(3, first=5)) if framing else data))
+    captured.write_bytes(pack(framed))
     result = run("convert", captured, "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    expected = 8 if framing else 5
     assert [row["Timestamp"].second for row in rows(tmp_path / "out")] == list(range(expected))
 
 

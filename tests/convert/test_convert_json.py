@@ -118,7 +118,7 @@ def test_requests_over_the_limit(tmp_path: Path, suffix: str) -> None:
     captured = tmp_path / f"x{suffix}"
     captured.write_text("\n".join([logs("a"), logs("b" * 3_000_000), logs("c")]))
     limit = len(logs("a"))
-    arguments = ["--max-payload-bytes", str(limit), "-o", tmp_path / "out"]
+    arguments: list[str | Path] = ["--max-payload-bytes", str(limit), "-o", tmp_path / "out"]
     result = run("convert", captured, *arguments)
     assert result.exit_code == 1
     assert bodies(tmp_path / "out") == {"a": 1, "c": 1}

@@ -156,7 +156,7 @@ runs = st.builds(
     chunk_requests=st.integers(1, 4),
     layout=st.sampled_from(LAYOUTS),
     threads=st.integers(1, 2),
-    again=st.just(False),
+    again=st.just(False),  # noqa: FBT003 - a strategy of one value
 )
 
 

@@ -368,15 +368,15 @@ def test_shared_values_times_rows(level: str) -> None:
     """A megabyte of shared text in 5,000 rows would be 4.9 GiB: refused before it is made."""
     big = b"x" * 2**20
     records = delimited(2, b"") * 5000
-    payload, signal = {
+    cases: dict[str, tuple[bytes, Signal]] = {
         "resource": (delimited(1, delimited(3, big) + delimited(2, records)), "logs"),
         "scope": (nested((1, 2), delimited(1, delimited(1, big)) + records), "traces"),
         "metric": (
             nested(METRIC, delimited(1, big) + delimited(5, delimited(1, b"") * 5000)),
             "metrics",
         ),
-    }[level]
-    assert "4294967296" in refused(payload, signal)
+    }
+    assert "4294967296" in refused(*cases[level])
 
 
 def test_shared_values_that_fit() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
@@ -15,19 +15,19 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from otlp2parquet.core import otlp_http, status
+from otlp2parquet.core import outcome, status
 from otlp2parquet.core.otlp_http import (
     MEDIA_TYPES,
+    OTHER_MEDIA_TYPES,
     PATHS,
-    Accepted,
+    ExportHead,
     Response,
-    decide,
-    empty,
-    failure,
-    success,
-    too_large,
+    read_head,
+    render,
     unavailable,
 )
+from otlp2parquet.core.outcome import Kind, Outcome
+from otlp2parquet.core.signals import SIGNALS
 from otlp2parquet.errors import (
     DecodeError,
     StorageError,
@@ -36,8 +36,6 @@ from otlp2parquet.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from google.protobuf.message import Message
 
     from otlp2parquet.core.otlp_http import Format
@@ -53,7 +51,6 @@ REJECTED = {
     "traces": "rejected_spans",
     "metrics": "rejected_data_points",
 }
-SIGNALS: tuple[Signal, ...] = ("logs", "traces", "metrics")
 ENCODINGS = ("", "identity", "gzip", "zstd", "deflate")
 LIMIT = 1000
 
@@ -103,9 +100,11 @@ def head(
     return headers
 
 
-def post(path: str, headers: list[tuple[bytes, bytes]], method: str = "POST") -> Any:
-    """The decision about a request."""
-    return decide(method, path, headers, max_payload_bytes=LIMIT)
+def post(
+    path: str, headers: list[tuple[bytes, bytes]], method: str = "POST", prefix: str = ""
+) -> Any:
+    """What is read in a request's head."""
+    return read_head(method, path, headers, max_payload_bytes=LIMIT, path_prefix=prefix)
 
 
 def check(response: Response, code: int, format_: Format) -> None:
@@ -123,15 +122,25 @@ def check(response: Response, code: int, format_: Format) -> None:
         assert status_message(response.body, format_)
 
 
-FAILURES: list[tuple[str, int, Callable[[Accepted], Response]]] = [
-    ("400", 400, lambda a: failure(a, DecodeError("bad tag", 17, "resource_logs[0]"))),
-    ("413 decoded", 413, lambda a: failure(a, TooLargeError("over 1000 records"))),
-    ("413 read", 413, lambda a: too_large(LIMIT, a.format)),
-    ("415", 415, lambda a: failure(a, UnsupportedError("zstd is not read here"))),
-    ("503 storage", 503, lambda a: failure(a, StorageError("the disk is full"))),
-    ("503 unforeseen", 503, lambda a: failure(a, KeyError("hush"))),
-    ("503 busy", 503, lambda a: unavailable("no memory", a.format)),
+FAILURES: list[tuple[int, Outcome]] = [
+    (400, outcome.of_error(DecodeError("bad tag", 17, "resource_logs[0]"))),
+    (413, outcome.of_error(TooLargeError("over 1000 records"))),
+    (413, outcome.too_large(LIMIT)),
+    (415, outcome.of_error(UnsupportedError("zstd is not read here"))),
+    (503, outcome.of_error(StorageError("the disk is full"))),
+    (503, outcome.of_error(KeyError("hush"))),
+    (503, outcome.NO_MEMORY),
+    (503, outcome.CUT_BODY),
+    (503, outcome.SLOW_BODY),
+    (503, outcome.STOPPING),
+    (503, Outcome("log", "the disk is full")),
 ]
+
+
+def test_every_kind_of_outcome_has_a_response() -> None:
+    """None is forgotten: those above and the two successes are all there are."""
+    kinds = {failed.kind for _, failed in FAILURES} | outcome.TAKEN
+    assert kinds == set(get_args(Kind))
 
 
 @pytest.mark.parametrize("media_type", list(MEDIA_TYPES))
@@ -140,18 +149,24 @@ FAILURES: list[tuple[str, int, Callable[[Accepted], Response]]] = [
 def test_the_answer_matrix(media_type: str, encoding: str, path: str) -> None:
     """Every outcome of every kind of request has its code, and a body its client can decode."""
     signal, format_ = PATHS[path], MEDIA_TYPES[media_type]
-    accepted = post(path, head(media_type, encoding, LIMIT))
+    read = post(path, head(media_type, encoding, LIMIT))
     known = encoding if encoding not in ("", "identity") else None
-    assert accepted == Accepted(signal, media_type, known, LIMIT, format_)
+    assert read == ExportHead(signal, media_type, known, LIMIT, format_)
 
-    full = success(accepted)
+    full = render(read, outcome.taken(7, 0, "", 1))
     check(full, 200, format_)
     assert full.body == (b"" if format_ == "protobuf" else b"{}")
-    partial = success(accepted, 3, "3 are bad")
+    partial = render(read, outcome.taken(7, 3, "3 are bad", 1))
     check(partial, 200, format_)
     assert decode(partial.body, signal, format_) == (3, "3 are bad")
-    for _, code, make in FAILURES:
-        check(make(accepted), code, format_)
+    warned = render(read, outcome.taken(7, 0, "mended", 1))
+    check(warned, 200, format_)
+    assert decode(warned.body, signal, format_) == (0, "mended")
+    for code, failed in FAILURES:
+        response = render(read, failed)
+        check(response, code, format_)
+        assert response.reason == failed.kind
+        assert response.message == status_message(response.body, format_)
     refusals = {
         404: post("/v1/other", head(media_type, encoding)),
         405: post(path, head(media_type, encoding), "GET"),
@@ -209,12 +224,11 @@ def test_status_is_what_protobuf_reads(code: int, message: str) -> None:
 @given(st.text(min_size=900, max_size=6000), st.integers(0, 2**63 - 1))
 def test_no_answer_is_longer_than_4_kib(message: str, rejected: int) -> None:
     """However long an explanation is, also in characters that JSON escapes and lone surrogates."""
-    accepted = Accepted("metrics", "application/json", None, None, "json")
     for format_ in ("protobuf", "json"):
-        one = Accepted("logs", accepted.media_type, None, None, format_)
+        one = ExportHead("logs", "application/json", None, None, format_)
         bodies = [
-            success(one, rejected, message * 3),
-            failure(one, DecodeError(message * 3)),
+            render(one, outcome.taken(0, rejected, message * 3, 1)),
+            render(one, outcome.of_error(DecodeError(message * 3))),
             unavailable(message * 3, one.format),
         ]
         for response in bodies:
@@ -234,19 +248,37 @@ def test_a_long_message_keeps_its_beginning() -> None:
 
 
 @pytest.mark.parametrize("path", list(PATHS))
-def test_a_trailing_slash_is_the_same_path(path: str) -> None:
-    """Some clients append it."""
-    assert post(path + "/", head()) == post(path, head())
+@pytest.mark.parametrize("prefix", ["", "/otlp", "/a/b"])
+def test_slashes_may_be_doubled_and_one_may_trail(path: str, prefix: str) -> None:
+    """Endpoints are configured by joining texts, and some clients append one."""
+    wanted = post(path, head())
+    for base in {"", prefix}:
+        whole = base + path
+        for spelled in (whole, whole + "/", "/" + whole, whole.replace("/", "//"), whole + "//"):
+            assert post(spelled, head(), prefix=prefix) == wanted
 
 
 @pytest.mark.parametrize(
-    "path", ["", "/", "/v1", "/v1/", "/v1/log", "/v1/logs//", "/V1/LOGS", "//v1/logs"]
-)
+    "path",
+    [
+        "", "/", "//", "/v1", "/v1/", "/v1/log", "/V1/LOGS", "v1/logs", "/otlp", "/otlp/v1",
+        "/otlpx/v1/logs", "/otlp/otlp/v1/logs", "/x/otlp/v1/logs", "/v1/logs/otlp",
+    ],
+)  # fmt: skip
 def test_other_paths_are_not_found(path: str) -> None:
-    """Nothing but the three paths takes data."""
-    response = post(path, head())
+    """Nothing but the three paths takes data, and the right ones are named."""
+    response = post(path, head(), prefix="/otlp")
     assert isinstance(response, Response)
     check(response, 404, "protobuf")
+    for known in PATHS:
+        assert f"/otlp{known}" in response.message
+    assert "/otlp" not in post(path, head()).message
+
+
+@pytest.mark.parametrize("path", list(PATHS))
+def test_without_a_prefix_there_is_none(path: str) -> None:
+    """What is not configured is not guessed."""
+    assert post("/otlp" + path, head()).status == HTTPStatus.NOT_FOUND
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "post"])
@@ -267,11 +299,19 @@ def test_only_post_is_allowed(method: str) -> None:
 )
 def test_content_type_ignores_case_and_parameters(content_type: str) -> None:
     """RFC 9110: media types are case-insensitive and may carry parameters."""
-    assert isinstance(post("/v1/logs", head(content_type)), Accepted)
+    assert isinstance(post("/v1/logs", head(content_type)), ExportHead)
+
+
+@pytest.mark.parametrize("content_type", list(OTHER_MEDIA_TYPES))
+def test_other_names_of_protobuf(content_type: str) -> None:
+    """The decoder is told the one that it knows."""
+    read = post("/v1/logs", head(content_type.title() + "; v=1"))
+    assert read.media_type == "application/x-protobuf"
+    assert read.format == "protobuf"
 
 
 @pytest.mark.parametrize(
-    "content_type", [None, "", "text/plain", "application/protobuf", "application/x-protobuf2"]
+    "content_type", [None, "", "text/plain", "application/x-google", "application/x-protobuf2"]
 )
 def test_other_content_types_are_refused_in_json(content_type: str | None) -> None:
     """Who speaks neither is told in the form that most can read."""
@@ -281,7 +321,8 @@ def test_other_content_types_are_refused_in_json(content_type: str | None) -> No
 
 
 @pytest.mark.parametrize(
-    "encoding", ["br", "gzip, gzip", "gzip,zstd", "snappy", "*", "identity, gzip"]
+    "encoding",
+    ["br", "gzip, gzip", "gzip,zstd", "snappy", "*", "identity, br", "gzip;q=1", "zlib, x-gzip"],
 )
 def test_other_and_stacked_encodings_are_refused(encoding: str) -> None:
     """Before the body is read."""
@@ -295,10 +336,24 @@ def test_encodings_in_two_fields_are_stacked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spelled", "meant"), [("GZIP", "gzip"), ("x-gzip", "gzip"), ("Identity", None)]
+    ("spelled", "meant"),
+    [
+        ("GZIP", "gzip"),
+        ("x-gzip", "gzip"),
+        ("X-GZip", "gzip"),
+        ("zlib", "deflate"),
+        ("Identity", None),
+        ("none", None),
+        (",", None),
+        ("identity, gzip", "gzip"),
+        ("zstd , identity,", "zstd"),
+        ("None,Identity", None),
+    ],
 )
-def test_encodings_ignore_case(spelled: str, meant: str | None) -> None:
-    """And x-gzip is gzip (RFC 9110, 8.4.1.3)."""
+def test_encodings_ignore_case_and_identity_counts_as_nothing(
+    spelled: str, meant: str | None
+) -> None:
+    """And x-gzip is gzip (RFC 9110, 8.4.1.3), zlib what deflate means."""
     assert post("/v1/logs", head(encoding=spelled)).encoding == meant
 
 
@@ -321,7 +376,8 @@ def test_a_length_over_the_limit_is_refused_unread() -> None:
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_body_of_no_bytes(media_type: str, code: int, body: bytes | None, encoding: str) -> None:
     """Zero bytes are an empty message and no lines, but not JSON; compressed or not."""
-    response = empty(post("/v1/traces", head(media_type, encoding)))
+    read = post("/v1/traces", head(media_type, encoding))
+    response = render(read, outcome.empty(read.media_type))
     check(response, code, MEDIA_TYPES[media_type])
     assert body is None or response.body == body
 
@@ -329,17 +385,17 @@ def test_a_body_of_no_bytes(media_type: str, code: int, body: bytes | None, enco
 def test_a_decode_error_names_offset_and_path_once() -> None:
     """The sender can find the place; what the text says already is not repeated."""
     bare = DecodeError("bad tag", 17, "resource_logs[0]")
-    assert otlp_http.describe(bare) == "bad tag at byte 17 in resource_logs[0]"
+    assert outcome.of_error(bare).text == "bad tag at byte 17 in resource_logs[0]"
     told = DecodeError("bad tag at byte 17 in resource_logs[0]", 17, "resource_logs[0]")
-    assert otlp_http.describe(told) == str(told)
-    assert otlp_http.describe(DecodeError("broken gzip header")) == "broken gzip header"
+    assert outcome.of_error(told).text == str(told)
+    assert outcome.of_error(DecodeError("broken gzip header")).text == "broken gzip header"
 
 
 def test_an_unforeseen_error_tells_the_client_nothing() -> None:
     """Its text may hold anything, also what the client sent; and a 500 would lose the data."""
     for format_ in ("protobuf", "json"):
-        accepted = Accepted("logs", "application/json", None, None, format_)
-        response = failure(accepted, ValueError("hush"))
+        read = ExportHead("logs", "application/json", None, None, format_)
+        response = render(read, outcome.of_error(ValueError("hush")))
         check(response, 503, format_)
         assert b"hush" not in response.body
 

@@ -40,8 +40,8 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The compiled journal."""
     library = tmp_path_factory.mktemp("shim") / "journal.so"
     source = Path(__file__).parents[1] / "support" / "journal.c"
-    command = ["cc", "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, source]
-    subprocess.run([*command, "-ldl", "-lpthread"], check=True)
+    command = ["cc", "-O1", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]
+    subprocess.run([*command, library, source, "-ldl", "-lpthread"], check=True)
     return library
 
 

@@ -22,16 +22,16 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
 from otlp2parquet import process_otlp
+from otlp2parquet.core import outcome
 from otlp2parquet.core.auth import Tokens
 from otlp2parquet.core.otlp_http import (
     Response,
-    decide,
-    empty,
-    failure,
     format_of,
-    success,
-    unauthorized,
+    read_head,
+    render,
+    unauthenticated,
 )
+from otlp2parquet.core.signals import SIGNALS
 from otlp2parquet.errors import OtlpError, StorageError
 from tests.support.encoded import ENCODERS
 from tests.support.strategies import nested
@@ -39,9 +39,11 @@ from tests.support.strategies import nested
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from google.protobuf.message import Message
+
+    from otlp2parquet.core.otlp_http import ExportHead
     from otlp2parquet.core.signals import Signal
 
-SIGNALS: tuple[Signal, ...] = ("logs", "traces", "metrics")
 MEDIA_TYPES = {
     "protobuf": "application/x-protobuf",
     "JSON": "application/json",
@@ -60,12 +62,12 @@ OUTCOMES = {
     "415": "an encoding that is not read, here `br`",
     "503": "trouble that passes, here of the storage",
 }
-REQUESTS = {
+REQUESTS: dict[Signal, type[Message]] = {
     "logs": logs_service_pb2.ExportLogsServiceRequest,
     "traces": trace_service_pb2.ExportTraceServiceRequest,
     "metrics": metrics_service_pb2.ExportMetricsServiceRequest,
 }
-RESPONSES = {
+RESPONSES: dict[Signal, type[Message]] = {
     "logs": logs_service_pb2.ExportLogsServiceResponse,
     "traces": trace_service_pb2.ExportTraceServiceResponse,
     "metrics": metrics_service_pb2.ExportMetricsServiceResponse,
@@ -126,7 +128,7 @@ class Case:
             # A record that holds the beginning of a text which it is too short for.
             return payload + (nested((1, 2, 2), b"\x0a\x7fhush") if self.outcome == "400" else b"")
         # Ids are empty here, so protobuf's own JSON is OTLP's.
-        payload = json_format.MessageToJson(message, indent=None).encode()
+        payload = str(json_format.MessageToJson(message, indent=None)).encode()
         return payload[:-9] if self.outcome == "400" else payload + b"\n"
 
 
@@ -156,24 +158,28 @@ def cases() -> Iterator[Case]:
 def answer(case: Case) -> Response:
     """What the core answers, without a socket."""
     if not Tokens([SECRET]).admit(case.headers):
-        return unauthorized(format_of(case.headers))
-    accepted = decide(case.method, case.path, case.headers, max_payload_bytes=LIMIT)
-    if isinstance(accepted, Response):
-        return accepted
+        return unauthenticated(format_of(case.headers))
+    head = read_head(case.method, case.path, case.headers, max_payload_bytes=LIMIT)
+    if isinstance(head, Response):
+        return head
+    return render(head, _outcome(case, head))
+
+
+def _outcome(case: Case, head: ExportHead) -> outcome.Outcome:
     if not case.body:
-        return empty(accepted)
+        return outcome.empty(head.media_type)
     try:
         if case.outcome == "503":
             raise StorageError("the disk is full")
         result = process_otlp(
             case.body,
-            accepted.signal,
-            content_type=accepted.media_type,
-            content_encoding=accepted.encoding,
+            head.signal,
+            content_type=head.media_type,
+            content_encoding=head.encoding,
         )
     except OtlpError as error:
-        return failure(accepted, error)
-    return success(accepted, result.rejected, result.message)
+        return outcome.of_error(error)
+    return outcome.taken(result.accepted, result.rejected, result.message, len(case.body))
 
 
 def read(case: Case, response: Response) -> Any:
@@ -198,15 +204,18 @@ by the code: {cells} requests, which are {outcomes} outcomes x {formats} x {enco
 Tests send the same through the whole server application and read each body with the official
 protobuf classes.
 
-- Requests are `POST /v1/logs`, `/v1/traces` and `/v1/metrics`; a trailing slash is fine.
-- `Content-Type`: `application/x-protobuf`, `application/json`, and for JSON lines (one export
-  request a line) `application/x-ndjson` or `application/jsonl`.
-- `Content-Encoding`: none, `identity`, `gzip` (several members too), `zstd` (several frames too) or
-  `deflate` (zlib). A body of 0 bytes is empty, whatever its encoding; 0 bytes of JSON are a 400,
-  because they are no JSON.
+- Requests are `POST /v1/logs`, `/v1/traces` and `/v1/metrics`, also below `server.path_prefix`
+  where one is set; slashes may be doubled, and one may trail.
+- `Content-Type`: `application/x-protobuf` (or `application/protobuf`, or
+  `application/vnd.google.protobuf`), `application/json`, and for JSON lines (one export request a
+  line) `application/x-ndjson` or `application/jsonl`.
+- `Content-Encoding`: none, `identity`, `gzip` (several members too; also `x-gzip`), `zstd` (several
+  frames too) or `deflate` (which is zlib, and also called `zlib`). `identity` and `none` count as
+  nothing in a list; more than one other is a 415. A body of 0 bytes is empty, whatever its
+  encoding; 0 bytes of JSON are a 400, because they are no JSON.
 - Answers are at most 4 KiB, in the request's format (JSON lines are answered in JSON; who sends
   neither is answered in JSON), and never repeat what a sender wrote.
-- A 503 carries `Retry-After`: send the same again. Every other 4xx is for good. There is no 500,
+- A 503 carries `Retry-After`: send the same again. Every 4xx is for good. There is no 500,
   because clients throw away what they get one for.
 - The order in which a request is judged: token, path, method, content type, encoding, announced
   length, all before the body is read; then the body.
@@ -227,11 +236,11 @@ def page() -> str:
             signals="{" + ", ".join(SIGNALS) + "}",
         )
     ]
-    for outcome, meaning in OUTCOMES.items():
-        lines += [f"## {outcome}", "", meaning[0].upper() + meaning[1:] + ".", ""]
+    for name, meaning in OUTCOMES.items():
+        lines += [f"## {name}", "", meaning[0].upper() + meaning[1:] + ".", ""]
         lines += ["| request | status | header fields | body |", "|---|--:|---|---|"]
         for format_ in MEDIA_TYPES:
-            group = [case for case in cells if (case.outcome, case.format) == (outcome, format_)]
+            group = [case for case in cells if (case.outcome, case.format) == (name, format_)]
             lines += _rows(format_, group)
         lines.append("")
     return "\n".join(lines)
@@ -251,8 +260,11 @@ def _rows(format_: str, group: list[Case]) -> Iterator[str]:
     for (status, fields, body), same in answers.items():
         signals, encodings = ({case.signal for case in same}, {case.encoding for case in same})
         assert len(same) == len(signals) * len(encodings)
-        named = [signal for signal in SIGNALS if signal in signals] * (len(signals) < len(SIGNALS))
-        named += [e for e in ENCODINGS if e in encodings] * (len(encodings) < len(ENCODINGS))
+        named: list[str] = []
+        if len(signals) < len(SIGNALS):
+            named += [signal for signal in SIGNALS if signal in signals]
+        if len(encodings) < len(ENCODINGS):
+            named += [encoding for encoding in ENCODINGS if encoding in encodings]
         request = f"{format_}, {', '.join(named)}" if named else format_
         yield f"| {request} | {status} | {fields} | {body} |"
 

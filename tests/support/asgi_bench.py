@@ -12,19 +12,18 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.ingestion import Batches
+from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import BatchConfig
-from otlp2parquet.platforms.server.application import (
-    Application,
-)
+from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.server.application import Application
 from tests.support.batches_bench import NOW
 from tests.support.doubles import Clock, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from otlp2parquet.platforms.server.front_door import Asgi
+    from otlp2parquet.platforms.server.asgi import Asgi
 
 LIMIT = 200_000
 PROTOBUF = (b"content-type", b"application/x-protobuf")
@@ -130,8 +129,9 @@ class Bench:
         self.clock = Clock()
         self.writer = Recorder() if writer is None else writer
         self.budget = Budget(memory_bytes)
-        self.storing = Storing(self.writer, threads=2, monotonic=self.clock)
-        self.batches = Batches(
+        self.storing = Storing(self.writer, monotonic=self.clock)
+        self.storing.start(2)
+        self.ingest = Ingest(
             BatchConfig() if config is None else config,
             self.storing,
             self.budget,
@@ -140,8 +140,9 @@ class Bench:
             monotonic=self.clock,
         )
         self.app = Application(
-            self.batches,
+            self.ingest,
             self.budget,
+            Acknowledgements(),
             threads=threads,
             max_payload_bytes=max_payload_bytes,
             monotonic=self.clock,
@@ -155,13 +156,14 @@ class Bench:
     @property
     def rows(self) -> int:
         """Rows in the open batch."""
-        return self.batches.held().open_rows
+        return self.ingest.status().open_rows
 
     @property
     def nothing_held(self) -> bool:
         """Whether no request holds any of the budget."""
-        opened = self.batches._open  # noqa: SLF001 - what the rows themselves hold
-        return self.budget.used == (0 if opened is None else opened.memory_bytes)
+        opened = self.ingest._open  # noqa: SLF001 - what the rows themselves hold
+        held = 0 if opened is None else opened._memory.bytes  # noqa: SLF001 - as above
+        return self.budget.used == held
 
     def __enter__(self) -> Self:
         return self
@@ -170,4 +172,4 @@ class Bench:
         for gate in self.writer.gates.values():
             gate.set()
         self.storing.stop()
-        self.app._pool.shutdown()  # noqa: SLF001 - what stop() does, without a drain
+        self.app.exports.close()  # what stop() does, without a drain

@@ -49,7 +49,7 @@ def undated_request(count: int) -> bytes:
     records = request.resource_logs.add().scope_logs.add().log_records
     for number in range(count):
         records.add().body.string_value = f"undated {number}"
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
 def deep_request() -> bytes:
@@ -60,7 +60,7 @@ def deep_request() -> bytes:
     value = records.add(time_unix_nano=START).body
     for _ in range(65):
         value = value.array_value.values.add()
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
 def run(*arguments: str | Path) -> Result:

@@ -20,11 +20,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otlp2parquet.core.signals import SIGNALS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SIGNALS = ("logs", "traces", "metrics")
 START = 1_767_225_600_000_000_000
 
 TABLES = {
@@ -50,11 +51,11 @@ def request_of(signal: str, names: list[str], service: str) -> bytes:
     elif signal == "traces":
         traces = ExportTraceServiceRequest()
         group = traces.resource_spans.add()
-        records, request = group.scope_spans.add().spans, traces  # type: ignore[assignment]
+        records, request = group.scope_spans.add().spans, traces
     else:
         metrics = ExportMetricsServiceRequest()
         group = metrics.resource_metrics.add()
-        records, request = group.scope_metrics.add().metrics, metrics  # type: ignore[assignment]
+        records, request = group.scope_metrics.add().metrics, metrics
     group.resource.attributes.add(key="service.name").value.string_value = service
     for name in names:
         record: Any = records.add()

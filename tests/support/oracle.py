@@ -27,6 +27,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google._upb import _message as upb
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from google.protobuf.descriptor import FileDescriptor
+    from google.protobuf.message import Message
 
 Row = dict[str, Any]
 GroupKey = tuple[str, str | None, datetime]
@@ -54,7 +56,7 @@ MAX_GROUPS = 10_000
 MAX_INT64 = 2**63 - 1
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-REQUESTS = {
+REQUESTS: dict[str, type[Message]] = {
     "logs": logs_service_pb2.ExportLogsServiceRequest,
     "traces": trace_service_pb2.ExportTraceServiceRequest,
     "metrics": metrics_service_pb2.ExportMetricsServiceRequest,
@@ -653,9 +655,9 @@ def decode(payload: bytes, signal: str, received_at: int | None = None) -> Decod
 
 def _logs(request: Any, into: _Collector) -> None:
     for resource in request.resource_logs:
-        by_resource = _Shared(lambda text, r=resource: _from_resource(r, text))
+        by_resource = _Shared(partial(_from_resource, resource))
         for scope in resource.scope_logs:
-            above = [by_resource, _Shared(lambda text, s=scope: _from_scope(s, text))]
+            above = [by_resource, _Shared(partial(_from_scope, scope))]
             for record in scope.log_records:
                 # Nanos stay null unless time_unix_nano itself was given: were they set from
                 # observed_time_unix_nano too, "not given" and "the same" would be one row,
@@ -665,38 +667,38 @@ def _logs(request: Any, into: _Collector) -> None:
                     record.time_unix_nano,
                     record.observed_time_unix_nano,
                     above,
-                    lambda text, r=record: _from_log(r, text),
+                    partial(_from_log, record),
                 )
                 into.seen(0)
 
 
 def _traces(request: Any, into: _Collector) -> None:
     for resource in request.resource_spans:
-        by_resource = _Shared(lambda text, r=resource: _from_resource(r, text))
+        by_resource = _Shared(partial(_from_resource, resource))
         for scope in resource.scope_spans:
-            above = [by_resource, _Shared(lambda text, s=scope: _from_scope(s, text))]
+            above = [by_resource, _Shared(partial(_from_scope, scope))]
             for span in scope.spans:
                 into.add(
                     "otel_traces",
                     span.start_time_unix_nano,
                     0,
                     above,
-                    lambda text, s=span: _from_span(s, text),
+                    partial(_from_span, span),
                 )
                 into.seen(len(span.events) + len(span.links))
 
 
 def _metrics(request: Any, into: _Collector) -> None:
     for resource in request.resource_metrics:
-        by_resource = _Shared(lambda text, r=resource: _from_resource(r, text))
+        by_resource = _Shared(partial(_from_resource, resource))
         for scope in resource.scope_metrics:
-            by_scope = _Shared(lambda text, s=scope: _from_scope(s, text))
+            by_scope = _Shared(partial(_from_scope, scope))
             for metric in scope.metrics:
                 kind = metric.WhichOneof("data")
                 if kind is None:
                     continue
                 data = getattr(metric, kind)
-                by_metric = _Shared(lambda text, m=metric: _from_metric(m, text))
+                by_metric = _Shared(partial(_from_metric, metric))
                 for point in data.data_points:
 
                     def make(text: _Text, d: Any = data, p: Any = point, m: Any = by_metric) -> Row:

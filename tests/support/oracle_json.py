@@ -151,7 +151,7 @@ def integer(value: Any, kind: str, bits: int) -> int:
         return 0
     if scale < 0 or scale + len(stripped) > 20:
         raise MisfitError("integer")
-    number = int(stripped) * 10**scale * (-1 if sign else 1)
+    number: int = int(stripped) * 10**scale * (-1 if sign else 1)
     least, most = (
         (0, 2**bits - 1) if kind == UNSIGNED else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     )

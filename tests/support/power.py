@@ -44,8 +44,8 @@ def operations(journal: bytes) -> Iterator[Operation]:
             place += size
         if place > len(journal):
             return
-        texts = [part.decode() for part in parts[:2]]
-        yield Operation(kind.decode(), inode, number, *texts, parts[2], place)
+        path, other, data = parts
+        yield Operation(kind.decode(), inode, number, path.decode(), other.decode(), data, place)
 
 
 @dataclass(slots=True)

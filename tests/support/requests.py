@@ -37,13 +37,13 @@ def logs_request(count: int, service: str = "checkout", first: int = 0, blob: st
     for number in range(first, first + count):
         record = scope.log_records.add(
             time_unix_nano=START + number * 1_000_000_123,
-            severity_number=9 + 8 * (number % 2),  # type: ignore[arg-type]
+            severity_number=9 + 8 * (number % 2),
             severity_text=("INFO", "ERROR")[number % 2],
             trace_id=number.to_bytes(16, "big") if number % 3 else b"",
         )
         record.body.string_value = f"order {number} placed, naïve ✓"
         set_attributes(record.attributes, order_id=number, user_name=f"u{number % 7}")
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
 def traces_request(count: int) -> bytes:
@@ -64,8 +64,8 @@ def traces_request(count: int) -> bytes:
             span.events.add(name="retry", time_unix_nano=START + number)
             set_attributes(span.events.add(time_unix_nano=0).attributes, n=number)
             span.links.add(trace_id=b"\1" * 16, trace_state="a=b")
-            span.status.code = 2  # type: ignore[assignment]
-    return request.SerializeToString()
+            span.status.code = 2
+    return bytes(request.SerializeToString())
 
 
 def metrics_request(count: int) -> bytes:
@@ -75,7 +75,7 @@ def metrics_request(count: int) -> bytes:
     set_attributes(resource.resource.attributes, service_name="checkout")
     metrics = resource.scope_metrics.add().metrics
     gauge, total = metrics.add(name="g").gauge, metrics.add(name="s", unit="By").sum
-    total.is_monotonic, total.aggregation_temporality = True, 2  # type: ignore[assignment]
+    total.is_monotonic, total.aggregation_temporality = True, 2
     histogram = metrics.add(name="h").histogram
     exponential = metrics.add(name="e").exponential_histogram
     summary = metrics.add(name="q").summary
@@ -93,4 +93,4 @@ def metrics_request(count: int) -> bytes:
         summary.data_points.add(count=1, sum=2.0, **time).quantile_values.add(
             quantile=0.5, value=float(number)
         )
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())

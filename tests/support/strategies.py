@@ -20,6 +20,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from otlp2parquet.core.signals import SIGNALS
 from tests.support.oracle import REQUESTS
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
+    from otlp2parquet import Signal
+
 T = TypeVar("T")
-SIGNALS = ("logs", "traces", "metrics")
 
 FACTOR = int(os.environ.get("OTLP2PARQUET_EXAMPLES", "1"))
 """``OTLP2PARQUET_EXAMPLES=200`` asks for so many times the examples."""
@@ -438,22 +440,22 @@ def tapes(largest: int = 3000) -> st.SearchStrategy[Tape]:
 
 
 def _payloads(
-    make: Callable[[Tape, str], bytes], largest: int = 3000
-) -> st.SearchStrategy[tuple[str, bytes]]:
-    def payload(signal: str, tape: Tape) -> tuple[str, bytes]:
+    make: Callable[[Tape, Signal], bytes], largest: int = 3000
+) -> st.SearchStrategy[tuple[Signal, bytes]]:
+    def payload(signal: Signal, tape: Tape) -> tuple[Signal, bytes]:
         return signal, make(tape, signal)
 
     return st.builds(payload, st.sampled_from(SIGNALS), tapes(largest))
 
 
-def _from_wire(*, odd: bool) -> Callable[[Tape, str], bytes]:
+def _from_wire(*, odd: bool) -> Callable[[Tape, Signal], bytes]:
     return lambda tape, signal: wire_message(tape, REQUESTS[signal].DESCRIPTOR, odd=odd)
 
 
-def _from_object(tape: Tape, signal: str) -> bytes:
+def _from_object(tape: Tape, signal: Signal) -> bytes:
     request = REQUESTS[signal]()
     fill(request, tape)
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
 def mutated(tape: Tape, payload: bytes) -> bytes:
@@ -490,13 +492,13 @@ valid_payloads = st.one_of(plain_payloads, odd_payloads, object_payloads)
 
 
 @st.composite
-def mutated_payloads(draw: st.DrawFn) -> tuple[str, bytes]:
+def mutated_payloads(draw: st.DrawFn) -> tuple[Signal, bytes]:
     """(signal, payload): a valid message with a few random edits; some are still valid."""
     signal, payload = draw(valid_payloads)
     return signal, mutated(draw(tapes(80)), payload)
 
 
-def arbitrary_payloads() -> st.SearchStrategy[tuple[str, bytes]]:
+def arbitrary_payloads() -> st.SearchStrategy[tuple[Signal, bytes]]:
     """(signal, payload): bytes that nobody meant as OTLP."""
     return st.tuples(st.sampled_from(SIGNALS), st.binary(max_size=300))
 

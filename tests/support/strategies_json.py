@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import strategies as st
 
+from otlp2parquet.core.signals import SIGNALS
 from tests.support.oracle import REQUESTS
 from tests.support.oracle_json import ID_SIZES
-from tests.support.strategies import SIGNALS, Tape, fill, mutated, tapes
+from tests.support.strategies import Tape, fill, mutated, tapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from google.protobuf.message import Message
+
+    from otlp2parquet import Signal
 
 F = FieldDescriptor
 
@@ -191,8 +194,8 @@ def spelled(tape: Tape, message: Message, *, odd: bool) -> bytes:
     return text
 
 
-def _texts(*, odd: bool, largest: int = 1500) -> st.SearchStrategy[tuple[str, bytes]]:
-    def make(signal: str, content: Tape, spelling: Tape) -> tuple[str, bytes]:
+def _texts(*, odd: bool, largest: int = 1500) -> st.SearchStrategy[tuple[Signal, bytes]]:
+    def make(signal: Signal, content: Tape, spelling: Tape) -> tuple[Signal, bytes]:
         return signal, spelled(spelling, request(content, signal), odd=odd)
 
     return st.builds(make, st.sampled_from(SIGNALS), tapes(largest), tapes(largest))
@@ -207,7 +210,7 @@ small_texts = _texts(odd=True, largest=80)
 
 
 @st.composite
-def message_and_text(draw: st.DrawFn) -> tuple[str, bytes, bytes]:
+def message_and_text(draw: st.DrawFn) -> tuple[Signal, bytes, bytes]:
     """(signal, protobuf, text) of one message."""
     signal = draw(st.sampled_from(SIGNALS))
     message = request(draw(tapes(1500)), signal)
@@ -216,14 +219,14 @@ def message_and_text(draw: st.DrawFn) -> tuple[str, bytes, bytes]:
 
 
 @st.composite
-def mutated_texts(draw: st.DrawFn) -> tuple[str, bytes]:
+def mutated_texts(draw: st.DrawFn) -> tuple[Signal, bytes]:
     """(signal, text): with a few random edits; some are still JSON."""
     signal, text = draw(st.one_of(plain_texts, odd_texts))
     return signal, mutated(draw(tapes(80)), text)
 
 
 @st.composite
-def lines(draw: st.DrawFn) -> tuple[str, bytes]:
+def lines(draw: st.DrawFn) -> tuple[Signal, bytes]:
     """(signal, JSON lines): several requests, blank lines, and sometimes a broken one."""
     signal = draw(st.sampled_from(SIGNALS))
     parts = []

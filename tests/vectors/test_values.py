@@ -202,8 +202,8 @@ def test_invalid_utf8_in_every_string_field() -> None:
     span = delimited(3, bad) + delimited(5, bad) + delimited(15, delimited(2, bad))
     span += delimited(11, delimited(2, bad)) + delimited(13, delimited(3, bad))
     row = the_row(delimited(1, start + delimited(2, scope + delimited(2, span))), "traces")
-    single = ("ServiceName", "ResourceSchemaUrl", "ScopeName", "ScopeVersion", "ScopeSchemaUrl")
-    single += ("TraceState", "SpanName", "StatusMessage")
+    single = {"ServiceName", "ResourceSchemaUrl", "ScopeName", "ScopeVersion", "ScopeSchemaUrl"}
+    single |= {"TraceState", "SpanName", "StatusMessage"}
     assert {row[name] for name in single} == {text}
     assert row["EventsName"] == row["LinksTraceState"] == [text]
     metric = delimited(1, bad) + delimited(2, bad) + delimited(3, bad) + nested((5, 1), b"")

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches.batch import ClosedBatch, OpenBatch, Reason
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.identity import new_batch_id
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.protocol import BatchLog, Log, Usage
 from otlp2parquet.batches.request import Acknowledge, Request
@@ -97,6 +97,9 @@ class Ingest:
         self._monotonic = monotonic
         self._new_id = new_id
         self._lock = threading.Lock()
+        # All of these under the lock; the open batch may be looked at without.
+        self._none_alone = threading.Condition(self._lock)
+        self._appending_alone = 0
         self._open: OpenBatch | None = None
         self._is_draining = False
         self._longest_age_secs = config.max_age_secs
@@ -151,26 +154,31 @@ class Ingest:
             return appended
 
     def _append_alone(self, request: Request, acknowledge: Acknowledge | None) -> Appended:
-        """Append to a batch of its own, which nobody else knows."""
+        """Append to a batch of its own, which nobody else knows; a drain waits for it."""
         with self._lock:
-            if self._is_draining:
-                raise StorageError(_STOPPING)
-        batch = self._new_batch(shards=1)
-        shard = batch.claim(wait=True)
-        assert shard is not None  # noqa: S101 - it has one, and waits for it
+            self._refuse_when_draining()
+            self._appending_alone += 1
         try:
-            appended = batch.append(shard, request, acknowledge)
-        except BaseException:
-            batch.discard()
-            raise
-        finally:
-            shard.lock.release()
-        with self._lock:
-            if self._is_draining and not self.survives:
+            batch = self._new_batch(shards=1)
+            shard = batch.claim(wait=True)
+            assert shard is not None  # noqa: S101 - it has one, and waits for it
+            try:
+                appended = batch.append(shard, request, acknowledge)
+            except BaseException:
                 batch.discard()
-                raise StorageError(_STOPPING)  # nobody waits for its storage any more
+                raise
+            finally:
+                shard.lock.release()
             self._submit(batch, "request")
+        finally:
+            with self._lock:
+                self._appending_alone -= 1
+                self._none_alone.notify_all()
         return appended
+
+    def _refuse_when_draining(self) -> None:
+        if self._is_draining:
+            raise StorageError(_STOPPING)
 
     def replay(self, left_over: Iterable[tuple[str, BatchLog]]) -> None:
         """Store the batches, by id, of which an earlier process has left the log."""
@@ -210,12 +218,14 @@ class Ingest:
         From now on an append is a ``StorageError``: it may be sent again, elsewhere or later.
         ``tick`` goes on being needed for retries until this returns.
         """
+        deadline = self._monotonic() + timeout_secs
         with self._lock:
             self._is_draining = True
+            self._none_alone.wait_for(lambda: not self._appending_alone, timeout_secs)
         batch = self._open
         if batch is not None:
             self._close(batch, "shutdown")
-        stored = self._storing.drain(timeout_secs)
+        stored = self._storing.drain(max(0.0, deadline - self._monotonic()))
         self._log.stop()
         return stored
 
@@ -233,8 +243,7 @@ class Ingest:
         if batch is not None:
             return batch
         with self._lock:
-            if self._is_draining:
-                raise StorageError(_STOPPING)
+            self._refuse_when_draining()
             if self._open is None:
                 self._open = self._new_batch(self._shards)
             return self._open

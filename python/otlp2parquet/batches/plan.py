@@ -5,7 +5,6 @@ them a replay after any change of settings finds, keeps and completes the same f
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -66,7 +65,7 @@ def read_receipt(body: bytes) -> StoredFile:
 
 
 def _read_file(folder: str, part: int, table: str, hour: int, services: Any) -> PlannedFile:  # noqa: ANN401 - JSON
-    rows: Mapping[str | None, int] = {service: int(count) for service, count in services}
+    rows = {service: int(count) for service, count in services}
     return PlannedFile(folder, int(part), table, datetime.fromtimestamp(hour, UTC), rows)
 
 

@@ -2,7 +2,8 @@
 
 Knows shards and their builders. Must not know where the requests are kept. A shard's rows are
 its requests' rows in their order, and a batch's rows are the shards' one after another; that is
-all that has to be the same again.
+all that has to be the same again. The decoder's own bound holds for a request, not the setting of
+today: what was acknowledged under another one is read all the same.
 """
 
 from collections.abc import Callable, Iterable

@@ -8,11 +8,11 @@ some file system takes for one although they differ (it folds case, or drops tra
 names of their own through the part number.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Protocol
-from uuid import UUID
 
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout, partition_path, utc_hour
 
@@ -23,6 +23,9 @@ SCHEMA_VERSION_KEY: Final = "otlp2parquet.schema_version"
 VERSION_KEY: Final = "otlp2parquet.version"
 """Keys of a file's Parquet metadata. Batch id and part, with the number of rows, say which file
 it is."""
+
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Group(Protocol):
@@ -152,16 +155,12 @@ def is_the_file(
     return found.rows in rows or (or_more and found.rows > min(rows))
 
 
-def checked_batch_id(batch_id: str) -> str:
+def checked_batch_id(batch_id: object) -> str:
     """``batch_id`` if it is the text of a UUID in its usual form; else ``ValueError``.
 
     It becomes part of a file's name: nothing else may stand there.
     """
-    try:
-        usual = str(UUID(batch_id))
-    except (ValueError, AttributeError, TypeError):
-        usual = ""
-    if usual != batch_id:
+    if not isinstance(batch_id, str) or not _UUID.fullmatch(batch_id):
         raise ValueError(
             f"batch id {str(batch_id)[:100]!r}: expected the text of a UUID, such as "
             "new_batch_id() gives"

@@ -5,15 +5,15 @@ there (a store). Knows no batch but the one that it is given.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO
 
 import pyarrow as pa
 
-from otlp2parquet._native import __version__
 from otlp2parquet.batch_id import new_batch_id
+from otlp2parquet.core import Batch
 from otlp2parquet.core.files import (
     BATCH_ID_KEY,
     PART_KEY,
@@ -31,6 +31,7 @@ from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout, utc_hour
 from otlp2parquet.core.schema import SCHEMA_VERSION
 from otlp2parquet.errors import ConfigError, NameTakenError, StorageError
 from otlp2parquet.stores import LocalStore, Store
+from otlp2parquet.version import __version__
 from otlp2parquet.writers.encode_pyarrow import (
     Compression,
     ParquetSettings,
@@ -38,7 +39,12 @@ from otlp2parquet.writers.encode_pyarrow import (
     write_parquet,
 )
 from otlp2parquet.writers.footer import Footer, column_statistics, found_file, read_footer
-from otlp2parquet.writers.protocol import ArrowArrayExportable, Existing, StoredFile
+from otlp2parquet.writers.protocol import (
+    ArrowArrayExportable,
+    ColumnStatistics,
+    Existing,
+    StoredFile,
+)
 
 
 class ParquetWriter:
@@ -136,12 +142,12 @@ class ParquetWriter:
 
         def fill(sink: BinaryIO) -> None:
             footer = write_parquet(rows, sink, self.settings, metadata)
-            statistics.update(column_statistics(footer))
+            statistics.update(column_statistics(footer, file.table))
 
         try:
             size = self._store.create(name, fill)
         except NameTakenError:
-            return self._existing(file, batch_id, rows.num_rows, existing)
+            return self._existing(file, rows, batch_id, existing)
         return StoredFile(name, rows.num_rows, size, statistics)
 
     def take_back(self, file: PlannedFile, batch_id: str) -> None:
@@ -154,7 +160,7 @@ class ParquetWriter:
             self._store.delete(name)
 
     def _existing(
-        self, file: PlannedFile, batch_id: str, rows: int, existing: Existing
+        self, file: PlannedFile, rows: pa.Table, batch_id: str, existing: Existing
     ) -> StoredFile:
         """The receipt of the file that has the name, if it is the one; else ``NameTakenError``."""
         name = file.name(batch_id)
@@ -165,17 +171,23 @@ class ParquetWriter:
                 raise NameTakenError(name) from None
             raise
         found = None if footer is None else found_file(footer.metadata)
-        ours = existing != "refuse" and is_the_file(found, batch_id, file.part, {rows, file.rows})
+        given = rows.num_rows
+        ours = existing != "refuse" and is_the_file(found, batch_id, file.part, {given, file.rows})
         if existing == "whole" and not ours:
-            ours = is_the_file(found, batch_id, file.part, [rows], or_more=True)
+            ours = is_the_file(found, batch_id, file.part, [0], or_more=True)
         if footer is None or not ours:
             expected = "a free name"
             if existing != "refuse":
-                expected = f"batch {batch_id}, part {file.part}, with {rows} rows"
+                expected = f"batch {batch_id}, part {file.part}, with {given} rows"
             raise NameTakenError(name, f"{name} {_what_it_is(found)}; expected {expected}")
-        columns = column_statistics(footer.metadata)
-        receipt = StoredFile(name, footer.metadata.num_rows, footer.file_bytes, columns)
-        return replace(receipt, was_there=True)
+        columns: Mapping[int, ColumnStatistics] = {}
+        if footer.metadata.num_rows == given:
+            # From the rows, which are the file's, and not from its footer: see there.
+            encoded = write_parquet(rows, pa.MockOutputStream(), self.settings, {})
+            columns = column_statistics(encoded, file.table)
+        return StoredFile(
+            name, footer.metadata.num_rows, footer.file_bytes, columns, was_there=True
+        )
 
     def _footer(self, name: str) -> Footer | None:
         """The footer of what has the name; ``None`` if that is no Parquet file, or is gone."""
@@ -184,18 +196,6 @@ class ParquetWriter:
                 return read_footer(file)
         except FileNotFoundError:
             return None
-
-
-@runtime_checkable
-class _Belonging(Protocol):
-    """What a ``Batch`` of either decoder says of where it belongs."""
-
-    @property
-    def table(self) -> str: ...
-    @property
-    def service(self) -> str | None: ...
-    @property
-    def hour(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +227,15 @@ def _group(
     """Where a batch says that its rows belong, or the caller for it; both must agree."""
     if not hasattr(batch, "__arrow_c_array__"):
         raise TypeError(f"a batch is {type(batch).__name__}: expected an Arrow record batch")
-    num_rows = pa.record_batch(batch).num_rows
-    if not isinstance(batch, _Belonging):
+    if not isinstance(batch, Batch):
         if table is None or hour is None:
             kind = type(batch).__name__
             raise ValueError(f"a {kind} does not say where it belongs: expected table and hour")
+        num_rows = pa.record_batch(batch).num_rows
         return _Rows(table, service or None, utc_hour(hour), num_rows)
-    own = _Rows(batch.table, batch.service or None, utc_hour(batch.hour), num_rows)
-    said = _Rows(table or own.table, service or own.service, utc_hour(hour or own.hour), num_rows)
+    own = _Rows(batch.table, batch.service, batch.hour, batch.num_rows)
+    hour = own.hour if hour is None else utc_hour(hour)
+    said = _Rows(table or own.table, service or own.service, hour, own.num_rows)
     if said != own:
         raise ValueError(f"a batch has rows of {own}: expected {said}")
     return own

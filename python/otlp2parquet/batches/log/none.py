@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
-from otlp2parquet.batches.log.protocol import Usage
+from otlp2parquet.batches.log.protocol import Log, Usage
 from otlp2parquet.batches.log.record import Record
 from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.request import Acknowledge, Request
 from otlp2parquet.errors import OtlpError, StorageError
 from otlp2parquet.writers.protocol import StoredFile
-
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +49,9 @@ class NoBatchLog:
             return
         with self._lock:
             self._waiting.append(acknowledge)
+
+    def let_go(self) -> None:
+        """Nothing is held open."""
 
     def finish(self) -> bool:
         """There is nothing to wait for."""
@@ -90,7 +92,11 @@ class NoBatchLog:
 
 
 class NoLog:
-    """The process's. ``acknowledging`` is entered while requests of one batch are acknowledged."""
+    """The process's.
+
+    ``acknowledging`` is entered while requests of one batch are acknowledged. ``replaying`` is the
+    log that an earlier process has left, which has to be looked after as well.
+    """
 
     survives: Final = False
 
@@ -99,7 +105,9 @@ class NoLog:
         *,
         until_stored: bool = False,
         acknowledging: AbstractContextManager[object] | None = None,
+        replaying: Log | None = None,
     ) -> None:
+        self._replaying = replaying
         self.acknowledges_later = self.waits_for_storage = until_stored
         self._acknowledging = acknowledging
 
@@ -120,7 +128,11 @@ class NoLog:
         return Usage()
 
     def tick(self) -> None:
-        """There is nothing to look at."""
+        """There is nothing to look at but what is replayed."""
+        if self._replaying is not None:
+            self._replaying.tick()
 
     def stop(self) -> None:
-        """There is nothing to keep."""
+        """There is nothing to keep but what is replayed."""
+        if self._replaying is not None:
+            self._replaying.stop()

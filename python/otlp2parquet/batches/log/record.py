@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from otlp2parquet._native import crc32
 from otlp2parquet.batches.request import Request
 from otlp2parquet.core import SIGNALS
+from otlp2parquet.core.decoder import crc32
 
 FORMAT_VERSION: Final = 2
 

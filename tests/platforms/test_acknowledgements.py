@@ -1,4 +1,4 @@
-"""Answers that wait: settled by the later of two outcomes, and a group wakes the loop once."""
+"""Acknowledgements: the later of two ends settles, and a group wakes the loop once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from otlp2parquet.core import Appended, BatchBuilder
 from otlp2parquet.errors import StorageError
-from otlp2parquet.platforms.server.answers import Answers
+from otlp2parquet.platforms.acknowledgements import Acknowledgement, Acknowledgements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +38,8 @@ def test_the_later_of_two_outcomes_settles(appended: Appended, first: str) -> No
     """The log's thread may be faster than the one that appends; a 200 waits for both."""
 
     async def scenario() -> Appended:
-        answer = Answers(keeps_later=True).expect()
-        calls = [lambda: answer.appended(appended), lambda: answer.kept(None)]
+        answer = Acknowledgements().expect(is_kept_later=True)
+        calls = [lambda: answer.report_appended(appended), lambda: answer.report_kept(None)]
         if first == "kept":
             calls.reverse()
         elsewhere(calls[0])
@@ -55,8 +55,8 @@ def test_without_a_log_the_append_settles(appended: Appended) -> None:
     """Nobody else would."""
 
     async def scenario() -> Appended:
-        answer = Answers(keeps_later=False).expect()
-        elsewhere(lambda: answer.appended(appended))
+        answer = Acknowledgements().expect(is_kept_later=False)
+        elsewhere(lambda: answer.report_appended(appended))
         return await asyncio.wait_for(answer.future, PATIENCE_SECS)
 
     assert asyncio.run(scenario()) is appended
@@ -67,12 +67,12 @@ def test_what_is_not_kept_is_no_success(appended: Appended, order: tuple[str, ..
     """In either order the log's reason is what the task gets."""
 
     async def scenario() -> None:
-        answer = Answers(keeps_later=True).expect()
+        answer = Acknowledgements().expect(is_kept_later=True)
         for outcome in order:
             if outcome == "kept":
-                answer.kept(StorageError("the disk is full"))
+                answer.report_kept(StorageError("the disk is full"))
             else:
-                answer.appended(appended)
+                answer.report_appended(appended)
         with pytest.raises(StorageError, match="the disk is full"):
             await asyncio.wait_for(answer.future, PATIENCE_SECS)
 
@@ -83,8 +83,8 @@ def test_what_is_not_appended_waits_for_no_log() -> None:
     """The log never heard of it."""
 
     async def scenario() -> None:
-        answer = Answers(keeps_later=True).expect()
-        elsewhere(lambda: answer.failed(ValueError("no")))
+        answer = Acknowledgements().expect(is_kept_later=True)
+        elsewhere(lambda: answer.report_failed(ValueError("no")))
         with pytest.raises(ValueError, match="no"):
             await asyncio.wait_for(answer.future, PATIENCE_SECS)
 
@@ -99,22 +99,22 @@ def test_a_group_wakes_the_loop_once(
 
     async def scenario() -> int:
         loop = asyncio.get_running_loop()
-        answers = Answers(keeps_later=False)
+        answers = Acknowledgements()
         wakes = 0
         real = loop.call_soon_threadsafe
 
-        def call_soon_threadsafe(*args: object) -> object:
+        def call_soon_threadsafe(callback: Callable[[], object]) -> object:
             nonlocal wakes
             wakes += 1
-            return real(*args)  # type: ignore[arg-type]
+            return real(callback)
 
         monkeypatch.setattr(loop, "call_soon_threadsafe", call_soon_threadsafe)
-        waiting = [answers.expect() for _ in range(5)]
+        waiting = [answers.expect(is_kept_later=False) for _ in range(5)]
         with answers if together else nullcontext():
             for answer in waiting[1:]:
-                answer.appended(appended)
+                answer.report_appended(appended)
                 await asyncio.sleep(0)
-            elsewhere(lambda: waiting[0].appended(appended))
+            elsewhere(lambda: waiting[0].report_appended(appended))
         for answer in waiting:
             await asyncio.wait_for(answer.future, PATIENCE_SECS)
         return wakes
@@ -126,12 +126,12 @@ def test_a_client_that_is_gone_holds_up_nobody(appended: Appended) -> None:
     """Its answer is dropped, the next one is given."""
 
     async def scenario() -> Appended:
-        answers = Answers(keeps_later=False)
-        gone, stays = answers.expect(), answers.expect()
+        answers = Acknowledgements()
+        gone, stays = answers.expect(is_kept_later=False), answers.expect(is_kept_later=False)
         gone.future.cancel()
         with answers:
-            gone.appended(appended)
-            stays.appended(appended)
+            gone.report_appended(appended)
+            stays.report_appended(appended)
         return await asyncio.wait_for(stays.future, PATIENCE_SECS)
 
     assert asyncio.run(scenario()) is appended
@@ -139,20 +139,20 @@ def test_a_client_that_is_gone_holds_up_nobody(appended: Appended) -> None:
 
 def test_an_ended_loop_is_passed_over(appended: Appended) -> None:
     """What is settled behind its end wakes nobody, and the next loop has answers again."""
-    answers = Answers(keeps_later=False)
+    answers = Acknowledgements()
 
-    async def expect() -> object:
-        return answers.expect()
+    async def expect() -> Acknowledgement:
+        return answers.expect(is_kept_later=False)
 
     for awake in (False, True):
         late = asyncio.run(expect())
         if awake:  # as if it ended between the wake-up and the telling
             answers._is_woken = True  # noqa: SLF001 - a moment that cannot be hit
-        late.appended(appended)  # type: ignore[attr-defined]
+        late.report_appended(appended)
 
         async def scenario() -> Appended:
-            answer = answers.expect()
-            answer.appended(appended)
+            answer = answers.expect(is_kept_later=False)
+            answer.report_appended(appended)
             return await asyncio.wait_for(answer.future, PATIENCE_SECS)
 
         assert asyncio.run(scenario()) is appended

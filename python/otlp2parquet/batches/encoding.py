@@ -7,14 +7,13 @@ they are counted as that row group's share of the rows, halved where pages are c
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import pyarrow as pa
 
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.config import ParquetConfig
-from otlp2parquet.writers import OtlpWriter
-from otlp2parquet.writers.protocol import ArrowArrayExportable, StoredFile
+from otlp2parquet.core.files import PlannedFile
+from otlp2parquet.writers.protocol import ArrowArrayExportable, Existing, OtlpWriter, StoredFile
 
 
 class BudgetedWriter:
@@ -26,25 +25,30 @@ class BudgetedWriter:
         self._row_group_rows = config.row_group_rows
         self._divisor = 1 if config.compression == "none" else 2
 
-    def write(
+    @property
+    def root(self) -> str:
+        """As the other's."""
+        return self._writer.root
+
+    def store(
         self,
+        file: PlannedFile,
         batches: Sequence[ArrowArrayExportable],
-        *,
-        table: str,
-        service: str | None,
-        hour: datetime,
         batch_id: str,
-        part: int = 0,
+        *,
+        existing: Existing = "refuse",
     ) -> StoredFile:
         """As the other's; the budget is held meanwhile, beyond its limit if need be."""
         pages = self._pages_bytes(batches)
         self._budget.take(pages)
         try:
-            return self._writer.write(
-                batches, table=table, service=service, hour=hour, batch_id=batch_id, part=part
-            )
+            return self._writer.store(file, batches, batch_id, existing=existing)
         finally:
             self._budget.give(pages)
+
+    def take_back(self, file: PlannedFile, batch_id: str) -> None:
+        """As the other's."""
+        self._writer.take_back(file, batch_id)
 
     def _pages_bytes(self, batches: Sequence[ArrowArrayExportable]) -> int:
         parts = [pa.record_batch(batch) for batch in batches]  # views, nothing is copied

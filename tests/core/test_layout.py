@@ -1,4 +1,4 @@
-"""partition_path: where the rows of one table, service and hour belong."""
+"""Layouts: where the rows of one table, service and hour belong."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from otlp2parquet import partition_path
-from otlp2parquet.core.paths import service_folder
+from otlp2parquet.core.layout import LAYOUTS, Layout, service_folder, utc_hour
 
 HOUR = datetime(2026, 7, 1, 9, tzinfo=UTC)
 FOLDER = re.compile(
@@ -40,10 +40,14 @@ hostile = st.one_of(
         ("otel_metrics_summary", "metrics/summary"),
     ],
 )
-def test_layout(table: str, folder: str) -> None:
-    """Signal, service and hour follow one another in Hive's form."""
-    expected = f"{folder}/checkout/year=2026/month=07/day=01/hour=09"
+def test_layouts(table: str, folder: str) -> None:
+    """Signal, service and hour follow one another in Hive's form; ``service`` is the default."""
+    expected = f"{folder}/service=checkout/date=2026-07-01/hour=9"
     assert partition_path(table, "checkout", HOUR) == expected
+    assert partition_path(table, "checkout", HOUR, "service") == expected
+    assert partition_path(table, "checkout", HOUR, "hour") == f"{folder}/date=2026-07-01/hour=9"
+    classic = f"{folder}/checkout/year=2026/month=07/day=01/hour=09"
+    assert partition_path(table, "checkout", HOUR, "classic") == classic
 
 
 @pytest.mark.parametrize("service", [None, "", "unknown-service"])
@@ -82,30 +86,45 @@ def test_longest_uncut() -> None:
 
 
 @pytest.mark.parametrize("before", range(6))
-def test_cut_keeps_escapes_whole(before: int) -> None:
-    """The cut never goes through the middle of %XX, wherever it falls."""
+def test_cut_keeps_characters_whole(before: int) -> None:
+    """The cut never goes through the middle of a character, wherever it falls."""
     head = service_folder("a" * before + "é" * 100).partition("~")[0]
-    assert re.fullmatch(r"a*(%C3%A9)*(%C3)?", head)
+    assert re.fullmatch(r"a*(%C3%A9)+", head)
+
+
+@given(hostile)
+def test_readers_find_text(service: str) -> None:
+    """A folder with its escapes undone is UTF-8: readers refuse a whole table where it is not."""
+    unquote_to_bytes(service_folder(service)).decode()
+
+
+def test_a_megabyte_costs_no_more() -> None:
+    """Only the head of a long name is looked at, and its hash tells it from others."""
+    long = "é" * 1_000_000
+    assert service_folder(long) != service_folder(long + "x")
+    assert len(service_folder(long)) <= 128
 
 
 @given(st.lists(hostile, min_size=2, max_size=8, unique=True))
 @example(["a" * 200, "a" * 199 + "b", "a" * 95 + "~"])
 @example([".a", "%2Ea", "_a", "%5Fa"])
+@example(["\ud800", "\ud801", "\N{REPLACEMENT CHARACTER}"])
 def test_injective(services: list[str]) -> None:
     """Two services never share a folder (but for the two ways to have none)."""
     services = [service for service in services if service not in ("", "unknown-service")]
     assert len({service_folder(service) for service in services}) == len(services)
 
 
-@given(hostile)
-def test_one_component_of_allowed_characters(service: str) -> None:
+@pytest.mark.parametrize(("layout", "depth"), [("service", 5), ("hour", 4), ("classic", 7)])
+@given(service=hostile)
+def test_one_component_of_allowed_characters(layout: Layout, depth: int, service: str) -> None:
     """Whatever a service calls itself, it is one visible folder below the prefix."""
     folder = service_folder(service)
     assert FOLDER.fullmatch(folder)
     assert len(folder) <= 128
-    path = PurePosixPath("root") / partition_path("otel_logs", service, HOUR)
+    path = PurePosixPath("root") / partition_path("otel_logs", service, HOUR, layout)
     assert path.parts[:2] == ("root", "logs")
-    assert len(path.parts) == 7
+    assert len(path.parts) == depth
     assert ".." not in path.parts
 
 
@@ -125,18 +144,27 @@ def test_hour_is_utc(moment: datetime, offset_minutes: int) -> None:
     """Any moment of an hour, in any time zone, names the same UTC hour."""
     utc = moment.replace(tzinfo=UTC)
     local = utc.astimezone(timezone(timedelta(minutes=offset_minutes)))
-    expected = f"{utc:%Y}/{utc:%m}/{utc:%d}/{utc:%H}"
-    found = re.findall(r"=(\d+)", partition_path("otel_logs", "s", local))
-    assert "/".join(found) == expected
+    path = partition_path("otel_logs", "s", local)
+    assert path == f"logs/service=s/date={utc:%Y-%m-%d}/hour={utc.hour}"
+    path = partition_path("otel_logs", "s", local, "classic")
+    assert path == f"logs/s/year={utc:%Y}/month={utc:%m}/day={utc:%d}/hour={utc:%H}"
+    assert utc_hour(local) == datetime(utc.year, utc.month, utc.day, utc.hour, tzinfo=UTC)
 
 
 def test_naive_hour_is_refused() -> None:
     """An hour without a time zone could be any hour: it is an error, not a guess."""
-    with pytest.raises(ValueError, match=r"hour 2026-07-01T09:00:00 has no time zone"):
-        partition_path("otel_logs", "s", HOUR.replace(tzinfo=None))
+    for layout in LAYOUTS:
+        with pytest.raises(ValueError, match=r"hour 2026-07-01T09:00:00 has no time zone"):
+            partition_path("otel_logs", "s", HOUR.replace(tzinfo=None), layout)
 
 
 def test_unknown_table_is_refused() -> None:
     """A table that does not exist has no place; the message lists those that do."""
     with pytest.raises(ValueError, match=r"unknown table 'logs': expected one of otel_logs, "):
         partition_path("logs", "s", HOUR)
+
+
+def test_unknown_layout_is_refused() -> None:
+    """A layout that does not exist is no place either."""
+    with pytest.raises(ValueError, match=r"unknown layout 'day': expected one of service, hour, c"):
+        partition_path("otel_logs", "s", HOUR, "day")  # type: ignore[arg-type]
