@@ -45,7 +45,8 @@ def request(kind: int) -> bytes:
             time = START + 3_600_000_000_000 * kind if not record else 0
             one = resource.scope_logs.add().log_records.add(time_unix_nano=time)
             one.body.string_value = f"{kind}"
-    return message.SerializeToString()
+    payload: bytes = message.SerializeToString()
+    return payload
 
 
 REQUESTS = [request(kind) for kind in range(KINDS)]

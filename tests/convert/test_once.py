@@ -331,8 +331,9 @@ def test_progress_also_where_nothing_is_new(
     monkeypatch.setattr(selection, "_TOLD_EVERY", 2000)
     files = find_inputs([captured]).files
     size = sum(file.size for file in files)
+    told: list[ChunkReport] = []
     for _ in range(2):
-        told: list[ChunkReport] = []
+        told.clear()
         total = convert_into(tmp_path / "out", files, on_chunk=told.append)
         assert total.read_bytes == size
     assert sum(report.converted_before > 0 for report in told) > 1

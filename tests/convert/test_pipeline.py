@@ -15,6 +15,7 @@ import pytest
 from otlp2parquet import ParquetWriter, StorageError, StoredFile
 from otlp2parquet.captures import find_inputs
 from otlp2parquet.convert import ChunkReport, ConvertOptions, pipeline
+from otlp2parquet.convert.selection import read_chunks
 from otlp2parquet.errors import StorageUnavailableError
 from tests.support.conversion import convert_into, count_rows, run, stream, tables
 from tests.support.requests import START, logs_request
@@ -53,7 +54,7 @@ def test_bounded_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     files = find_inputs([tmp_path / "logs.pb"]).files
     taken: list[int] = []
     blocked = threading.Event()
-    real_chunks = pipeline.read_chunks
+    real_chunks = read_chunks
 
     def counted(*arguments: Any, **options: Any) -> Iterator[Any]:
         for number, chunk in enumerate(real_chunks(*arguments, **options)):
