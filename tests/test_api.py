@@ -18,6 +18,7 @@ import pyarrow as pa
 import pytest
 
 import otlp2parquet
+from otlp2parquet import _native
 from otlp2parquet.batches.identity import ContentHash, content_batch_id
 from tests.test_parquet_writer import HOUR, START, logs_request, metrics_request
 
@@ -133,6 +134,17 @@ def test_unknown_signal() -> None:
     """A signal that does not exist is the caller's mistake, not the payload's."""
     with pytest.raises(ValueError, match="expected logs, traces or metrics"):
         otlp2parquet.process_otlp(b"", "profiles")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("signal", ["x" * 10_000_000, "\n" * 1000, "\U0001f600" * 1000])
+def test_messages_stay_short(signal: str) -> None:
+    """An argument is repeated in its error up to 64 characters."""
+    with pytest.raises(ValueError, match="found signal") as caught:
+        otlp2parquet.process_otlp(b"", signal)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 1000
+    with pytest.raises(ValueError, match="found table") as caught:
+        _native.table_schema(signal)
+    assert len(str(caught.value)) < 1000
 
 
 def test_batches_go_everywhere() -> None:

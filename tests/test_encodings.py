@@ -274,3 +274,14 @@ def test_whether_a_body_inflates_within_a_limit(encoding: str) -> None:
         assert not inflates_within(body[:-1], encoding, 5000)
     with pytest.raises(UnsupportedError):
         inflates_within(body, "br", 5000)
+
+
+@pytest.mark.parametrize("encoding", ["identity", *COMPRESSED])
+@pytest.mark.parametrize("limit", [2**32, 2**48, 2**63 - 1, 2**64 - 1])
+def test_a_limit_of_any_size_asks_for_no_memory(encoding: str, limit: int) -> None:
+    """Room is made for what a body can hold at most, not for what it is allowed to hold."""
+    assert inflates_within(ENCODERS[encoding](ONE), encoding, limit)
+    assert not inflates_within(b"\x1f\x8b garbage", "gzip", limit)
+    liar = gzip.compress(ONE)[:-4] + b"\xff" * 4
+    assert not inflates_within(liar, "gzip", limit)
+    assert not inflates_within(encoded.zstd_zeros(1, content_size=1 << 60), "zstd", limit)

@@ -13,7 +13,7 @@ pub fn content_encoding(value: Option<&str>) -> Result<ContentEncoding, Error> {
     ContentEncoding::from_name(name).ok_or_else(|| {
         Error::Unsupported(format!(
             "found content encoding {:?}, expected gzip, zstd, deflate or identity",
-            shorten(&name.to_ascii_lowercase())
+            shorten(name).to_ascii_lowercase()
         ))
     })
 }
@@ -42,19 +42,21 @@ impl ContentType {
     }
 }
 
-/// At most 64 characters of a header value for a message.
+/// At most 64 characters of an argument for a message.
 fn shorten(value: &str) -> String {
     value.chars().take(64).collect()
 }
 
 pub fn signal(name: &str) -> PyResult<Signal> {
     Signal::from_name(name).ok_or_else(|| {
+        let name = shorten(name);
         PyValueError::new_err(format!("found signal {name:?}, expected logs, traces or metrics"))
     })
 }
 
 pub fn table(name: &str) -> PyResult<Table> {
     Table::ALL.into_iter().find(|table| table.name() == name).ok_or_else(|| {
+        let name = shorten(name);
         let names: Vec<&str> = Table::ALL.iter().map(|table| table.name()).collect();
         PyValueError::new_err(format!("found table {name:?}, expected one of {}", names.join(", ")))
     })

@@ -13,6 +13,7 @@
 
 mod bytes;
 mod fault;
+mod halfway;
 mod messages;
 mod numbers;
 mod output;
@@ -139,7 +140,7 @@ impl Transcoded<'_> {
                 AppendError::Malformed {
                     format: Format::Json { line },
                     path: places::locate(self.signal.message(), self.text, start, finding.at),
-                    message: finding.message,
+                    message: finding.message(),
                     offset: finding.at,
                 }
             }
@@ -158,7 +159,7 @@ impl Transcoded<'_> {
             .iter()
             .map(|finding| {
                 let (line, path) = self.place(finding.at);
-                describe(line, shorten(path), &finding.message)
+                describe(line, shorten(path), &finding.message())
             })
             .collect()
     }

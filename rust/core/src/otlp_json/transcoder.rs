@@ -446,10 +446,12 @@ impl<'a, 't> Transcoder<'a, 't> {
         loop {
             self.reader.peek();
             let start = self.reader.at;
-            if let Err(fault) = read_item(self) {
-                let finding = fault.into_misfit()?;
+            if misfit.is_some() {
+                // The list does not fit, whatever else is in it; but it must be JSON.
+                self.reader.skip_value()?;
+            } else if let Err(fault) = read_item(self) {
+                misfit = Some(fault.into_misfit()?);
                 self.pass_over(start)?;
-                misfit.get_or_insert(finding);
             }
             match self.reader.peek() {
                 b',' => self.reader.at += 1,
@@ -613,8 +615,9 @@ impl<'a, 't> Transcoder<'a, 't> {
         match exact_integer(&text) {
             Some(value) if (least..=most).contains(&value) => Ok(value),
             _ => {
-                let expected = format!("an integer from {least} to {most}");
-                Err(self.restart(start, found, &expected))
+                self.reader.at = start;
+                let message = format!("found {found}, expected an integer from {least} to {most}");
+                Err(Fault::misfit_message(start, message))
             }
         }
     }
@@ -622,7 +625,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     /// The text of a number that stands there as such or in quotes; `None` if those hold another.
     fn read_number_or_text(
         &mut self,
-        expected: &str,
+        expected: &'static str,
     ) -> Result<Option<std::borrow::Cow<'a, [u8]>>> {
         match self.reader.peek() {
             b'"' => {
@@ -637,7 +640,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     /// A misfit of the value that began at `start`, where the reader goes back to.
     #[cold]
     #[inline(never)]
-    fn restart(&mut self, start: usize, found: &str, expected: &str) -> Fault {
+    fn restart(&mut self, start: usize, found: &'static str, expected: &'static str) -> Fault {
         self.reader.at = start;
         Fault::misfit(start, found, expected)
     }
@@ -765,8 +768,10 @@ impl<'a, 't> Transcoder<'a, 't> {
             self.tally.base64_ids += 1;
             return Ok(());
         }
-        let expected = format!("an id of {} hex digits", 2 * len);
-        Err(self.restart(start, &describe_id(&text), &expected))
+        let found = describe_id(&text);
+        self.reader.at = start;
+        let message = format!("found {found}, expected an id of {} hex digits", 2 * len);
+        Err(Fault::misfit_message(start, message))
     }
 }
 
