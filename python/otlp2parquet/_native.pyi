@@ -37,6 +37,7 @@ def process_otlp(
     content_encoding: str | None = None,
     received_at: int | None = None,
     max_payload_bytes: int = 67108864,
+    max_memory_bytes: int | None = None,
 ) -> Result: ...
 
 @final

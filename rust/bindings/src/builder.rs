@@ -121,8 +121,9 @@ impl Body<'_> {
 #[pyfunction]
 #[pyo3(signature = (
     payload, signal, *, content_type = "application/x-protobuf", content_encoding = None,
-    received_at = None, max_payload_bytes = 67_108_864,
+    received_at = None, max_payload_bytes = 67_108_864, max_memory_bytes = None,
 ))]
+#[allow(clippy::too_many_arguments)] // They are Python's, by name.
 pub fn process_otlp(
     py: Python<'_>,
     payload: &Bound<'_, PyBytes>,
@@ -131,8 +132,9 @@ pub fn process_otlp(
     content_encoding: Option<&str>,
     received_at: Option<u64>,
     max_payload_bytes: usize,
+    max_memory_bytes: Option<usize>,
 ) -> PyResult<Result> {
-    let limits = input::limits(max_payload_bytes)?;
+    let limits = input::plain_limits(max_payload_bytes, max_memory_bytes)?;
     let body = body(py, payload, signal, content_type, content_encoding, received_at)?;
     let processed = py.detach(|| {
         let mut builder = core::BatchBuilder::new(limits);

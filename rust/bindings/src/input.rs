@@ -62,6 +62,15 @@ pub fn table(name: &str) -> PyResult<Table> {
     })
 }
 
+/// The limits of requests whose rows are finished as plain strings at once, within so much memory.
+pub fn plain_limits(
+    max_payload_bytes: usize,
+    max_memory_bytes: Option<usize>,
+) -> PyResult<Limits> {
+    let limits = limits(max_payload_bytes)?;
+    Ok(Limits { repeated_bytes: None, memory_bytes: max_memory_bytes, ..limits })
+}
+
 pub fn limits(max_payload_bytes: usize) -> PyResult<Limits> {
     if max_payload_bytes > Limits::MAX_PAYLOAD_BYTES {
         return Err(PyValueError::new_err(format!(

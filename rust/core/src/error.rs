@@ -163,6 +163,16 @@ pub enum Excess {
         /// Groups allowed.
         limit: usize,
     },
+    /// More parts of messages that are given more than once than allowed.
+    Parts {
+        /// Parts allowed.
+        limit: usize,
+    },
+    /// The records take more memory as rows than the request's size allows them.
+    Memory {
+        /// Bytes allowed.
+        limit: usize,
+    },
     /// Resource, scope and metric values, written into every row, take more bytes than allowed.
     RepeatedBytes {
         /// Bytes allowed.
@@ -186,6 +196,13 @@ impl fmt::Display for Excess {
                     "found more than {limit} groups of table, service and hour in one request"
                 )
             }
+            Self::Parts { limit } => {
+                write!(f, "found more than {limit} parts of messages given more than once")
+            }
+            Self::Memory { limit } => write!(
+                f,
+                "found a request that takes more than {limit} bytes of memory as rows, expected at most that"
+            ),
             Self::RepeatedBytes { limit } => write!(
                 f,
                 "found resource, scope and metric values that take more than {limit} bytes when written into every row"

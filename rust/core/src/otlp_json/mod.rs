@@ -24,7 +24,7 @@ mod strings;
 mod transcoder;
 mod usual;
 
-use crate::buffer::ByteBuffer;
+use crate::columns::ByteBuffer;
 use crate::builder::{Signal, shorten};
 use crate::error::{AppendError, Format};
 use crate::limits::Limits;
@@ -120,6 +120,16 @@ fn read_lines(transcoder: &mut Transcoder<'_, '_>, message: &'static Message) ->
 }
 
 impl Transcoded<'_> {
+    /// Bytes of the text.
+    pub fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Bytes of memory beside text and protobuf.
+    pub fn memory_bytes(&self) -> usize {
+        self.marks.capacity() * size_of::<Mark>()
+    }
+
     /// Where the request that holds a byte begins, and its number if it is a line.
     fn request_of(&self, at: usize) -> (usize, Option<usize>) {
         if self.form == JsonForm::Document {

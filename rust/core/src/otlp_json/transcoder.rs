@@ -13,7 +13,7 @@ use super::output::{begin, end, push_len, push_varint};
 use super::reader::{Reader, number_len};
 use super::strings::unescaped;
 use super::usual::push_usual_key_value;
-use crate::buffer::ByteBuffer;
+use crate::columns::ByteBuffer;
 use crate::error::{Excess, Misfit};
 use crate::limits::Limits;
 use crate::wire::VARINT;
