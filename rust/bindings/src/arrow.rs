@@ -90,16 +90,19 @@ impl Batch {
 
 #[pymethods]
 impl Batch {
+    /// The name of the table whose schema it has.
     #[getter]
     fn table(&self) -> &'static str {
         self.batch.table.name()
     }
 
+    /// The service, None where the resource names none.
     #[getter]
     fn service(&self) -> Option<&str> {
         self.batch.service.as_deref()
     }
 
+    /// The hour in which every row's Timestamp lies, UTC.
     #[getter]
     fn hour<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let datetime = py.import("datetime")?;
@@ -113,18 +116,17 @@ impl Batch {
         )
     }
 
+    /// How many rows it has.
     #[getter]
     fn num_rows(&self) -> usize {
         self.batch.num_rows()
     }
 
-    fn __repr__(&self) -> String {
-        let TableBatch { table, service, hour, .. } = &self.batch;
-        format!(
-            "<Batch {} service={service:?} hour={hour} num_rows={}>",
-            table.name(),
-            self.batch.num_rows()
-        )
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let service = self.service().into_pyobject(py)?.repr()?;
+        let (table, rows) = (self.table(), self.num_rows());
+        let hour = self.hour(py)?.call_method0("isoformat")?;
+        Ok(format!("<Batch {table} service={service} hour={hour} num_rows={rows}>"))
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {

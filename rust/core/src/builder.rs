@@ -421,11 +421,37 @@ fn message(
         let what = if json.is_some() { " or lone surrogates" } else { "" };
         parts.push(format!("replaced {replaced} invalid UTF-8 sequences{what} by U+FFFD"));
     }
+    let unknown_values = json.map_or(0, |json| json.tally.unknown_values);
+    if unknown_values > 0 {
+        parts.push(format!("read {unknown_values} values without a known member as null"));
+    }
     let base64_ids = json.map_or(0, |json| json.tally.base64_ids);
     if base64_ids > 0 {
         parts.push(format!("read {base64_ids} ids as base64, expected hex"));
     }
+    if left_out == 0
+        && let Some(unknown) = unknown_instead(request, signal, payload, json)
+    {
+        parts.push(format!("{unknown}, and no {}", signal.records()));
+    }
     parts.join("; ")
+}
+
+/// "When a request that is not empty yields no record at all": the first thing in it that OTLP
+/// does not know, and its place.
+fn unknown_instead(
+    request: &Request<'_>,
+    signal: Signal,
+    payload: &[u8],
+    json: Option<&Transcoded<'_>>,
+) -> Option<String> {
+    if let Some(json) = json {
+        return json.unknown_instead();
+    }
+    let (address, number) = request.renderer.first_unknown.filter(|_| request.records == 0)?;
+    let path = descriptors::locate(signal.descriptor(), payload, address);
+    let place = if path.is_empty() { String::new() } else { format!("{}: ", shorten(path)) };
+    Some(format!("{place}found the unknown field {number}"))
 }
 
 /// A path at a length that answers can carry: the way into 64 nested values is long.

@@ -209,11 +209,16 @@ impl<'a> Request<'a> {
     ) -> Result<(), Fault> {
         descriptors::check(descriptor, record, self.limits().depth)
             .map_err(|broken| broken.fault)?;
+        self.count_reject(reject);
+        Ok(())
+    }
+
+    /// Counts a record that is not stored, of which nothing has to be well-formed.
+    pub fn count_reject(&mut self, reject: Reject) {
         self.rejected += 1;
         if self.first_rejects.len() < MAX_EXPLAINED {
             self.first_rejects.push(reject);
         }
-        Ok(())
     }
 }
 
@@ -227,17 +232,25 @@ struct Beside<'a> {
     schema_url: &'a [u8],
     /// How many entries the list has.
     entries: usize,
+    /// How many of those stand in the list of before 2022.
+    libraries: usize,
 }
 
 impl<'a> Beside<'a> {
-    fn read(renderer: &mut Renderer, bytes: &'a [u8]) -> Result<Self, Fault> {
+    /// `libraries` is the tag of the list of before 2022, for who has one.
+    fn read(
+        renderer: &mut Renderer,
+        bytes: &'a [u8],
+        libraries: Option<u32>,
+    ) -> Result<Self, Fault> {
         // ResourceLogs, ScopeLogs and their siblings number these three fields alike.
         const _: () = assert!(
             resource_records::RESOURCE == scope_records::SCOPE
                 && resource_records::SCOPES == scope_records::RECORDS
                 && resource_records::SCHEMA_URL == scope_records::SCHEMA_URL
         );
-        let mut beside = Self { owner: Message::default(), schema_url: &[], entries: 0 };
+        let mut beside =
+            Self { owner: Message::default(), schema_url: &[], entries: 0, libraries: 0 };
         let mut cursor = Cursor::new(bytes);
         while let Some(tag) = cursor.next_tag()? {
             match tag {
@@ -247,6 +260,11 @@ impl<'a> Beside<'a> {
                 }
                 scope_records::SCOPE => renderer.merge(&mut beside.owner, cursor.read_len()?)?,
                 scope_records::SCHEMA_URL => beside.schema_url = cursor.read_len()?,
+                _ if Some(tag) == libraries => {
+                    cursor.read_len()?;
+                    beside.entries += 1;
+                    beside.libraries += 1;
+                }
                 _ => renderer.skip_unknown(&mut cursor, tag)?,
             }
         }
@@ -306,17 +324,21 @@ pub(crate) fn walk<'a>(
     let mut resources = Entries::of_request(&mut request.renderer, payload)?;
     while let Some(bytes) = resources.next()? {
         let before = request.stored();
-        let beside = Beside::read(&mut request.renderer, bytes)?;
+        let libraries = Some(resource_records::LIBRARIES);
+        let beside = Beside::read(&mut request.renderer, bytes, libraries)?;
         resource.read_resource(request, &beside)?;
         request.note_without_records(beside.entries);
-        let mut scopes = Entries::new(bytes, resource_records::SCOPES);
-        while let Some(bytes) = scopes.next()? {
-            let before = request.stored();
-            let beside = Beside::read(&mut request.renderer, bytes)?;
-            scope.read_scope(request, &beside)?;
-            request.note_without_records(beside.entries);
-            read(request, &resource, &scope, bytes)?;
-            request.forget_unstored_text(before);
+        let lists = [resource_records::SCOPES, resource_records::LIBRARIES];
+        for list in &lists[..if beside.libraries > 0 { 2 } else { 1 }] {
+            let mut scopes = Entries::new(bytes, *list);
+            while let Some(bytes) = scopes.next()? {
+                let before = request.stored();
+                let beside = Beside::read(&mut request.renderer, bytes, None)?;
+                scope.read_scope(request, &beside)?;
+                request.note_without_records(beside.entries);
+                read(request, &resource, &scope, bytes)?;
+                request.forget_unstored_text(before);
+            }
         }
         request.forget_unstored_text(before);
     }
@@ -567,6 +589,13 @@ impl Times {
     }
 }
 
+/// "Ids whose bytes are all zero" are null: "OTLP calls them invalid".
+#[inline(always)]
+pub(crate) fn given_id(id: &[u8]) -> &[u8] {
+    let is_zero = id.first() == Some(&0) && id.iter().all(|&byte| byte == 0);
+    if is_zero { &[] } else { id }
+}
+
 /// Appends an id: "lower-case hex of the bytes, whatever their length; null when empty".
 #[inline(always)]
 pub(crate) fn push_id(
@@ -574,7 +603,8 @@ pub(crate) fn push_id(
     request: &mut Request<'_>,
     id: &[u8],
 ) -> Result<(), Excess> {
+    let id = given_id(id);
     text::push_hex(&mut column.data, id);
     column.end_row_or_null();
-    request.renderer.charge(2 * id.len())
+    request.renderer.charge(4 * id.len())
 }

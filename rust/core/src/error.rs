@@ -60,6 +60,8 @@ pub(crate) enum Misfit {
     Depth,
     Count(u64),
     Duration { start: u64, end: u64 },
+    OldKind,
+    OldLabels,
 }
 
 impl Misfit {
@@ -74,6 +76,12 @@ impl Misfit {
                     "found a value nested deeper than {} arrays and key-value lists",
                     limits.depth
                 )
+            }
+            Self::OldKind => "found a metric kind of OTLP 0.8, expected gauge, sum, histogram, \
+                              exponential histogram or summary"
+                .to_owned(),
+            Self::OldLabels => {
+                "found the labels of OTLP 0.8, expected attributes in their place".to_owned()
             }
             Self::Count(n) => format!("found a count of {n}, expected at most {}", i64::MAX),
             Self::Duration { start, end } => {

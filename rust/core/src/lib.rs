@@ -25,8 +25,8 @@ mod value;
 mod wire;
 
 pub use builder::{Appended, BatchBuilder, FinishError, Signal};
-pub use error::{AppendError, Excess, Format};
 pub use columns::{MakeText, TableBatch, make_checked_text};
+pub use error::{AppendError, Excess, Format};
 pub use limits::Limits;
 pub use otlp_json::{JsonEnd, JsonForm, recognize_json};
 pub use schema::{FIELD_ID_KEY, Strings, Table};

@@ -14,7 +14,8 @@ pub(crate) trait SharedColumns: Column {
 pub(crate) struct Placing<'o> {
     resource: &'o Owner,
     scope: &'o Owner,
-    last: Option<(i64, u32)>,
+    /// The hour and the group of the last record, and the metric that it belonged to.
+    last: Option<(i64, u32, u64)>,
 }
 
 impl<'o> Placing<'o> {
@@ -36,7 +37,7 @@ impl<'o> Placing<'o> {
         hour: i64,
     ) -> Result<(), Excess> {
         let group = match self.last {
-            Some((last_hour, group)) if last_hour == hour => group,
+            Some((last, group, metric)) if last == hour && metric == rows.stamps.metric => group,
             _ => self.find(rows, request, hour)?,
         };
         rows.push_row(group);
@@ -50,14 +51,10 @@ impl<'o> Placing<'o> {
         request: &mut Request<'_>,
         hour: i64,
     ) -> Result<u32, Excess> {
-        let before = rows.num_groups();
-        let Some(group) = rows.group(self.resource.service(), hour, &mut request.groups_left)
-        else {
-            return Err(Excess::Groups { limit: request.limits().groups });
+        let group = match self.last {
+            Some((last, group, _)) if last == hour => group,
+            _ => self.open(rows, request, hour)?,
         };
-        if rows.num_groups() > before {
-            request.renderer.charge(GROUP_BYTES)?;
-        }
         let row = rows.len();
         if rows.stamps.resource != self.resource.stamp {
             request.renderer.charge(self.resource.num_bytes())?;
@@ -69,7 +66,26 @@ impl<'o> Placing<'o> {
             rows.stamps.scope_bytes = self.scope.set_scope(rows.columns.scope(), row);
             rows.stamps.scope = self.scope.stamp;
         }
-        self.last = Some((hour, group));
+        request.renderer.charge(rows.enter(group))?;
+        self.last = Some((hour, group, rows.stamps.metric));
+        Ok(group)
+    }
+
+    #[inline(never)]
+    fn open<C: SharedColumns>(
+        &mut self,
+        rows: &mut Rows<C>,
+        request: &mut Request<'_>,
+        hour: i64,
+    ) -> Result<u32, Excess> {
+        let before = rows.num_groups();
+        let Some(group) = rows.group(self.resource.service(), hour, &mut request.groups_left)
+        else {
+            return Err(Excess::Groups { limit: request.limits().groups });
+        };
+        if rows.num_groups() > before {
+            request.renderer.charge(GROUP_BYTES)?;
+        }
         Ok(group)
     }
 }

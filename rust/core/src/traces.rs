@@ -1,9 +1,7 @@
 //! ExportTraceServiceRequest -> otel_traces.
 
 use crate::columns::{Int64s, Labels, Lists, Repeated, Rows, Texts, column_of};
-use crate::common::{
-    Attributes, Entries, Owner, Request, RowTime, Shared, Times, push_id, walk,
-};
+use crate::common::{Attributes, Entries, Owner, Request, RowTime, Shared, Times, push_id, walk};
 use crate::descriptors::SPAN;
 use crate::enums::push_enum;
 use crate::error::{Fault, Misfit};

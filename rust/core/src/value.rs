@@ -1,9 +1,9 @@
 //! AnyValue and attribute lists as JSON text (SCHEMA: "AnyValue as JSON text").
 
-use crate::columns::{BLOCK, block_at, block_of, copy_plain_block};
 use crate::columns::ByteBuffer;
-use crate::descriptors::{self, ARRAY_VALUE, KEY_VALUE_LIST};
+use crate::columns::{BLOCK, CHUNK, block_at, block_of, copy_plain_block};
 use crate::common::Attributes;
+use crate::descriptors::{self, ARRAY_VALUE, KEY_VALUE_LIST};
 use crate::error::{Excess, Fault, Misfit};
 use crate::fields::{any_value, array_value, key_value, key_value_list};
 use crate::limits::Limits;
@@ -82,6 +82,8 @@ pub(crate) struct Renderer<'p> {
     most_len: usize,
     /// Parts of messages that were given more than once.
     parts: usize,
+    /// The first field that OTLP does not know: where it is, and its number.
+    pub first_unknown: Option<(usize, u32)>,
 }
 
 /// Texts up to this length are rendered without asking what comes of them.
@@ -93,7 +95,16 @@ const MOST_PARTS: usize = 1_000_000;
 impl<'p> Renderer<'p> {
     pub fn new(limits: Limits, payload: &'p [u8], memory: Memory) -> Self {
         let notes = Notes::default();
-        Self { limits, notes, payload, memory, charged: 0, most_len: 0, parts: 0 }
+        Self {
+            limits,
+            notes,
+            payload,
+            memory,
+            charged: 0,
+            most_len: 0,
+            parts: 0,
+            first_unknown: None,
+        }
     }
 
     /// Counts bytes of memory that the request takes.
@@ -111,14 +122,19 @@ impl<'p> Renderer<'p> {
     /// Begins to render something of any size to `out`; `end` is told what this gives.
     #[inline(always)]
     pub fn begin(&mut self, out: &ByteBuffer) -> usize {
-        self.most_len = out.len() + (self.memory.rows - self.charged.min(self.memory.rows));
+        let left = self.memory.rows - self.charged.min(self.memory.rows);
+        // A buffer beyond a chunk exists twice when it is moved, with a quarter of room.
+        let most = if left <= 2 * CHUNK { left / 2 } else { CHUNK + (left - 2 * CHUNK) / 13 * 4 };
+        self.most_len = out.len() + most;
         out.len()
     }
 
     /// Counts what was rendered.
     #[inline(always)]
     pub fn end(&mut self, out: &ByteBuffer, start: usize) -> Result<(), Excess> {
-        self.charge(out.len() - start)
+        let bytes = out.len() - start;
+        // A finish brings chunks together, so for a moment text is there twice.
+        self.charge(2 * bytes + bytes.saturating_sub(CHUNK) / 4 * 5)
     }
 
     /// Whether there is memory for what has been rendered since `begin`, and `more`.
@@ -152,6 +168,7 @@ impl<'p> Renderer<'p> {
     #[inline(never)]
     pub fn skip_unknown(&mut self, cursor: &mut Cursor<'_>, tag: u32) -> Result<(), Fault> {
         self.notes.unknown_fields += 1;
+        self.first_unknown.get_or_insert((cursor.address(), tag >> 3));
         cursor.skip(tag)
     }
 
@@ -427,11 +444,7 @@ impl<'p> Renderer<'p> {
     }
 
     #[inline]
-    pub fn check_attributes(
-        &self,
-        owner: &[u8],
-        attributes: &Attributes<'_>,
-    ) -> Result<(), Fault> {
+    pub fn check_attributes(&self, owner: &[u8], attributes: &Attributes<'_>) -> Result<(), Fault> {
         if attributes.count > self.limits.attributes {
             return Err(Fault::reject(owner, Misfit::Attributes(attributes.count)));
         }

@@ -29,13 +29,22 @@ pub enum ContentEncoding {
 
 impl ContentEncoding {
     /// The coding of a Content-Encoding header's value, in any case; an empty one is identity.
+    ///
+    /// The value is a list of codings (RFC 9110, 8.4), in which identity counts for nothing; more
+    /// than one that counts is not read.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        match name.trim().to_ascii_lowercase().as_str() {
-            "" | "identity" => Some(Self::Identity),
+        let codings = name.split(',').map(|coding| coding.trim().to_ascii_lowercase());
+        let mut codings = codings.filter(|name| !matches!(name.as_str(), "" | "identity" | "none"));
+        let Some(coding) = codings.next() else { return Some(Self::Identity) };
+        if codings.next().is_some() {
+            return None;
+        }
+        match coding.as_str() {
             // RFC 9110, 8.4.1.3: x-gzip is "equivalent to gzip".
             "gzip" | "x-gzip" => Some(Self::Gzip),
-            "deflate" => Some(Self::Deflate),
+            // The coding deflate is the zlib format, and some call it by that name.
+            "deflate" | "zlib" => Some(Self::Deflate),
             "zstd" => Some(Self::Zstd),
             _ => None,
         }

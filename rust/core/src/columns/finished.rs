@@ -160,9 +160,8 @@ fn for_groups(groups: &[(u32, usize)], mut f: impl FnMut(usize, Range<usize>)) {
 enum Presented {
     /// As the tables' contract says.
     Array(ArrayRef),
-    /// Keys of all rows, and for each group the texts that its rows' keys name: those behind its
-    /// start.
-    Coded { keys: Int32Array, values: StringArray, starts: Vec<usize> },
+    /// Keys of all rows, and for each group which of the texts its rows' keys name.
+    Coded { keys: Int32Array, values: StringArray, texts: Vec<Range<usize>> },
 }
 
 impl Presented {
@@ -171,10 +170,10 @@ impl Presented {
         match self {
             Self::Array(array) if rows.len() == array.len() => Ok(Arc::clone(array)),
             Self::Array(array) => Ok(array.slice(rows.start, rows.len())),
-            Self::Coded { keys, values, starts } => {
-                let (start, end) = (starts[group], starts[group + 1]);
+            Self::Coded { keys, values, texts } => {
+                let texts = &texts[group];
                 let keys = keys.slice(rows.start, rows.len());
-                let values = values.slice(start, end - start);
+                let values = values.slice(texts.start, texts.len());
                 Ok(Arc::new(DictionaryArray::try_new(keys, Arc::new(values))?))
             }
         }
@@ -222,17 +221,25 @@ impl TableBatch {
     }
 }
 
-/// Which key of a group's own a text has, if the group has met it.
+/// What is known of the texts of each column, from one portion to the next.
 #[derive(Default)]
 struct Scratch {
     columns: Vec<Own>,
 }
 
-/// For each text of a column, the last group that met it, and its key there.
+/// For each text of a column, the last group that had it and its key there; and where it was last
+/// put among the portion's texts.
 #[derive(Default)]
 struct Own {
-    keys: Vec<(u32, i32)>,
+    keys: Vec<OwnKey>,
     group: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct OwnKey {
+    group: u32,
+    key: i32,
+    place: u32,
 }
 
 impl Scratch {
@@ -249,21 +256,33 @@ struct Coding<'a> {
     own: &'a mut Own,
     distinct: &'a Distinct,
     keys: Vec<i32>,
-    texts: Distinct,
-    starts: Vec<usize>,
     has_nulls: bool,
+    /// The keys of the texts of the group at hand, in order of appearance.
+    group: Vec<i32>,
+    /// The texts of the groups before, and their keys.
+    values: Distinct,
+    placed: Vec<i32>,
+    texts: Vec<Range<usize>>,
 }
 
 impl<'a> Coding<'a> {
     fn new(own: &'a mut Own, distinct: &'a Distinct, rows: usize) -> Self {
-        own.keys.resize(distinct.len(), (0, 0));
-        let keys = Vec::with_capacity(rows);
-        Self { own, distinct, keys, texts: Distinct::default(), starts: vec![], has_nulls: false }
+        own.keys.resize(distinct.len(), OwnKey::default());
+        Self {
+            own,
+            distinct,
+            keys: Vec::with_capacity(rows),
+            has_nulls: false,
+            group: Vec::new(),
+            values: Distinct::default(),
+            placed: Vec::new(),
+            texts: Vec::new(),
+        }
     }
 
     fn begin_group(&mut self) {
         self.own.group += 1;
-        self.starts.push(self.texts.len());
+        self.group.clear();
     }
 
     /// Appends `rows` rows with the text of a key.
@@ -271,25 +290,40 @@ impl<'a> Coding<'a> {
     fn push(&mut self, key: i32, rows: usize) {
         let Some(own) = self.own.keys.get_mut(key as usize) else {
             self.has_nulls = true;
-            // What a null row's key is counts for nothing, but it must be one: see `finish`.
             return self.keys.resize(self.keys.len() + rows, NULL_KEY);
         };
-        if own.0 != self.own.group {
-            let start = self.starts.last().copied().unwrap_or(0);
-            self.texts.push(self.distinct.get(key).unwrap_or_default());
-            *own = (self.own.group, (self.texts.len() - 1 - start) as i32);
+        if own.group != self.own.group {
+            (own.group, own.key) = (self.own.group, self.group.len() as i32);
+            self.group.push(key);
         }
         if rows == 1 {
-            self.keys.push(own.1);
+            self.keys.push(own.key);
         } else {
-            self.keys.resize(self.keys.len() + rows, own.1);
+            self.keys.resize(self.keys.len() + rows, own.key);
         }
     }
 
-    fn finish(mut self, make_text: MakeText) -> Result<Presented, ArrowError> {
-        self.starts.push(self.texts.len());
-        let values = self.texts.into_array(make_text)?;
-        Ok(Presented::Coded { keys: key_array(self.keys, self.has_nulls)?, values, starts: self.starts })
+    /// The texts of a group that has the same as one before (the same resource in another hour)
+    /// are those of that one.
+    fn end_group(&mut self) {
+        let first = self.group.first().map_or(0, |&key| self.own.keys[key as usize].place as usize);
+        let count = self.group.len();
+        if self.placed.get(first..first + count) == Some(&self.group) {
+            return self.texts.push(first..first + count);
+        }
+        let start = self.placed.len();
+        for (at, &key) in self.group.iter().enumerate() {
+            self.values.push(self.distinct.get(key).unwrap_or_default());
+            self.own.keys[key as usize].place = (start + at) as u32;
+        }
+        self.placed.extend_from_slice(&self.group);
+        self.texts.push(start..start + count);
+    }
+
+    fn finish(self, make_text: MakeText) -> Result<Presented, ArrowError> {
+        let values = self.values.into_array(make_text)?;
+        let keys = key_array(self.keys, self.has_nulls)?;
+        Ok(Presented::Coded { keys, values, texts: self.texts })
     }
 }
 
@@ -317,10 +351,10 @@ impl Finished {
                     && Rc::strong_count(&values) == 1
                 {
                     // All rows of the table are the group's, and so is the dictionary.
-                    let starts = vec![0, values.len()];
+                    let texts = vec![0..values.len()];
                     let values = Rc::unwrap_or_clone(values).into_array(make_text)?;
                     let keys = key_array(keys.into_vec(), true)?;
-                    return Ok(Presented::Coded { keys, values, starts });
+                    return Ok(Presented::Coded { keys, values, texts });
                 }
                 let mut coding = Coding::new(own, &values, keys.len());
                 for_groups(groups, |_, rows| {
@@ -331,6 +365,7 @@ impl Finished {
                             keys[rows].iter().for_each(|&key| coding.push(key, 1));
                         }
                     }
+                    coding.end_group();
                 });
                 coding.finish(make_text)
             }
@@ -351,6 +386,7 @@ impl Finished {
                         left.1 -= taken;
                         wanted -= taken;
                     }
+                    coding.end_group();
                 });
                 coding.finish(make_text)
             }
@@ -596,11 +632,13 @@ mod tests {
                 for_groups(&portion.groups, |number, rows| {
                     let array = column.slice(number, rows).unwrap();
                     let (_, values) = dictionary(&array).unwrap();
-                    let values: Vec<_> = values.iter().map(|text| text.unwrap().to_owned()).collect();
+                    let values: Vec<_> =
+                        values.iter().map(|text| text.unwrap().to_owned()).collect();
                     found.push((texts_of(&array), values));
                 });
             }
-            let owned = |rows: &[usize]| rows.iter().map(|&row| texts[row].map(str::to_owned)).collect();
+            let owned =
+                |rows: &[usize]| rows.iter().map(|&row| texts[row].map(str::to_owned)).collect();
             assert_eq!(
                 found,
                 [

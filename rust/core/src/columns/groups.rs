@@ -29,6 +29,8 @@ pub(crate) struct Rows<C> {
     hasher: RandomState,
     /// Tells requests apart; a group that a request has touched carries its number.
     request: u32,
+    /// Bytes that all groups hold of resources, scopes and metrics.
+    held: usize,
     committed: Committed,
     /// Name the resource, scope and metric whose values the columns repeat now; 0 is none.
     pub stamps: Stamps,
@@ -62,6 +64,10 @@ struct Run {
 struct Group {
     service: Option<Arc<str>>,
     hour: i64,
+    /// The resource, scope and metric that its last row repeats.
+    stamps: [u64; 3],
+    /// Bytes of the resources, scopes and metrics that its rows repeat: a batch has its own copy.
+    held: usize,
     /// The last request that had rows for it.
     request: u32,
     /// Rows, counted when they are finished.
@@ -76,6 +82,7 @@ struct Committed {
     /// Where the last run ended.
     last_end: u32,
     groups: usize,
+    held: usize,
     bytes: usize,
     memory: usize,
 }
@@ -106,6 +113,7 @@ impl<C: Column> Rows<C> {
             index: HashTable::new(),
             hasher: RandomState::default(),
             request: 1,
+            held: 0,
             committed: Committed::default(),
             stamps: Stamps::default(),
         }
@@ -149,7 +157,14 @@ impl<C: Column> Rows<C> {
     #[cold]
     fn open(&mut self, service: Option<&str>, hour: i64) -> u32 {
         let at = self.groups.len() as u32;
-        self.groups.push(Group { service: service.map(Arc::from), hour, request: 0, rows: 0 });
+        self.groups.push(Group {
+            service: service.map(Arc::from),
+            hour,
+            stamps: [0; 3],
+            held: 0,
+            request: 0,
+            rows: 0,
+        });
         let (groups, hasher) = (&self.groups, &self.hasher);
         let hash = |&at: &u32| {
             let group = &groups[at as usize];
@@ -157,6 +172,20 @@ impl<C: Column> Rows<C> {
         };
         self.index.insert_unique(hash(&at), at, hash);
         at
+    }
+
+    /// Says that the rows to come are the group's, and repeat what the columns repeat now; gives
+    /// the bytes that the group holds of it and has not held before.
+    pub fn enter(&mut self, group: u32) -> usize {
+        let Stamps { resource, scope, metric, .. } = self.stamps;
+        let now = [resource, scope, metric];
+        let bytes = [self.stamps.resource_bytes, self.stamps.scope_bytes, self.stamps.metric_bytes];
+        let group = &mut self.groups[group as usize];
+        let entered = (0..3).filter(|&at| group.stamps[at] != now[at]).map(|at| bytes[at]).sum();
+        group.stamps = now;
+        group.held += entered;
+        self.held += entered;
+        entered
     }
 
     /// Says that the columns hold one row more, which is the group's.
@@ -183,6 +212,7 @@ impl<C: Column> Rows<C> {
             + self.runs.capacity() * size_of::<Run>()
             + self.groups.len() * GROUP_BYTES
             + self.index.allocation_size()
+            + self.held
     }
 
     /// Keeps what the request appended, and says how much that was.
@@ -201,6 +231,7 @@ impl<C: Column> Rows<C> {
                 runs: self.runs.len(),
                 last_end: self.runs.last().map_or(0, |run| run.end),
                 groups: self.groups.len(),
+                held: self.held,
                 bytes,
                 memory,
             },
@@ -219,6 +250,7 @@ impl<C: Column> Rows<C> {
         self.request += 1;
         self.stamps = Stamps::default();
         self.len = self.committed.len;
+        self.held = self.committed.held;
         self.columns.rollback();
         self.columns.shrink();
         self.runs.truncate(self.committed.runs);
@@ -251,7 +283,7 @@ impl<C: Column> Rows<C> {
             seen += 1;
             run.group == seen - 1
         });
-        if are_together {
+        if are_together && self.held <= self.columns.num_bytes() + PORTION_BYTES {
             let groups = self.runs.iter().map(|run| (run.group, run.end as usize)).collect();
             return vec![Portion { ranges: vec![0..self.len], groups }];
         }
@@ -263,18 +295,20 @@ impl<C: Column> Rows<C> {
         }
         // The portion of each group.
         let mut portions: Vec<Portion> = Vec::new();
-        let mut rows = 0;
+        let (mut rows, mut held) = (0, 0);
         let place: Vec<usize> = self
             .groups
             .iter()
             .enumerate()
             .map(|(at, group)| {
                 let is_large = group.rows as usize * row_bytes >= PORTION_BYTES;
-                if portions.is_empty() || is_large || rows * row_bytes >= PORTION_BYTES {
+                let is_full = rows * row_bytes + held >= PORTION_BYTES;
+                if portions.is_empty() || is_large || is_full {
                     portions.push(Portion { ranges: Vec::new(), groups: Vec::new() });
-                    rows = 0;
+                    (rows, held) = (0, 0);
                 }
                 rows += group.rows as usize;
+                held += group.held;
                 portions.last_mut().expect("pushed above").groups.push((at as u32, rows));
                 portions.len() - 1
             })
@@ -309,12 +343,18 @@ impl<C: Column> Rows<C> {
         let groups = std::mem::take(&mut self.groups);
         self.index = HashTable::new();
         self.runs = Vec::new();
-        self.len = 0;
+        (self.len, self.held) = (0, 0);
         self.committed = Committed::default();
         self.stamps = Stamps::default();
-        parts.present(self.table, strings, &portions, |group| {
-            let Group { service, hour, .. } = &groups[group as usize];
-            (service.clone(), *hour)
-        }, out)
+        parts.present(
+            self.table,
+            strings,
+            &portions,
+            |group| {
+                let Group { service, hour, .. } = &groups[group as usize];
+                (service.clone(), *hour)
+            },
+            out,
+        )
     }
 }

@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use arrow_schema::ArrowError;
 
+use super::Column;
 use super::dictionary::Dictionary;
 use super::finished::{Finished, NULL_KEY, Parts};
 use super::portions::Portion;
 use super::uniform::Uniform;
-use super::Column;
 
 pub(crate) struct Labels {
     dictionary: Dictionary,

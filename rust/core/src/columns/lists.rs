@@ -6,10 +6,10 @@ use arrow_array::ListArray;
 use arrow_buffer::{OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
+use super::Column;
 use super::finished::{Finished, Parts};
 use super::portions::Portion;
 use super::uniform::{Items, Uniform};
-use super::Column;
 use crate::schema::{Table, list_items};
 
 pub(crate) struct Lists<C> {
@@ -116,8 +116,7 @@ impl<C: Column + Default> Column for Lists<C> {
         } else {
             portions.iter().map(|portion| column.offsets_of(portion)).collect()
         };
-        let items: Vec<Portion> =
-            portions.iter().map(|portion| column.items_of(portion)).collect();
+        let items: Vec<Portion> = portions.iter().map(|portion| column.items_of(portion)).collect();
         let mut made = out.beside(portions.len());
         column.items.finish(&items, &mut made)?;
         column.push_lists(made, offsets, out)

@@ -31,7 +31,7 @@ pub(crate) use lists::Lists;
 pub(crate) use numbers::{Booleans, Doubles, Instants, Int32s, Int64s, UTC};
 pub(crate) use portions::Portion;
 pub(crate) use repeated::{Constant, Repeated, or_null};
-pub(crate) use texts::Texts;
+pub(crate) use texts::{CHUNK, Texts};
 
 /// What is common to the columns of a table.
 pub(crate) trait Column {

@@ -8,10 +8,10 @@ use arrow_array::{ArrowPrimitiveType, BooleanArray, PrimitiveArray};
 use arrow_buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
 
+use super::Column;
 use super::finished::{Finished, Parts};
 use super::portions::Portion;
 use super::uniform::{Item, Items, Uniform};
-use super::Column;
 
 /// Which rows are valid and which are null.
 #[derive(Default)]
@@ -232,7 +232,11 @@ impl Column for Booleans {
         for (at, portion) in portions.iter().enumerate() {
             let bits = match values.gather(&portion.ranges) {
                 Items::Alike(value, len) => {
-                    if value { BooleanBuffer::new_set(len) } else { BooleanBuffer::new_unset(len) }
+                    if value {
+                        BooleanBuffer::new_set(len)
+                    } else {
+                        BooleanBuffer::new_unset(len)
+                    }
                 }
                 Items::Values(values) => BooleanBuffer::from(values),
             };

@@ -111,7 +111,8 @@ impl Repeated {
             let mut at = self.runs.partition_point(|run| run.start as usize <= rows.start);
             let mut start = rows.start;
             while start < rows.end && at > 0 {
-                let end = self.runs.get(at).map_or(rows.end, |next| rows.end.min(next.start as usize));
+                let end =
+                    self.runs.get(at).map_or(rows.end, |next| rows.end.min(next.start as usize));
                 let set = self.runs[at - 1].set;
                 match runs.last_mut() {
                     Some(last) if last.0 == set => last.1 += end - start,

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use arrow_buffer::{Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
+use super::Column;
 use super::buffer::ByteBuffer;
 use super::finished::{Finished, Parts};
 use super::numbers::{Nulls, nulls_where};
 use super::portions::Portion;
 use super::uniform::{Items, Uniform};
-use super::Column;
 
 /// A chunk with this much text is full.
 pub(crate) const CHUNK: usize = 4 << 20;

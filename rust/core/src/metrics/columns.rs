@@ -12,6 +12,8 @@ pub(crate) struct PointBase {
     pub start_time: u64,
     pub time: u64,
     pub flags: u32,
+    /// Whether it has labels, which OTLP had before attributes.
+    pub has_labels: bool,
 }
 
 /// From Timestamp to Flags.

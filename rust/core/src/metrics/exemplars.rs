@@ -1,7 +1,7 @@
 //! Exemplars as JSON text, in the OTLP/JSON form of the message.
 
 use crate::columns::ByteBuffer;
-use crate::common::{Attributes, Request};
+use crate::common::{Attributes, Request, given_id};
 use crate::error::{Fault, Misfit};
 use crate::fields::{array_value, exemplar, key_value_list};
 use crate::metrics::number::Number;
@@ -99,7 +99,7 @@ fn push_exemplar<'a>(
         object.member(out, "asDouble");
         push_double(out, value);
     }
-    for (name, id) in [("spanId", span_id), ("traceId", trace_id)] {
+    for (name, id) in [("spanId", given_id(span_id)), ("traceId", given_id(trace_id))] {
         if !id.is_empty() {
             object.member(out, name);
             out.push(b'"');

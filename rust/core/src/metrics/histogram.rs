@@ -121,6 +121,10 @@ impl<'a> Point<'a> for HistogramPoint<'a> {
                     request.count_nested(EXEMPLAR_BYTES)?;
                     exemplars.push(cursor.read_len()?);
                 }
+                field::LABELS => {
+                    cursor.read_len()?;
+                    point.base.has_labels = true;
+                }
                 field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
                 field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
                 _ => request.renderer.skip_unknown(&mut cursor, tag)?,

@@ -26,7 +26,7 @@ use crate::common::{Attributes, Entries, Owner, Request, RowTime, walk};
 use crate::descriptors::{
     self, Descriptor, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRIC, SUM, SUMMARY,
 };
-use crate::error::{Excess, Fault, Reject};
+use crate::error::{Excess, Fault, Misfit, Reject};
 use crate::fields::{data, metric};
 use crate::placing::Placing;
 use crate::schema::Table;
@@ -128,6 +128,8 @@ enum Data<'a> {
     Histogram(Message<'a>),
     ExponentialHistogram(Message<'a>),
     Summary(Message<'a>),
+    /// A kind of OTLP 0.8.
+    Old(&'a [u8]),
 }
 
 pub(crate) fn append<'a>(
@@ -160,6 +162,7 @@ fn append_metrics<'a>(
         let mut points = Points { request, metric: &metric, reject, buffers };
         match &metric.data {
             Data::Absent => points.request.note_without_records(0),
+            Data::Old(data) => points.reject_old(data)?,
             Data::Gauge(data) => {
                 points.append::<NumberPoint<'a>>(&mut rows.gauge, &mut gauge, data)?
             }
@@ -168,8 +171,7 @@ fn append_metrics<'a>(
                 points.append::<HistogramPoint<'a>>(&mut rows.histogram, &mut histogram, data)?;
             }
             Data::ExponentialHistogram(data) => {
-                let (rows, placing) =
-                    (&mut rows.exponential_histogram, &mut exponential_histogram);
+                let (rows, placing) = (&mut rows.exponential_histogram, &mut exponential_histogram);
                 points.append::<ExponentialHistogramPoint<'a>>(rows, placing, data)?;
             }
             Data::Summary(data) => {
@@ -218,6 +220,27 @@ impl<'a> Points<'_, 'a> {
         Ok(())
     }
 
+    /// Rejects the points of a kind that is none any more; one, if they cannot be counted.
+    fn reject_old(&mut self, data: &'a [u8]) -> Result<(), Fault> {
+        let reject = Reject { address: data.as_ptr() as usize, misfit: Misfit::OldKind };
+        let mut entries = Entries::new(data, data::POINTS);
+        let mut points = 0;
+        let is_whole = loop {
+            match entries.next() {
+                Ok(Some(_)) => points += 1,
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        let points = if is_whole { points } else { 1 };
+        for _ in 0..points {
+            self.request.count_record(0)?;
+            self.request.count_reject(reject);
+        }
+        self.request.note_without_records(points);
+        Ok(())
+    }
+
     /// Appends a point, or gives the reason not to.
     fn append_point<P: Point<'a>>(
         &mut self,
@@ -227,6 +250,10 @@ impl<'a> Points<'_, 'a> {
     ) -> Result<Option<Reject>, Fault> {
         let Self { request, metric, buffers, .. } = self;
         let point = P::read(request, bytes, &mut buffers.exemplars)?;
+        if point.base().has_labels {
+            let address = bytes.as_ptr() as usize;
+            return Ok(Some(Reject { address, misfit: Misfit::OldLabels }));
+        }
         let notes = request.renderer.notes;
         // What may be refused comes first, so that a rejected point leaves no mark.
         let rendered = rows
@@ -327,6 +354,11 @@ impl<'a> Metric<'a> {
                 metric::HISTOGRAM => Data::Histogram,
                 metric::EXPONENTIAL_HISTOGRAM => Data::ExponentialHistogram,
                 metric::SUMMARY => Data::Summary,
+                metric::INT_GAUGE | metric::INT_SUM | metric::INT_HISTOGRAM => {
+                    let old = Data::Old(cursor.read_len()?);
+                    this.data.set(&mut request.renderer, old, depth)?;
+                    continue;
+                }
                 metric::NAME => {
                     this.name = cursor.read_len()?;
                     continue;
@@ -381,7 +413,7 @@ impl<'a> Metric<'a> {
 impl<'a> Data<'a> {
     fn message(&self) -> Option<(&'static Descriptor, &Message<'a>)> {
         match self {
-            Self::Absent => None,
+            Self::Absent | Self::Old(_) => None,
             Self::Gauge(message) => Some((&GAUGE, message)),
             Self::Sum(message) => Some((&SUM, message)),
             Self::Histogram(message) => Some((&HISTOGRAM, message)),
@@ -391,12 +423,7 @@ impl<'a> Data<'a> {
     }
 
     /// The next member on the wire: merged with the same one, or in place of another.
-    fn set(
-        &mut self,
-        renderer: &mut Renderer<'_>,
-        next: Self,
-        depth: usize,
-    ) -> Result<(), Fault> {
+    fn set(&mut self, renderer: &mut Renderer<'_>, next: Self, depth: usize) -> Result<(), Fault> {
         match (&mut *self, &next) {
             (Self::Gauge(message), Self::Gauge(more))
             | (Self::Sum(message), Self::Sum(more))

@@ -83,6 +83,10 @@ impl<'a> NumberPoint<'a> {
                 request.count_nested(EXEMPLAR_BYTES)?;
                 exemplars.push(cursor.read_len()?);
             }
+            field::LABELS => {
+                cursor.read_len()?;
+                self.base.has_labels = true;
+            }
             field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
             field::FLAGS => self.base.flags = cursor.read_varint()? as u32,
             _ => request.renderer.skip_unknown(cursor, tag)?,

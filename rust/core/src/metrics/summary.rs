@@ -65,6 +65,10 @@ impl<'a> Point<'a> for SummaryPoint<'a> {
                 field::SUM => point.sum = cursor.read_double()?,
                 // Read by `append`, once it is known where they go.
                 field::QUANTILE_VALUES => drop(cursor.read_len()?),
+                field::LABELS => {
+                    cursor.read_len()?;
+                    point.base.has_labels = true;
+                }
                 field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
                 field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
                 _ => request.renderer.skip_unknown(&mut cursor, tag)?,
