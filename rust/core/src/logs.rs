@@ -47,6 +47,17 @@ column_of!(LogColumns {
 /// Bytes of a row beside its text.
 const ROW_BYTES: usize = 82;
 
+impl LogColumns {
+    /// Makes room for the text of a first request: mostly attributes, nearly as long as JSON as on
+    /// the wire.
+    fn expect(&mut self, bytes: usize) {
+        self.attributes.expect(bytes / 8 * 5);
+        self.body.expect(bytes / 4);
+        self.trace_id.expect(bytes / 8);
+        self.span_id.expect(bytes / 16);
+    }
+}
+
 impl SharedColumns for LogColumns {
     fn resource(&mut self) -> &mut Repeated {
         &mut self.shared.resource
@@ -77,6 +88,7 @@ pub(crate) fn append<'a>(
     request: &mut Request<'a>,
     payload: &'a [u8],
 ) -> Result<(), Fault> {
+    rows.columns.expect(payload.len());
     walk(request, payload, |request, resource, scope, bytes| {
         append_records(rows, request, resource, scope, bytes)
     })

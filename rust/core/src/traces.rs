@@ -115,6 +115,16 @@ impl Default for SpanColumns {
     }
 }
 
+impl SpanColumns {
+    /// Makes room for the text of a first request: mostly attributes, nearly as long as JSON as on
+    /// the wire.
+    fn expect(&mut self, bytes: usize) {
+        self.attributes.expect(bytes / 8 * 5);
+        self.trace_id.expect(bytes / 8);
+        self.span_id.expect(bytes / 16);
+    }
+}
+
 impl SharedColumns for SpanColumns {
     fn resource(&mut self) -> &mut Repeated {
         &mut self.shared.resource
@@ -156,6 +166,7 @@ pub(crate) fn append<'a>(
     request: &mut Request<'a>,
     payload: &'a [u8],
 ) -> Result<(), Fault> {
+    rows.columns.expect(payload.len());
     let mut nested = Nested::default();
     walk(request, payload, |request, resource, scope, bytes| {
         append_spans(rows, request, resource, scope, bytes, &mut nested)

@@ -26,7 +26,7 @@ impl Default for Dictionary {
     fn default() -> Self {
         Self {
             data: Vec::new(),
-            offsets: first_offset(),
+            offsets: Vec::new(),
             keys: HashTable::new(),
             // Seeded per process: a sender cannot choose texts that collide. Keys come from the
             // order of arrival, so the seed never shows in the output.
@@ -63,8 +63,9 @@ fn slice<'a>(data: &'a [u8], offsets: &[i32], key: i32) -> &'a [u8] {
 }
 
 impl Dictionary {
+    /// How many texts there are; a dictionary without any has no offsets either.
     pub fn len(&self) -> usize {
-        self.offsets.len() - 1
+        self.offsets.len().saturating_sub(1)
     }
 
     #[inline(always)]
@@ -100,6 +101,9 @@ impl Dictionary {
         // Only a new text has to be looked at: one that is here already is valid.
         std::str::from_utf8(text).ok()?;
         let key = self.len() as i32;
+        if self.offsets.is_empty() {
+            self.offsets = first_offset();
+        }
         self.data.extend_from_slice(text);
         self.offsets.push(self.data.len() as i32);
         if self.len() > FEW {
@@ -167,7 +171,10 @@ impl Dictionary {
     pub fn finish(&mut self) -> Distinct {
         Distinct {
             data: std::mem::take(&mut self.data),
-            offsets: std::mem::take(&mut self.offsets),
+            offsets: match std::mem::take(&mut self.offsets) {
+                offsets if offsets.is_empty() => vec![0],
+                offsets => offsets,
+            },
         }
     }
 }

@@ -18,12 +18,17 @@ use super::uniform::{Items, Uniform};
 /// A chunk with this much text is full.
 pub(crate) const CHUNK: usize = 4 << 20;
 
+/// More room than this is not made on a sender's word.
+const MOST_EXPECTED: usize = 1 << 20;
+
 pub(crate) struct Texts {
     /// The open chunk: rows' bytes one after another, valid UTF-8; a row may be half written at
     /// the end.
     pub data: ByteBuffer,
     /// Full chunks, in order.
     full: Vec<Vec<u8>>,
+    /// Where each of those ends.
+    ends: Vec<usize>,
     /// Bytes in those.
     before: usize,
     /// Where the rows' texts begin and the last one ends, counted over all chunks.
@@ -41,6 +46,7 @@ impl Default for Texts {
         Self {
             data: ByteBuffer::default(),
             full: Vec::new(),
+            ends: Vec::new(),
             before: 0,
             offsets,
             nulls: Nulls::default(),
@@ -51,6 +57,13 @@ impl Default for Texts {
 }
 
 impl Texts {
+    /// Makes room for so much text, if there is none yet.
+    pub fn expect(&mut self, bytes: usize) {
+        if self.data.capacity() == 0 {
+            self.data.spare(bytes.min(MOST_EXPECTED));
+        }
+    }
+
     /// Ends the row whose bytes were pushed to `data`.
     #[inline(always)]
     pub fn end_row(&mut self) {
@@ -86,6 +99,7 @@ impl Texts {
         let bytes = self.data.take();
         self.before += bytes.len();
         self.full.push(bytes);
+        self.ends.push(self.before);
     }
 
     fn len(&self) -> usize {
@@ -97,16 +111,14 @@ impl Texts {
         if self.full.is_empty() {
             return out.extend_from_slice(&self.data.as_slice()[start..end]);
         }
-        let mut at = 0;
-        for chunk in self.full.iter().map(Vec::as_slice).chain([self.data.as_slice()]) {
-            let (from, to) = (start.max(at), end.min(at + chunk.len()));
-            if from < to {
-                out.extend_from_slice(&chunk[from - at..to - at]);
-            }
-            at += chunk.len();
-            if at >= end {
-                return;
-            }
+        let mut at = start;
+        let mut number = self.ends.partition_point(|&end| end <= start);
+        while at < end {
+            let first = if number == 0 { 0 } else { self.ends[number - 1] };
+            let chunk = self.full.get(number).map_or(self.data.as_slice(), Vec::as_slice);
+            let to = end.min(first + chunk.len());
+            out.extend_from_slice(&chunk[at - first..to - first]);
+            (at, number) = (to, number + 1);
         }
     }
 
@@ -157,6 +169,7 @@ impl Column for Texts {
         while end < self.before {
             // The row that filled the last chunk goes, so this one is open again.
             let Some(chunk) = self.full.pop() else { break };
+            self.ends.pop();
             self.before -= chunk.len();
             self.data = ByteBuffer::from(chunk);
         }
@@ -222,5 +235,66 @@ impl Texts {
             self.copy(&mut text, start, end);
         }
         (Items::Values(offsets), text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::finished::make_checked_text;
+    use super::*;
+    use arrow_array::{Array, StringArray};
+
+    fn push(column: &mut Texts, text: &str) {
+        column.data.extend_from_slice(text.as_bytes());
+        column.end_row();
+    }
+
+    fn array(column: &mut Texts, ranges: Vec<std::ops::Range<usize>>) -> StringArray {
+        let rows = ranges.iter().map(std::ops::Range::len).sum();
+        let portions = [Portion { ranges, groups: vec![(0, rows)] }];
+        let mut parts = Parts::new(1, make_checked_text);
+        column.finish(&portions, &mut parts).unwrap();
+        let array = parts.portions[0].pop().unwrap().into_plain_array(make_checked_text).unwrap();
+        array.as_any().downcast_ref::<StringArray>().unwrap().clone()
+    }
+
+    /// Rows that fill three chunks and a part: long and short ones in turn.
+    fn rows() -> Vec<String> {
+        let long = |i: usize| char::from(b'a' + (i % 26) as u8).to_string().repeat(CHUNK / 7);
+        (0..27).map(|i| if i % 3 == 2 { format!("{i}") } else { long(i) }).collect()
+    }
+
+    #[test]
+    fn rows_of_several_chunks_are_those_that_were_pushed() {
+        let rows = rows();
+        let all = || {
+            let mut column = Texts::default();
+            rows.iter().for_each(|row| push(&mut column, row));
+            assert!(column.full.len() >= 2);
+            column
+        };
+        let expected: StringArray = rows.iter().map(Some).collect();
+        assert_eq!(array(&mut all(), vec![0..27]), expected);
+        let order: Vec<usize> = (13..27).chain(0..1).chain(5..12).collect();
+        let expected: StringArray = order.iter().map(|&row| Some(&rows[row])).collect();
+        assert_eq!(array(&mut all(), vec![13..27, 0..1, 5..12]), expected);
+    }
+
+    #[test]
+    fn a_column_can_be_cut_back_into_any_chunk() {
+        let rows = rows();
+        for kept in [0, 1, 6, 11, 12, 18, 26, 27] {
+            let mut column = Texts::default();
+            rows[..kept].iter().for_each(|row| push(&mut column, row));
+            column.checkpoint();
+            rows.iter().for_each(|row| push(&mut column, row));
+            column.data.extend_from_slice(b"half a row");
+            column.rollback();
+            column.shrink();
+            assert!(column.memory_bytes() <= 2 * column.num_bytes() + 2 * CHUNK);
+            rows[kept..].iter().for_each(|row| push(&mut column, row));
+            let expected: StringArray = rows.iter().map(Some).collect();
+            assert_eq!(array(&mut column, vec![0..27]), expected);
+        }
     }
 }

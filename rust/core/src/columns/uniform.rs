@@ -29,6 +29,9 @@ impl Item for f64 {
     }
 }
 
+/// Room for so many items is made when they are alike no more.
+const FIRST_ROOM: usize = 128;
+
 /// Items; `alike` of them, all `first`, while `values` is empty.
 #[derive(Default)]
 pub(crate) struct Uniform<T> {
@@ -66,7 +69,7 @@ impl<T: Item> Uniform<T> {
     #[inline(never)]
     fn push_other(&mut self, value: T) {
         if self.alike > 0 {
-            self.values.reserve((2 * self.alike).clamp(8, 1 << 16));
+            self.values.reserve((2 * self.alike).clamp(FIRST_ROOM, 1 << 16));
             self.values.resize(self.alike, self.first);
             self.values.push(value);
         } else {
