@@ -294,9 +294,8 @@ class Schedule:
 
     def _may_read(self, batch: StoringBatch) -> bool:
         reads_log = batch.batch.builders is None and batch.batch.log.rereads
-        if reads_log and not batch.batch.fits:
-            if self._others_hold_read_rows(batch):
-                return False
+        if reads_log and not batch.batch.fits and self._others_hold_read_rows(batch):
+            return False
         if reads_log:
             batch.reads_log = True
             self._readers[batch.order] = batch
