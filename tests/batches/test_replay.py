@@ -547,7 +547,7 @@ def test_a_recorded_storage_that_cannot_be_looked_at_holds_nothing_up(
 
 
 def test_an_unforeseen_answer_of_a_recorded_storage_is_tried_again(tmp_path: Path) -> None:
-    """A defect there neither hangs nor hides: the batch rests, with its reason, and then goes on."""
+    """A defect there neither hangs nor hides: the batch rests, with its reason, and goes on."""
     half_stored(tmp_path)
     old = Recorder(root=str(tmp_path / "data"))
     errors = [ZeroDivisionError("defect")]

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from tests.simulation.script import LifeScript
     from tests.simulation.world import World
 
-TROUBLE_SECS: Final = 25.0
+TROUBLE_SECS: Final = 12.0
 """How long clients send and things go wrong."""
 
-CALM_SECS: Final = 200.0
+CALM_SECS: Final = 100.0
 """After this time without trouble nothing waits: the longest pause is some 40 s."""
 
 MOST_BYTES: Final = 1 << 40
@@ -102,6 +102,9 @@ class Life:
             self.world.happen(event, self.process.open_batch)
         if not self._advance(start + TROUBLE_SECS):
             return False
+        if self.started and not self.disk_faults.met:
+            # The lock, the segments of open batches, and what threads are reading or writing.
+            self._check_descriptors(3 + self.process.open_batches + 2 * self.script.threads)
         if self.script.healed:
             self._heal()
             if not self._advance(self.scheduler.now + CALM_SECS):
@@ -244,9 +247,11 @@ class Life:
             for attempt in ledger.acknowledged(world.life):
                 if attempt.mode == "memory":
                     attempt.excuse("the process ended before it was stored")
-        if not calmly:
+        if not calmly or self.disk_faults.met:
             for attempt in world.bare:
-                attempt.excuse("its segment was taken away, and then the process ended")
+                attempt.excuse(
+                    "its segment was taken away, and then the process or the disk failed"
+                )
         world.bare.clear()
         self._allow_refused(calmly=calmly and self.healed)
         scheduler.kill()

@@ -98,7 +98,9 @@ def work(first: int, end: int, step: int) -> None:
     """What a process of ``spread`` does: seeds, and a line of JSON for each slice of them."""
     seeds = range(first, end, step)
     for start in range(0, len(seeds), _SLICE):
-        run_seeds(seeds[start : start + _SLICE])
+        result = run_seeds(seeds[start : start + _SLICE])
+        told = {name: getattr(result, name) for name in Result.__slots__}
+        print(json.dumps(told), flush=True)
 
 
 def spread(

@@ -125,6 +125,15 @@ class Bench:
         self.clock.now += secs
         self.ingest.tick()
 
+    def wait_with_ticks(self, condition: Callable[[], bool], secs: float) -> None:
+        """Wait until ``condition`` holds, while time passes in steps of ``secs``."""
+
+        def holds() -> bool:
+            self.tick(secs)
+            return condition()
+
+        wait_for(holds)
+
     @property
     def waiting(self) -> int:
         """Closed batches that are not done."""

@@ -143,7 +143,9 @@ class Storing:
         now = self._monotonic()
         with self._changed:
             later = self._schedule.wake(now)
-            self._changed.notify_all()
+            # Also what waits for others: room in memory comes back without a word.
+            if self._schedule.has_ready:
+                self._changed.notify_all()
         return None if later is None else later - now
 
     def backlog(self) -> Backlog:
@@ -464,6 +466,7 @@ class Storing:
             pause = self._pause(storing, error)
             is_first = self._schedule.rest(storing, self._monotonic() + pause)
             storing.rounds += is_first
+            rounds = storing.rounds  # another thread may fail before this one has told of it
             self._look_at(storing)
         if is_first:
             log.error(
@@ -471,7 +474,7 @@ class Storing:
                 extra={
                     "fields": {
                         "batch": storing.batch.id,
-                        "attempt": storing.rounds,
+                        "attempt": rounds,
                         "retry_secs": round(pause, 1),
                         "error": reason,
                     }

@@ -146,7 +146,7 @@ def test_rows_in_memory_outlive_their_log(tmp_path: Path) -> None:
 def test_a_log_that_is_gone_with_rows_that_memory_has_given_back_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing can bring them back: the loss is said and counted, and the batch waits for nothing."""
+    """Nothing can bring them back: the loss is said and counted, and nothing waits for it."""
     writer = Recorder(fail=lambda _: StorageError("down"))
     with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=1)) as node:
         node.keep(one(1))
