@@ -171,10 +171,10 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     }),
     "a stop does not wait": Mutation({
         _INGEST: (
-            ("        stored = self._storing.drain(timeout_secs)\n",
-             "        stored = self._storing.drain(0.0) or True\n"),
+            ("        stored = self._storing.drain(",
+             "        stored = True\n        self._storing.drain(0.0 and "),
         ),
-    }),
+    }, "memory"),
     "an exception of a step ends its thread": Mutation({
         _STORING: (
             ("        except Exception as error:  # noqa: BLE001",
