@@ -1,6 +1,6 @@
 # Everything that CI does is a target here, and CI calls only these: green locally is green there.
-# Needs python3 >= 3.11, Rust >= 1.88, a C linker, and for the tests' real clients Go >= 1.25 and
-# Node >= 20.
+# Needs python3 >= 3.11, Rust >= 1.88, a C linker, and for the tests' real clients and readers
+# Go >= 1.25, Node >= 20 and Java >= 17.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -21,7 +21,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
-	bench bench-server soak overload prove-kill prove-power prove-log prove-outage hostile wheels \
+	bench bench-server soak overload prove-kill prove-power prove-log prove-outage simulate hostile wheels \
 	test-wheel components docs format clean
 
 help: ## Show this list.
@@ -97,7 +97,7 @@ FUZZ_DIR := $(CARGO_TARGET_DIR)/fuzz
 fuzz: $(ENVIRONMENT) ## Feed the core what nobody meant as OTLP, for FUZZ_SECS seconds in all.
 	RUSTFLAGS='$(FUZZ_FLAGS)' CARGO_TARGET_DIR=$(FUZZ_DIR) cargo build --release --locked \
 		--manifest-path rust/fuzz/Cargo.toml --target $(HOST) $(addprefix --bin ,$(FUZZ_TARGETS))
-	$(BIN)/python -m tests.fuzz_seeds $(FUZZ_DIR)/seeds
+	$(BIN)/python -m tests.support.fuzz_seeds $(FUZZ_DIR)/seeds
 	@set -eu; for target in $(FUZZ_TARGETS); do \
 		mkdir -p "$(FUZZ_DIR)/corpus/$$target" "$(FUZZ_DIR)/crashes"; \
 		echo "$$target: $$(($(FUZZ_SECS) / $(words $(FUZZ_TARGETS)))) s"; \
@@ -116,7 +116,7 @@ fuzz-short: ## The same for a few seconds: what CI runs.
 
 fuzz-long: dev ## A million generated messages of each format against the oracles (hours).
 	OTLP2PARQUET_EXAMPLES=200 $(BIN)/python -m pytest -q \
-		tests/test_decode_equivalence.py tests/test_json_equivalence.py
+		tests/core/test_decode_equivalence.py tests/core/test_json_equivalence.py
 
 format: $(ENVIRONMENT) ## Format Python and Rust.
 	$(BIN)/ruff format
@@ -127,16 +127,22 @@ components: dev ## Build the real programs that the tests talk to (once, into a 
 	$(BIN)/python -m tests.components
 
 prove-kill: dev ## kill -9 under load, OTLP2PARQUET_KILLS times (1,000; about half an hour).
-	$(BIN)/python -m pytest tests/test_kill.py --full -q -o faulthandler_timeout=0
+	$(BIN)/python -m pytest tests/proofs/test_kill.py --full -q -o faulthandler_timeout=0
 
 prove-power: dev ## Power cuts, OTLP2PARQUET_CUTS of them (200; some minutes).
-	$(BIN)/python -m pytest tests/test_power.py --full -q -o faulthandler_timeout=0
+	$(BIN)/python -m pytest tests/proofs/test_power.py --full -q -o faulthandler_timeout=0
 
 prove-outage: dev ## Storage down under load, OTLP2PARQUET_OUTAGE_SECS long (600), then flapping.
-	$(BIN)/python -m pytest tests/test_outage.py --full -q -o faulthandler_timeout=0
+	$(BIN)/python -m pytest tests/proofs/test_outage.py --full -q -o faulthandler_timeout=0
 
 prove-log: dev ## Every byte of a segment cut and flipped, every call of the log failing.
-	$(BIN)/python -m pytest tests/test_segment.py tests/test_log.py tests/test_replay.py --full -q
+	$(BIN)/python -m pytest tests/batches/log tests/batches/test_replay.py --full -q
+
+SIM_LIVES ?= 100000
+
+simulate: dev ## SIM_LIVES lives of the batch layer under a scripted clock, scheduler, disk and store.
+	OTLP2PARQUET_LIVES=$(SIM_LIVES) $(BIN)/python -m pytest tests/simulation/test_lives.py --full -q \
+		-o faulthandler_timeout=0 -k hold
 
 hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some minutes; Linux).
 	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile
@@ -163,11 +169,12 @@ overload: dev ## More than a slow disk takes: memory, refusals, rows against ans
 	$(BIN)/python -m tests.proofs.overload --secs $(OVERLOAD_SECS)
 	$(BIN)/python -m benchmarks.server_report
 
-docs: dev ## Write the generated pages again.
+docs: dev ## Write the generated pages again, and the drawing of the layers in DESIGN.md.
+	$(BIN)/python -m tests.support.layers
 	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md
 	$(BIN)/python -m otlp2parquet.cli.reference schema > docs/schema.md
 	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md
-	$(BIN)/python -m tests.answer_matrix > docs/otlp_http.md
+	$(BIN)/python -m tests.support.answer_matrix > docs/otlp_http.md
 
 # The aarch64 wheel is made where its target can be had; the x86_64 one always.
 MATURIN_BUILD = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin build --release --locked \

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otlp2parquet._native import BatchBuilder
+from otlp2parquet import BatchBuilder
 
 from .payloads import SHAPES, Payloads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from otlp2parquet._native import Batch
+    from otlp2parquet import Batch
 
     from .payloads import Signal
 

@@ -11,7 +11,7 @@ import gzip
 import random
 from typing import TYPE_CHECKING, Any, Final
 
-from otlp2parquet._native import BatchBuilder, process_otlp
+from otlp2parquet.core.decoder import BatchBuilder, process_otlp
 
 from .payloads import SIGNALS, Payloads, Shape, as_json, set_attribute
 

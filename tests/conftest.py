@@ -15,6 +15,9 @@ from tests.proofs.results import save
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# What asserts for the tests tells as much as they do when it fails.
+pytest.register_assert_rewrite("tests.support", "tests.components.captures")
+
 
 def is_loopback(address: Any) -> bool:
     """Whether a socket address stays on this machine (names other than localhost do not)."""

@@ -12,29 +12,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import otlp2parquet
+from tests.support.layers import PACKAGE, drawing, drawn, imported_parts, imports_of, part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PACKAGE = Path(otlp2parquet.__file__).parent
 PROJECT = Path(__file__).parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = PROJECT / "tests"
 
-LAYERS = (
-    {"errors", "_native"},
-    {"core", "config"},
-    {"writers"},
-    {"batches"},
-    {"catalogs"},
-    {"convert", "platforms"},
-    {"cli"},
+TESTS_OF_THE_WHOLE = {"test_api", "test_demo", "test_house"}
+
+OTHER_TEST_FOLDERS = frozenset(
+    {"clients", "components", "hostile", "proofs", "simulation", "support", "vectors"}
 )
-"""Lowest first; a module imports from lower layers and from its own part only. The writers lie
-below the batches, because who stores a batch knows the writers' protocol and no writer knows
-what a batch is."""
-
-FACADE = "__init__"
+"""Folders of tests that are no part of the package; all others are named like one."""
 
 PURE = frozenset(
     {
@@ -48,59 +40,28 @@ or thread among it."""
 
 CORE_PACKAGES = frozenset({"otlp2parquet"})
 
+OUR_PATH = re.compile(r"(?<![\w/.])(?:tests|benchmarks|demo)/[\w/]+(?:\.\w+)?")
+OUR_MODULE = re.compile(r"-m ((?:tests|benchmarks|demo)[\w.]*\w)")
 MACHINE_PATH = re.compile(r"(?<![\w.*])/(?:home|root|work|Users|mnt|opt)/\w")
 
 
-def part_of(module: Path) -> str:
-    """The part of the package that a file belongs to: the first name below the package."""
-    return module.relative_to(PACKAGE).with_suffix("").parts[0]
-
-
-def imports_of(module: Path) -> Iterator[tuple[str, int]]:
-    """Every module that a file imports, at any depth, absolutely named, with its line."""
-    folder = module.relative_to(PACKAGE.parent).parent
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from ((name.name, node.lineno) for name in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = folder.parts[: len(folder.parts) - node.level + 1]
-                base = ".".join([*above, base]).rstrip(".")
-            for name in node.names:
-                whole = f"{base}.{name.name}"
-                # "from otlp2parquet import batches" names a module, most others do not.
-                yield (whole if is_module(whole) else base, node.lineno)
-
-
-def is_module(name: str) -> bool:
-    """Whether a dotted name is a module of the package."""
-    path = PACKAGE.parent.joinpath(*name.split("."))
-    return path.is_dir() or path.with_suffix(".py").is_file() or path.with_suffix(".pyi").is_file()
-
-
-def rank(part: str) -> int:
-    """The layer of a part."""
-    for number, layer in enumerate(LAYERS):
-        if part in layer:
-            return number
-    pytest.fail(f"{part} has no layer yet: add it to LAYERS")
+def test_design_draws_the_layers() -> None:
+    """DESIGN.md draws what imports what, as it is: parts in layers, none above another twice."""
+    assert drawn() == drawing(), "make docs draws them anew; read what changed"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_imports_point_down(module: Path) -> None:
-    """A file imports from its own part and from layers below, never up or sideways."""
-    part = part_of(module)
-    if part == FACADE:
-        return
+def test_the_public_names_are_for_users(module: Path) -> None:
+    """No file of the package imports from the package's own face."""
     for name, line in imports_of(module):
-        package, _, rest = name.partition(".")
-        if package != "otlp2parquet":
-            continue
-        place = f"{module.name}:{line} imports {name}"
-        assert rest, f"{place}: the public names are for users of the package"
-        target = rest.split(".")[0]
-        assert target == part or rank(target) < rank(part), place
+        assert name != "otlp2parquet", f"{module.name}:{line} imports {name}"
+
+
+@pytest.mark.parametrize("lower", ["core", "stores", "writers"])
+def test_what_lies_below_batches_knows_none(lower: str) -> None:
+    """Who stores a batch knows the writers' protocol, and no writer knows what a batch is."""
+    imported = imported_parts()[lower]
+    assert not imported & {"batches", "convert", "assembly", "platforms", "cli"}, imported
 
 
 @pytest.mark.parametrize(
@@ -118,6 +79,42 @@ def test_core_is_pure(module: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     ]
     assert not {"open", "print", "input", "__import__", "exec", "eval"} & set(calls)
+
+
+def test_one_door_to_the_decoder() -> None:
+    """Only ``core.decoder`` imports the extension: the package can be had without it."""
+    files = [*MODULES, *(PROJECT / "benchmarks").rglob("*.py"), *(PROJECT / "demo").rglob("*.py")]
+    importers = [path for path in files if "otlp2parquet._native" in path.read_text("utf-8")]
+    found = [
+        path
+        for path in importers
+        if any(
+            f"{name}.".startswith("otlp2parquet._native.")
+            for name, _ in chain(imports_of(path), names_imported(path))
+        )
+    ]
+    assert found == [PACKAGE / "core" / "decoder.py"]
+
+
+def test_the_use_case_knows_no_protocol() -> None:
+    """What every platform shares names no platform: no ASGI, no HTTP, no status codes."""
+    for module in (PACKAGE / "core" / "outcome.py", PACKAGE / "platforms" / "export.py"):
+        for name, line in imports_of(module):
+            foreign = {"server", "otlp_http", "http", "status", "granian"} & set(name.split("."))
+            assert not foreign, f"{module.name}:{line} imports {name}"
+        numbers = {
+            node.value
+            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and type(node.value) is int
+        }
+        assert not {number for number in numbers if 100 <= number < 600}, module
+
+
+def names_imported(module: Path) -> Iterator[tuple[str, int]]:
+    """Every name that a file imports from a module: ``from package import name``."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((f"{node.module}.{name.name}", node.lineno) for name in node.names)
 
 
 def test_core_does_nothing_when_imported() -> None:
@@ -156,6 +153,32 @@ def test_every_module_states_its_rule(module: Path) -> None:
     assert len(docstring.split()) >= 5, f"{module} says too little: {docstring}"
 
 
+@pytest.mark.parametrize(
+    "module", sorted(TESTS.rglob("*.py")), ids=lambda path: str(path.relative_to(TESTS))
+)
+def test_no_test_imports_a_test(module: Path) -> None:
+    """What several tests need is in the support: no module imports one that is collected."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [name.name for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = f"tests.{node.module or ''}" if node.level else node.module
+            names = [f"{base}.{name.name}" for name in node.names]
+        ours = [name for name in names if name.startswith("tests.")]
+        assert [name for name in ours if ".test_" in name] == []
+
+
+def test_tests_mirror_the_package() -> None:
+    """Every folder of tests is named like the part of the package that its tests are about."""
+    assert {path.stem for path in TESTS.glob("test_*.py")} == TESTS_OF_THE_WHOLE
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")}
+    mirrored = {path for path in folders if path.parts and path.parts[0] not in OTHER_TEST_FOLDERS}
+    assert {path for path in mirrored if not (PACKAGE / path).is_dir()} == set()
+    parts = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
+    assert parts - {path.parts[0] for path in mirrored} == set(), "parts without tests"
+
+
 @pytest.mark.parametrize("folder", ["package", "tests", "benchmarks", "demo"])
 def test_no_file_shadows_the_standard_library(folder: str) -> None:
     """No module is called like one of the standard library."""
@@ -175,6 +198,21 @@ def project_files() -> Iterator[Path]:
             relative = path.parts[len(PROJECT.parts) :] if path.is_relative_to(PROJECT) else ()
             if path.is_file() and not {"target", "node_modules"} & set(relative):
                 yield path
+
+
+@pytest.mark.parametrize(
+    "page",
+    [PROJECT / "Makefile", *PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")],
+    ids=lambda path: path.name,
+)
+def test_what_pages_and_targets_name_is_there(page: Path) -> None:
+    """Files and modules of the tests and benchmarks that a person is told to run can be run."""
+    text = page.read_text(encoding="utf-8")
+    for path in OUR_PATH.findall(text):
+        assert (PROJECT / path).exists(), path
+    for name in OUR_MODULE.findall(text):
+        module = PROJECT.joinpath(*name.split("."))
+        assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), name
 
 
 def test_no_machine_paths() -> None:

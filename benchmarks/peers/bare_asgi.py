@@ -22,7 +22,7 @@ async def application(
 ) -> None:
     """ASGI 3: lifespan, and a 200 without a body for every request."""
     if scope["type"] == "lifespan":
-        event = {"type": ""}
+        event: dict[str, Any] = {"type": ""}
         while event["type"] != "lifespan.shutdown":
             event = dict(await receive())
             await send({"type": f"{event['type']}.complete"})

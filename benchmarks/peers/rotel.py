@@ -27,8 +27,8 @@ def build_rotel() -> Path:
         if not folder.exists():
             building = cache / ".rotel.building"
             shutil.rmtree(building, ignore_errors=True)
-            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--pre", "--target", building]
-            run_build([*pip, f"rotel=={VERSION}"])
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--pre"]
+            run_build([*pip, "--target", building, f"rotel=={VERSION}"])
             building.replace(folder)
     return folder / "rotel" / "rotel-agent"
 

@@ -2,69 +2,93 @@
 
 The public names, and nothing else. The decode (``process_otlp``, ``BatchBuilder``) and
 ``partition_path`` come with the import; the writers need pyarrow and are loaded when they
-are first asked for, so that a program that only decodes never pays for them::
+are first asked for, so that a program that only decodes never pays for them. The import itself
+needs neither pyarrow nor the extension; what needs one of them says so when it is used::
 
     import otlp2parquet
 
     result = otlp2parquet.process_otlp(payload, "logs")
     writer = otlp2parquet.ParquetWriter("data")
     for batch in result.batches:
-        writer.write([batch], table=batch.table, service=batch.service, hour=batch.hour,
-                     batch_id=otlp2parquet.new_batch_id())
+        writer.write(batch)
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from otlp2parquet._native import __version__
-from otlp2parquet.batches.identity import new_batch_id
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.core import Appended, Batch, BatchBuilder, Result, Signal, process_otlp
-from otlp2parquet.core.paths import partition_path
+from otlp2parquet.core.files import PlannedFile, plan_files
+from otlp2parquet.core.layout import partition_path
 from otlp2parquet.errors import (
     CatalogError,
     ConfigError,
     DecodeError,
+    NameTakenError,
     OtlpError,
     StorageError,
+    StorageRefusedError,
+    StorageUnavailableError,
     TooLargeError,
     UnsupportedError,
 )
 
 if TYPE_CHECKING:
-    from otlp2parquet.writers import NameTakenError, OtlpWriter, ParquetWriter, StoredFile
+    from otlp2parquet.stores import LocalStore, Store
+    from otlp2parquet.version import __version__
+    from otlp2parquet.writers import ColumnStatistics, OtlpWriter, ParquetWriter, StoredFile
 
 __all__ = [
     "Appended",
     "Batch",
     "BatchBuilder",
     "CatalogError",
+    "ColumnStatistics",
     "ConfigError",
     "DecodeError",
+    "LocalStore",
     "NameTakenError",
     "OtlpError",
     "OtlpWriter",
     "ParquetWriter",
+    "PlannedFile",
     "Result",
     "Signal",
     "StorageError",
+    "StorageRefusedError",
+    "StorageUnavailableError",
+    "Store",
     "StoredFile",
     "TooLargeError",
     "UnsupportedError",
     "__version__",
     "new_batch_id",
     "partition_path",
+    "plan_files",
     "process_otlp",
 ]
 
-_FROM_WRITERS = frozenset({"NameTakenError", "OtlpWriter", "ParquetWriter", "StoredFile"})
+_LATER = {
+    "LocalStore": "stores",
+    "Store": "stores",
+    "__version__": "version",
+    "ColumnStatistics": "writers",
+    "OtlpWriter": "writers",
+    "ParquetWriter": "writers",
+    "StoredFile": "writers",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Load a writer, and pyarrow with it, when its name is first used (PEP 562)."""
-    if name not in _FROM_WRITERS:
+    """Load a name that needs pyarrow, or the version, when it is first used (PEP 562)."""
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from otlp2parquet import writers  # noqa: PLC0415 - this is the point: pyarrow comes now
-
-    value = globals()[name] = getattr(writers, name)
+    try:
+        module = import_module(f"{__name__}.{_LATER[name]}")
+    except ImportError as error:
+        raise ImportError(f"otlp2parquet.{name} needs pyarrow: {error}") from error
+    value: object = getattr(module, name)
+    globals()[name] = value
     return value
 
 

@@ -44,5 +44,21 @@ class StorageError(OtlpError):
     """The place for the files cannot be written or read now."""
 
 
+class StorageUnavailableError(StorageError):
+    """A transient trouble of the storage: the same call may succeed later."""
+
+
+class StorageRefusedError(StorageError):
+    """The storage refuses for good: no call like this succeeds until somebody changes something."""
+
+
+class NameTakenError(StorageError):
+    """The name is taken, and a file is never overwritten. ``path`` is the name below the root."""
+
+    def __init__(self, path: str, message: str | None = None) -> None:
+        super().__init__(message or f"{path} already exists; expected a free name")
+        self.path = path
+
+
 class CatalogError(OtlpError):
     """The Iceberg catalog cannot be reached or refused a commit."""

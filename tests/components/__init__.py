@@ -15,6 +15,7 @@ from .javascript import build_javascript, send_from_javascript
 from .process import RunningProcess, free_port
 from .python_sdk import ENVIRONMENTS, build_python_sdk, send_from_python
 from .server import Server
+from .spark import build_spark, query_with_spark
 from .telemetrygen import build_telemetrygen, telemetrygen
 from .wrk import wrk
 
@@ -27,9 +28,11 @@ __all__ = [
     "build_collector",
     "build_javascript",
     "build_python_sdk",
+    "build_spark",
     "build_telemetrygen",
     "cache_folder",
     "free_port",
+    "query_with_spark",
     "send_from_javascript",
     "send_from_python",
     "telemetrygen",

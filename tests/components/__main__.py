@@ -10,6 +10,7 @@ from . import (
     build_collector,
     build_javascript,
     build_python_sdk,
+    build_spark,
     build_telemetrygen,
 )
 
@@ -17,7 +18,7 @@ from . import (
 def main() -> int:
     """Build all; 1 when one could not be built."""
     try:
-        for build in (build_telemetrygen, build_collector, build_javascript):
+        for build in (build_telemetrygen, build_collector, build_javascript, build_spark):
             print(f"{build.__name__.removeprefix('build_')}: {build()}", flush=True)
         for name in ENVIRONMENTS:
             print(f"python sdk {name}: {build_python_sdk(name)}", flush=True)

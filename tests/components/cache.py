@@ -1,14 +1,16 @@
 """Programs built once: a cache folder outside the checkout, safe for several builders at once.
 
-Knows folders, locks and ``go install``. Must not know what the programs do.
+Knows folders, locks, ``go install`` and Python environments. Must not know what the programs do.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,3 +88,21 @@ def go_install(package: str, version: str) -> Path:
             (building / name).replace(program)
             building.rmdir()
     return program
+
+
+def python_environment(name: str, requirements: Sequence[str]) -> Path:
+    """The Python of an environment of its own that has ``requirements``, made on first use."""
+    digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
+    with locked(name) as cache:
+        folder = cache / f"{name}-{digest}"
+        python = folder / "bin" / "python"
+        ready = folder / "ready"
+        if not ready.exists():
+            # An environment does not survive being moved: made in place, and marked when whole.
+            shutil.rmtree(folder, ignore_errors=True)
+            run_build([sys.executable, "-m", "venv", folder])
+            pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            run_build([python, *pip, "--upgrade", "pip>=25.1"])
+            run_build([python, *pip, *requirements])
+            ready.touch()
+    return python

@@ -51,7 +51,7 @@ def main(endpoint: str, count: int, compression: str, package: str) -> int:
         made = getattr(importlib.import_module(f"{package}.{module}"), name)
         return watched(made(endpoint=f"{endpoint}/v1/{signal}", compression=chosen))
 
-    queue = {"max_queue_size": count + 512, "max_export_batch_size": 256}
+    queue: dict[str, Any] = {"max_queue_size": count + 512, "max_export_batch_size": 256}
     logs = _logs.LoggerProvider(resource=resource)
     to_logs = exporter("_log_exporter", "OTLPLogExporter", "logs")
     logs.add_log_record_processor(BatchLogRecordProcessor(to_logs, **queue))

@@ -5,12 +5,9 @@ Knows pip and the script's arguments. Must not know who receives what it sends.
 
 from __future__ import annotations
 
-import hashlib
-import shutil
-import sys
 from pathlib import Path
 
-from .cache import locked, run_build
+from .cache import python_environment
 from .sender import run_sender
 
 SCRIPT = Path(__file__).with_name("python_client.py")
@@ -30,20 +27,7 @@ ENVIRONMENTS = {
 def build_python_sdk(name: str) -> Path:
     """The Python of the environment ``name``, made on first use."""
     requirements, _ = ENVIRONMENTS[name]
-    digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
-    with locked(f"python-sdk-{name}") as cache:
-        folder = cache / f"python-sdk-{name}-{digest}"
-        python = folder / "bin" / "python"
-        ready = folder / "ready"
-        if not ready.exists():
-            # An environment does not survive being moved: made in place, and marked when whole.
-            shutil.rmtree(folder, ignore_errors=True)
-            run_build([sys.executable, "-m", "venv", folder])
-            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            run_build([*pip, "--upgrade", "pip>=25.1"])
-            run_build([*pip, *requirements])
-            ready.touch()
-    return python
+    return python_environment(f"python-sdk-{name}", requirements)
 
 
 def send_from_python(name: str, endpoint: str, count: int, compression: str) -> None:

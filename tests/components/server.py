@@ -58,6 +58,7 @@ class Server(RunningProcess):
         env = {
             key: value for key, value in os.environ.items() if not key.startswith("OTLP2PARQUET_")
         }
-        env["PYTHONPATH"] = str(Path(__file__).parents[2])  # for programs of the tests
+        here = str(Path(__file__).parents[2])  # for programs of the tests
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [here, env.get("PYTHONPATH")]))
         super().__init__([*command, *options], folder / "server.log", env=env, cwd=folder)
         self.wait_ready(lambda: healthy(self.port))

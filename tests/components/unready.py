@@ -9,11 +9,13 @@ from __future__ import annotations
 import itertools
 import sys
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from otlp2parquet.cli import main
 from otlp2parquet.core.otlp_http import format_of, unavailable
 from otlp2parquet.platforms.server import run
-from otlp2parquet.platforms.server.body import drain
+from otlp2parquet.platforms.server.asgi import answer_then_drain
+from otlp2parquet.platforms.server.front_door import front_door
 
 from .server import Server
 
@@ -37,11 +39,8 @@ class Unready:
             await self._application(scope, receive, send)
             return
         print(REFUSED, file=sys.stderr, flush=True)
-        await drain(receive)
         answer = unavailable(REFUSED, format_of(scope["headers"]))
-        fields = list(answer.headers)
-        await send({"type": "http.response.start", "status": answer.status, "headers": fields})
-        await send({"type": "http.response.body", "body": answer.body})
+        await answer_then_drain(answer, scope, receive, send)
 
 
 class UnreadyServer(Server):
@@ -58,8 +57,10 @@ class UnreadyServer(Server):
 
 
 if __name__ == "__main__":
-    door = run.front_door
-    run.front_door = lambda application, *rest: Unready(  # type: ignore[assignment]
-        door(application, *rest), int(sys.argv[1])
-    )
-    main(sys.argv[2:])
+
+    def door(application: Any, *rest: Any) -> Unready:
+        """The server's own door with the one that refuses before it."""
+        return Unready(front_door(application, *rest), int(sys.argv[1]))
+
+    with patch.object(run, "front_door", door):
+        main(sys.argv[2:])

@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 from tests.components import Server
-from tests.encoded import ENCODERS
 from tests.hostile.inputs import INPUTS, SILENCE, Input
 from tests.hostile.slow import Figures, among_slow_clients
 from tests.hostile.trying import Outcome, attempt, cut_everywhere
+from tests.support.encoded import ENCODERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "hostile_inputs.md"
 SLOW_CLIENTS = 1000

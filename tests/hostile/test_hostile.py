@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.components import Server
-from tests.encoded import ENCODERS
 from tests.hostile.__main__ import PAGE
 from tests.hostile.inputs import INPUTS, SILENCE
 from tests.hostile.slow import among_slow_clients
 from tests.hostile.trying import attempt, cut_everywhere
+from tests.support.encoded import ENCODERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

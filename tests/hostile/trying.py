@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.encoded import ENCODERS
 from tests.hostile.inputs import ONE, SILENCE, Input
 from tests.hostile.memory import Watch
 from tests.hostile.wire import chunked, exchange, head, request
+from tests.support.encoded import ENCODERS
 
 if TYPE_CHECKING:
     from tests.components import RunningProcess

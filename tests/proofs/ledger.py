@@ -164,10 +164,10 @@ class Ledger:
                         f"has {rows} rows, not 0 or {wanted}"
                     )
             if numbers:
-                number, rows = next(iter(numbers.items()))
+                first, rows = next(iter(numbers.items()))
                 verdict.faults.append(
                     f"{table}: {len(numbers)} requests of {service} were never acknowledged nor "
-                    f"left open, but have rows (the first: {number} with {rows})"
+                    f"left open, but have rows (the first: {first} with {rows})"
                 )
 
 

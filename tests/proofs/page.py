@@ -72,12 +72,25 @@ def outage(result: Result) -> str:
     )
 
 
+def simulation(result: Result) -> str:
+    """Lives in the simulation."""
+    return (
+        f"{result['lives']:,} lives of {result['seeds']:,} seeds in one scripted process each, in "
+        "every mode: any order of steps, disks and storages that fail, hang, lose or answer late, "
+        "kills and power cuts at any step, other settings after each; of "
+        f"{result['requests']:,} requests {result['acknowledged']:,} were acknowledged, "
+        f"{result['faults']:,} calls went wrong: {result['findings']} seeds with a finding; "
+        f"{result['seeds'] / result['secs']:,.0f} seeds per second"
+    )
+
+
 PROOFS: Final[Mapping[str, tuple[str, Callable[[Result], str]]]] = {
     "kill": ("make prove-kill", kill),
     "power": ("make prove-power", power),
     "segment": ("make prove-log", segment),
     "calls": ("make prove-log", calls),
     "outage": ("make prove-outage", outage),
+    "simulation": ("make simulate", simulation),
 }
 
 

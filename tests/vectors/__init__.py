@@ -5,7 +5,3 @@
 their readers. The data files are the tables (``tables.txt``) and, for each signal, one request
 in which every field of OTLP is set, with its rows (``every_field.*``).
 """
-
-import pytest
-
-pytest.register_assert_rewrite("tests.vectors.shapes")

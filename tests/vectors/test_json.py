@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otlp2parquet import BatchBuilder, DecodeError, TooLargeError, process_otlp
-from tests.canonical import groups_of
-from tests.test_json_equivalence import JSON, NDJSON, assert_same
+from tests.support.canonical import groups_of
+from tests.support.equivalence_json import JSON, NDJSON, assert_same
 
 if TYPE_CHECKING:
     from otlp2parquet import Signal

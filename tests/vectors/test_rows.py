@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from otlp2parquet import BatchBuilder, process_otlp
-from tests.canonical import exact, groups_of
-from tests.strategies import FIXED64, HOUR, NOW, VARINT, delimited, nested, tag, varint
-from tests.vectors.shapes import (
+from tests.support.canonical import exact, groups_of
+from tests.support.shapes import (
     METRIC,
     SPAN,
     assert_same,
@@ -22,6 +21,7 @@ from tests.vectors.shapes import (
     string_value,
     the_row,
 )
+from tests.support.strategies import FIXED64, HOUR, NOW, VARINT, delimited, nested, tag, varint
 
 NAME = b"service.name"
 SERVICES: dict[str, tuple[list[bytes], str | None]] = {

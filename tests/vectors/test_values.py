@@ -7,9 +7,8 @@ import re
 import pytest
 
 from otlp2parquet import process_otlp
-from tests import oracle
-from tests.strategies import FIXED64, VARINT, delimited, nested, tag, varint
-from tests.vectors.shapes import (
+from tests.support import oracle
+from tests.support.shapes import (
     METRIC,
     assert_same,
     at,
@@ -20,6 +19,7 @@ from tests.vectors.shapes import (
     string_value,
     the_row,
 )
+from tests.support.strategies import FIXED64, VARINT, delimited, nested, tag, varint
 
 DOUBLES = {
     1.0: "1.0",
@@ -202,8 +202,8 @@ def test_invalid_utf8_in_every_string_field() -> None:
     span = delimited(3, bad) + delimited(5, bad) + delimited(15, delimited(2, bad))
     span += delimited(11, delimited(2, bad)) + delimited(13, delimited(3, bad))
     row = the_row(delimited(1, start + delimited(2, scope + delimited(2, span))), "traces")
-    single = ("ServiceName", "ResourceSchemaUrl", "ScopeName", "ScopeVersion", "ScopeSchemaUrl")
-    single += ("TraceState", "SpanName", "StatusMessage")
+    single = {"ServiceName", "ResourceSchemaUrl", "ScopeName", "ScopeVersion", "ScopeSchemaUrl"}
+    single |= {"TraceState", "SpanName", "StatusMessage"}
     assert {row[name] for name in single} == {text}
     assert row["EventsName"] == row["LinksTraceState"] == [text]
     metric = delimited(1, bad) + delimited(2, bad) + delimited(3, bad) + nested((5, 1), b"")

@@ -7,8 +7,17 @@ from typing import Any
 import pytest
 
 from otlp2parquet import DecodeError, process_otlp
-from tests import oracle
-from tests.strategies import (
+from tests.support import oracle
+from tests.support.shapes import (
+    METRIC,
+    assert_same,
+    attribute,
+    log,
+    resource,
+    string_value,
+    the_row,
+)
+from tests.support.strategies import (
     END_GROUP,
     FIXED32,
     FIXED64,
@@ -19,15 +28,6 @@ from tests.strategies import (
     nested,
     tag,
     varint,
-)
-from tests.vectors.shapes import (
-    METRIC,
-    assert_same,
-    attribute,
-    log,
-    resource,
-    string_value,
-    the_row,
 )
 
 INT = tag(3, VARINT)

@@ -1,5 +1,16 @@
-"""The batch: the unit of everything after the decode.
+"""The batch: the unit of everything after the decode, from requests to stored files.
 
-It is buffered, stored, committed and forgotten as one. Knows the core; must not know how or
-where files are written.
+    request    one export request, and who is told what became of it
+    shard      one builder and its lock
+    batch      a batch, open and closed
+    ingest     requests come in; what closes a batch
+    log/       what keeps requests until their files are stored
+    replay     from logged requests to rows again
+    plan       which files a batch becomes, and their receipts, as records of the log
+    schedule   which step of storing comes next
+    storing    does the steps
+    budget, counts, encoding   bytes, numbers, and a writer that is within the budget
+
+A batch is buffered, logged, stored and forgotten as one. Knows the core and the writers'
+protocol; must not know how or where files are written.
 """

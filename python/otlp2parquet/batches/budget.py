@@ -1,9 +1,10 @@
 """The byte budget: how much may be in memory over everything that waits to be stored.
 
-Knows two numbers. Must not know what the bytes are, nor what happens when there are too many.
+Knows numbers. Must not know what the bytes are, nor what happens when there are too many.
 """
 
 import threading
+from collections.abc import Sequence
 
 
 class Budget:
@@ -29,10 +30,15 @@ class Budget:
         """Whether nothing more would be admitted."""
         return self._used >= self.limit
 
-    def try_take(self, count: int) -> bool:
-        """Take ``count`` bytes if they fit; a request of none fits unless the budget is used up."""
+    def try_take(self, count: int, *, held: int = 0) -> bool:
+        """Take ``count`` bytes if they fit; a request of none fits unless the budget is used up.
+
+        ``held`` is what the caller has taken before. When nothing else is held, everything fits:
+        what is too much for a server without work would never be taken.
+        """
         with self._lock:
-            if self._used >= self.limit or self._used + count > self.limit:
+            others = self._used > held
+            if others and (self._used >= self.limit or self._used + count > self.limit):
                 return False
             self._used += count
             return True
@@ -46,3 +52,49 @@ class Budget:
         """Give back ``count`` bytes taken before."""
         with self._lock:
             self._used -= count
+
+
+class Allowance:
+    """The bytes that one holder has of a budget. Safe for several threads.
+
+    Whoever holds it gives it back by ``release``, or splits it among others: so no byte is given
+    twice, and none stays behind.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that are held."""
+        return self._bytes
+
+    def take(self, count: int) -> None:
+        """Hold ``count`` bytes more, or fewer if it is negative."""
+        with self._lock:
+            self._bytes += count
+        self._budget.take(count)
+
+    def release(self) -> None:
+        """Give back all that is held."""
+        with self._lock:
+            count, self._bytes = self._bytes, 0
+        self._budget.give(count)
+
+    def split(self, weights: Sequence[int]) -> list["Allowance"]:
+        """Hand all that is held over to new allowances, in the proportion of ``weights``."""
+        with self._lock:
+            whole, self._bytes = self._bytes, 0
+        total = sum(weights)
+        shares, given, weight = [], 0, 0
+        for one in weights:
+            weight += one
+            share = Allowance(self._budget)
+            # Cumulative, so that the rounded shares add up to the whole.
+            share._bytes = whole * weight // total - given if total else 0
+            given += share._bytes
+            shares.append(share)
+        self._budget.give(whole - given)
+        return shares

@@ -1,64 +1,74 @@
-"""The plan of a closed batch: which files it becomes, fixed before the first one is written.
+"""The plan of a closed batch and the notes of its stored files, as records of the log.
 
-Knows names, counts and their JSON form at the end of a segment. Must not know how files are
-written. With it a replay after any change of settings finds, keeps and completes the same files.
+Knows planned files and receipts and their JSON forms. Must not know how files are written. With
+them a replay after any change of settings finds, keeps and completes the same files.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, cast
 
-FileKey = tuple[str, str | None, datetime]
-"""Table, service, hour: in a batch each has exactly one file."""
-
-LAYOUT: Final = 1
-"""One file for each table, service and hour, named as ``writers.file_name`` does."""
+from otlp2parquet.core.files import PlannedFile
+from otlp2parquet.core.layout import LAYOUTS, Layout
+from otlp2parquet.writers.protocol import ColumnStatistics, StoredFile
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Where the files go, and the rows of each."""
+    """Where the files of a batch go: the storage, the layout, and each of them."""
 
     root: str
-    files: Mapping[FileKey, int]
-    layout: int = LAYOUT
+    layout: Layout
+    files: tuple[PlannedFile, ...] = ()
 
 
 def pack_plan(plan: Plan) -> bytes:
     """The body of a plan's record."""
-    files = [[*_text(key), rows] for key, rows in plan.files.items()]
-    return json.dumps({"root": plan.root, "layout": plan.layout, "files": files}).encode()
+    files = [
+        [file.folder, file.part, file.table, int(file.hour.timestamp()), [*file.services.items()]]
+        for file in plan.files
+    ]
+    return _pack({"root": plan.root, "layout": plan.layout, "files": files})
 
 
 def read_plan(body: bytes) -> Plan:
     """The plan in a record that is whole; ``ValueError`` for one that no version of ours wrote."""
     try:
         read = json.loads(body)
-        files = {_key(table, service, hour): rows for table, service, hour, rows in read["files"]}
-        return Plan(read["root"], files, read["layout"])
+        files = tuple(_read_file(*file) for file in read["files"])
+        root, layout = read["root"], read["layout"]
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"found a plan that cannot be read ({error!r})") from error
+    if not isinstance(root, str) or layout not in LAYOUTS:
+        raise ValueError(f"found a plan for {root!r} in the layout {layout!r}")
+    return Plan(root, cast("Layout", layout), files)
 
 
-def pack_key(key: FileKey) -> bytes:
+def pack_receipt(receipt: StoredFile) -> bytes:
     """The body of a note: this file is stored."""
-    return json.dumps(_text(key)).encode()
+    columns = {
+        str(number): [column.null_count, column.lower, column.upper]
+        for number, column in receipt.columns.items()
+    }
+    return _pack([receipt.path, receipt.rows, receipt.bytes, columns])
 
 
-def read_key(body: bytes) -> FileKey:
-    """The file in a note; ``ValueError`` as in ``read_plan``."""
+def read_receipt(body: bytes) -> StoredFile:
+    """The receipt in a note; ``ValueError`` as in ``read_plan``."""
     try:
-        return _key(*json.loads(body))
-    except (TypeError, OverflowError) as error:
+        path, rows, size, columns = json.loads(body)
+        statistics = {int(number): ColumnStatistics(*column) for number, column in columns.items()}
+    except (TypeError, AttributeError) as error:
         raise ValueError(f"found a note that cannot be read ({error!r})") from error
+    return StoredFile(path, rows, size, statistics)
 
 
-def _text(key: FileKey) -> tuple[str, str | None, int]:
-    table, service, hour = key
-    return table, service, int(hour.timestamp())
+def _read_file(folder: str, part: int, table: str, hour: int, services: Any) -> PlannedFile:  # noqa: ANN401 - JSON
+    rows = {service: int(count) for service, count in services}
+    return PlannedFile(folder, int(part), table, datetime.fromtimestamp(hour, UTC), rows)
 
 
-def _key(table: str, service: str | None, hour: int) -> FileKey:
-    return table, service, datetime.fromtimestamp(hour, UTC)
+def _pack(value: object) -> bytes:
+    # A service's name may hold what UTF-8 cannot: as an escape it comes back as it was.
+    return json.dumps(value, separators=(",", ":")).encode("ascii")

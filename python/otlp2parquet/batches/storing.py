@@ -1,42 +1,68 @@
-"""Closed batches become files: a small pool, oldest batch first, retries, nothing dropped.
+"""Closed batches become files: oldest batch first, retries, nothing dropped.
 
-Knows batches only as files to write, and the writer only by its protocol. It must not know why
-a batch was closed. Time comes from the caller: no thread here waits for a clock, so a retry that
-is due begins when ``release_due`` says so.
+Does the steps that ``schedule`` gives out. Knows batches only as files to write, and the writer
+only by its protocol; must not know why a batch was closed. ``run_one`` does the next step, and
+threads only call it again and again: no exception of a step can end one. Time comes from the
+caller: nothing here waits for a clock, so a batch that rests goes on when ``wake_due`` says so.
 
-Files that fail are tried again together, per batch, after a pause that grows and is never quite
-the same. Where a batch's rows can be read back, memory forgets them for the time of the pause.
+What fails is tried again, per batch, after a pause that grows and is never quite the same. Where
+a batch's rows can be read again, memory lets go of them for the time of the pause.
 """
 
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, Protocol
 
+from otlp2parquet.batches.batch import ClosedBatch
+from otlp2parquet.batches.budget import Allowance
 from otlp2parquet.batches.counts import Counts
-from otlp2parquet.batches.jobs import ClosedBatch, Job, Jobs, Progress
-from otlp2parquet.batches.plan import LAYOUT, FileKey, Plan
+from otlp2parquet.batches.log.protocol import SegmentGoneError, UnreadableLogError
+from otlp2parquet.batches.plan import Plan
+from otlp2parquet.batches.schedule import (
+    Action,
+    FileProgress,
+    FileState,
+    Phase,
+    Schedule,
+    Step,
+    StoringBatch,
+)
 from otlp2parquet.core import Batch
-from otlp2parquet.errors import StorageError
-from otlp2parquet.writers.protocol import NameTakenError, OtlpWriter
+from otlp2parquet.core.files import PlannedFile, moved_aside, plan_files
+from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout
+from otlp2parquet.errors import NameTakenError, OtlpError, StorageError, StorageRefusedError
+from otlp2parquet.writers.protocol import Existing, OtlpWriter, StoredFile
 
 log = logging.getLogger(__name__)
 
-RETRY_FIRST_SECS = 1.0
-RETRY_LONGEST_SECS = 30.0
-JITTER = 0.25
+RETRY_FIRST_SECS: Final = 1.0
+RETRY_LONGEST_SECS: Final = 30.0
+JITTER: Final = 0.25
 """A pause is up to this share longer or shorter, so that many servers do not come at once."""
+
+
+class Finisher(Protocol):
+    """Something to do once all files of a batch are stored, and before its log goes."""
+
+    def finish(self, batch_id: str, files: Sequence[StoredFile]) -> None:
+        """Do it, durably. After an error it is called again: doing it twice must do no harm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Closed batches not stored yet, the retries among their files, and the last failure."""
+    """What is not stored yet."""
 
     batches: int
-    retries: int
+    resting: int
+    """Batches of which something failed and is tried again later."""
+    left: int
+    """Batches for which this process can do nothing; they stay in the log."""
     last_error: str
+    """Why the batch that failed last rests or is left; empty when none does."""
     replays: int
     """Of the batches, those that an earlier process has left."""
     oldest: str
@@ -44,265 +70,406 @@ class Backlog:
 
 
 class Storing:
-    """Writes closed batches with ``threads`` threads of its own.
+    """Stores closed batches by ``writer``, in ``layout``.
 
-    ``root`` names the storage in plans, and ``writer_for`` gives the writer for the root in a
-    plan of another time, None if that storage cannot be reached. With ``gives_up`` a batch that
-    fails is abandoned at once instead of tried again.
+    ``writer_for`` gives the writer for the root in a plan of another time, None if that storage
+    cannot be reached. ``finishers`` are called one after another for each batch.
     """
 
     def __init__(
         self,
         writer: OtlpWriter,
         *,
-        threads: int,
-        root: str = "",
+        layout: Layout = DEFAULT_LAYOUT,
+        most_threads: int = 2,
         writer_for: Callable[[str], OtlpWriter | None] = lambda _: None,
-        gives_up: bool = False,
+        finishers: Sequence[Finisher] = (),
         counts: Counts | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._writer = writer
-        self._root = root
+        self._layout = layout
         self._writer_for = writer_for
-        self._gives_up = gives_up
+        self._finishers = finishers
         self.counts = Counts() if counts is None else counts
-        self.on_idle: Callable[[], None] = lambda: None
-        """Called whenever a batch is stored or given up, without any lock held."""
         self._monotonic = monotonic
         self._jitter = jitter
-        # Workers and drain wait on it alike, so it is always notify_all.
+        # Threads and drain wait on it alike, so it is always notify_all. It guards the schedule
+        # and the state of every batch in it.
         self._changed = threading.Condition()
-        self._jobs = Jobs(max(1, threads - 1))
+        self._schedule = Schedule(most_threads)
+        self._done: dict[int, Callable[[], None]] = {}
         self._order = 0
         self._hurry = False
         self._stopped = False
         self._last_error = ""
+        self._replays = 0
         self._replaying_since: float | None = None
-        # Daemons, so that a write that hangs cannot keep the process from ending.
-        self._threads = [
-            threading.Thread(target=self._run, name=f"otlp2parquet-write-{number}", daemon=True)
-            for number in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
 
-    def submit(self, batch: ClosedBatch) -> None:
-        """Store ``batch`` behind those submitted before. Does not wait."""
+    def start(self, threads: int) -> None:
+        """Store on so many threads from now on."""
+        for number in range(threads):
+            # Daemons, so that a write that hangs cannot keep the process from ending.
+            threading.Thread(
+                target=self._run, name=f"otlp2parquet-write-{number}", daemon=True
+            ).start()
+
+    def _run(self) -> None:
+        while self.run_one():
+            pass
+
+    def submit(self, batch: ClosedBatch, on_done: Callable[[], None] = lambda: None) -> None:
+        """Store ``batch`` behind those submitted before. Does not wait.
+
+        ``on_done`` is called when it is stored or given up, without any lock held.
+        """
         with self._changed:
             self._order += 1
-            of = Progress(self._order, batch, self._monotonic(), self._writer)
-            self._jobs.batches.add(of)
-            if batch.replayed and self._replaying_since is None:
-                self._replaying_since = of.started
-            self._jobs.push(Job(of.order, 0, of))
+            storing = StoringBatch(self._order, batch, self._monotonic(), self._writer)
+            self._done[self._order] = on_done
+            if batch.is_replayed:
+                self._replays += 1
+                if self._replaying_since is None:
+                    self._replaying_since = storing.started
+            self._schedule.add(storing)
             self._changed.notify_all()
 
-    def release_due(self) -> float | None:
-        """Begin the retries that are due; seconds until the next one, None when there is none."""
+    def wake_due(self) -> float | None:
+        """Go on with batches whose rest is over; seconds until the next, None if none rests."""
         now = self._monotonic()
         with self._changed:
-            later = min(self._jobs.release(now, hurry=self._hurry), default=None)
-            self._changed.notify_all()
+            later = self._schedule.wake(now)
+            # Also what waits for others: room in memory comes back without a word.
+            if self._schedule.has_ready:
+                self._changed.notify_all()
         return None if later is None else later - now
 
     def backlog(self) -> Backlog:
         """What is not stored yet."""
         with self._changed:
-            retries = self._jobs.retries
-            waiting = sorted(self._jobs.batches, key=lambda of: of.order)
+            schedule = self._schedule
+            left = sum(storing.phase is Phase.LEFT for storing in schedule.batches())
+            oldest = next(schedule.batches(), None)
             return Backlog(
-                len(waiting),
-                retries,
-                self._last_error if retries else "",
-                sum(of.batch.replayed for of in waiting),
-                waiting[0].batch.id if waiting else "",
+                schedule.count,
+                schedule.resting,
+                left,
+                self._last_error if schedule.resting or left else "",
+                self._replays,
+                "" if oldest is None else oldest.batch.id,
             )
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing waits to be stored."""
-        return not self._jobs.batches
+    def count(self) -> int:
+        """Batches that are not stored."""
+        return self._schedule.count
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing left to store that this process can store."""
+        with self._changed:
+            return self._schedule.is_idle
 
     def drain(self, timeout_secs: float) -> bool:
         """Wait until everything is stored; False when time ran out first.
 
-        From now on each ``release_due`` retries at once: there is no later to wait for. The
-        threads end with it.
+        From now on what failed is tried again after the shortest pause. Threads end once there
+        is nothing for them to do; ``wake_due`` goes on being needed until this returns.
         """
-        self._hurry = True
         with self._changed:
-            stored = self._changed.wait_for(lambda: self.idle, timeout_secs)
+            self._hurry = True
+            self._schedule.wake(self._monotonic(), hurry=True)
+            self._changed.notify_all()
+            stored = self._changed.wait_for(lambda: self._schedule.is_idle, timeout_secs)
         self.stop()
         return stored
 
     def stop(self) -> None:
-        """End the threads once the jobs that are ready are done; retries are left."""
+        """End the threads once the steps that could begin now are done; what rests is left."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                while (job := self._jobs.pop()) is None:
-                    if self._stopped:
-                        return
-                    self._changed.wait()
-            error: Exception | None = None
-            try:
-                if job.key is None:
-                    self._seal(job.of)
-                else:
-                    self._write(job, job.key)
-            except Exception as trouble:  # noqa: BLE001 - whatever it is, the rows are kept and tried again
-                error = trouble
-            with self._changed:
-                job.of.active -= 1
-                self._changed.notify_all()
-            if error is not None:
-                self._failed(job, error)
-
-    # -- a batch becomes files --------------------------------------------------------------
-
-    def _seal(self, of: Progress) -> None:
-        if of.planned is not None and not of.again:
-            return  # another reading has given all files their rows
-        parts: dict[FileKey, list[Batch]] = {}
-        for batch in of.batch.seal():
-            parts.setdefault((batch.table, batch.service, batch.hour), []).append(batch)
-        rows = {key: sum(batch.num_rows for batch in part) for key, part in parts.items()}
-        of.rows = sum(rows.values())
-        if of.again:
-            self._give_again(of, parts)
-            return
-        keys = sorted(parts, key=lambda key: (key[0], key[1] or "", key[2]))
-        if keys:
-            stored = self._plan(of, Plan(self._root, {key: rows[key] for key in keys}))
-            for key in stored.intersection(keys):
-                of.batch.free(rows[key] / of.rows)
-            keys = [key for key in keys if key not in stored]
+    def run_one(self, *, wait: bool = True) -> bool:
+        """Do the next step; False if there is none, which with ``wait`` is only after a stop."""
         with self._changed:
-            of.missing = len(keys)
-            for number, key in enumerate(keys, 1):
-                self._jobs.push(Job(of.order, number, of, key, parts[key], rows[key]))
-            self._changed.notify_all()
-        if not keys:
-            self._finish(of)
+            while (step := self._schedule.next()) is None:
+                if self._stopped or not wait:
+                    return False
+                self._changed.wait()
+        try:
+            self._do(step)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the rows are kept and tried again
+            try:
+                self._failed(step, error)
+            except Exception as trouble:
+                log.exception("a failure could not be dealt with, it is taken for a passing one")
+                self._try_later(step, trouble)
+        return True
 
-    def _plan(self, of: Progress, wanted: Plan) -> frozenset[FileKey]:
-        """Fix the plan, take the writer it names, and report what is not as planned."""
-        plan, stored = of.batch.plan(wanted)
-        if plan.layout != LAYOUT:
-            raise StorageError(
-                f"batch {of.batch.id} is planned in layout {plan.layout}, expected {LAYOUT}"
-            )
-        # Only what was fixed by whoever may have written files says how many rows those have.
-        of.planned = {} if plan is wanted else plan.files
-        different = sum(plan.files.get(key) != rows for key, rows in wanted.files.items())
-        if different:
-            self.counts.replay_differences += different
+    def _do(self, step: Step) -> None:
+        if step.action is Action.READ:
+            self._read(step.batch)
+        elif step.action is Action.FINISH:
+            self._finish(step.batch)
+        elif step.progress is not None:
+            act = self._write if step.action is Action.WRITE else self._take_back
+            act(step.batch, step.progress)
+
+    def _look_at(self, storing: StoringBatch) -> None:
+        """Its state changed. The lock is held."""
+        self._schedule.look_at(storing)
+        self._changed.notify_all()
+
+    # -- rows become planned files ----------------------------------------------------------
+
+    def _read(self, storing: StoringBatch) -> None:
+        batch = storing.batch
+        if storing.plan is not None and batch.builders is None and not batch.log.rereads:
+            # The rows of files that were given back have never left memory.
+            with self._changed:
+                for progress in storing.in_state(FileState.GIVEN_BACK):
+                    storing.move(progress, FileState.WAITING)
+                storing.phase = Phase.STORING
+                self._look_at(storing)
+            return
+        rows, memory = batch.read()
+        try:
+            plan = storing.plan
+            if plan is None:
+                plan = self._plan(storing, rows)
+            self._give(storing, plan, rows, memory)
+        except BaseException:
+            batch.take_again(memory)
+            raise
+        batch.hand_over()
+
+    def _plan(self, storing: StoringBatch, rows: Sequence[Batch]) -> Plan:
+        """Fix where the rows go: as it was fixed before, as far as that still holds."""
+        batch, batch_log = storing.batch, storing.batch.log
+        before = batch_log.plan or batch_log.destination
+        storing.was_planned = batch_log.plan is not None
+        writer = self._writer_of(storing, before)
+        layout = self._layout if before is None else before.layout
+        wanted = Plan(writer.root, layout, self._files_of(storing, rows, before, layout))
+        if rows and wanted != batch_log.plan:
+            batch_log.fix(wanted)
+        with self._changed:
+            storing.writer, storing.plan = writer, wanted
+            for file in wanted.files:
+                receipt = batch_log.receipts.get(file.name(batch.id))
+                progress = FileProgress(file, receipt=receipt)
+                state = FileState.GIVEN_BACK if receipt is None else FileState.STORED
+                storing.move(progress, state)
+        return wanted
+
+    def _writer_of(self, storing: StoringBatch, before: Plan | None) -> OtlpWriter:
+        """The writer for the storage of an earlier plan, or ours where that cannot be reached."""
+        if before is None or before.root == self._writer.root:
+            return self._writer
+        recorded = None
+        try:
+            recorded = self._writer_for(before.root)
+        except (OSError, OtlpError) as error:
+            log.warning("the storage of a plan cannot be looked at: %s", error)
+        log.warning(
+            "a batch was begun for another storage",
+            extra={
+                "fields": {
+                    "batch": storing.batch.id,
+                    "planned": before.root,
+                    "written_to": self._writer.root if recorded is None else before.root,
+                }
+            },
+        )
+        return self._writer if recorded is None else recorded
+
+    def _files_of(
+        self, storing: StoringBatch, rows: Sequence[Batch], before: Plan | None, layout: Layout
+    ) -> tuple[PlannedFile, ...]:
+        """The planned files for ``rows``, those of an earlier plan under their names."""
+        if before is None or not before.files:
+            return tuple(plan_files(rows, layout))
+        known = {
+            (file.table, file.hour, service): file
+            for file in before.files
+            for service in file.services
+        }
+        counted: dict[PlannedFile, dict[str | None, int]] = {file: {} for file in before.files}
+        unplanned: list[Batch] = []
+        for group in rows:
+            file = known.get((group.table, group.hour, group.service))
+            if file is None:
+                unplanned.append(group)
+                continue
+            services = counted[file]
+            services[group.service] = services.get(group.service, 0) + group.num_rows
+        receipts, batch_id = storing.batch.log.receipts, storing.batch.id
+        # A file keeps the rows that were planned: one that was written then has as many.
+        files = [
+            file for file, services in counted.items()
+            if services or file.name(batch_id) in receipts
+        ]  # fmt: skip
+        differences = sum(services != dict(file.services) for file, services in counted.items())
+        added = plan_files(unplanned, layout, planned=before.files)
+        self._report_differences(storing, differences + len(added))
+        return (*files, *added)
+
+    def _report_differences(self, storing: StoringBatch, count: int) -> None:
+        if count:
+            self.counts.add(replay_differences=count)
             log.warning(
-                "replayed rows are not those of the plan, the rows are stored",
-                extra={"fields": {"batch": of.batch.id, "files": different}},
+                "replayed rows are not those of the plan",
+                extra={"fields": {"batch": storing.batch.id, "files": count}},
             )
-        if plan.root != wanted.root:
-            recorded = self._writer_for(plan.root)
-            of.writer = self._writer if recorded is None else recorded
-            log.warning(
-                "a batch was begun for another storage",
+
+    def _give(
+        self, storing: StoringBatch, plan: Plan, rows: Sequence[Batch], memory: Allowance
+    ) -> None:
+        """Give each file that waits for its rows what was read; let go of the rest."""
+        homes = {
+            (file.table, file.hour, service): file
+            for file in plan.files
+            for service in file.services
+        }
+        parts: dict[PlannedFile | None, list[Batch]] = {}
+        for group in rows:
+            home = homes.get((group.table, group.hour, group.service))
+            parts.setdefault(home, []).append(group)
+        homeless = parts.pop(None, [])
+        shares = memory.split([sum(part.num_rows for part in some) for some in parts.values()])
+        given = dict(zip(parts, shares, strict=True))
+        without_rows = []
+        with self._changed:
+            for progress in storing.in_state(FileState.GIVEN_BACK):
+                share = given.pop(progress.file, None)
+                if share is None:
+                    without_rows.append(progress)
+                    storing.drop(progress)
+                    continue
+                order = {service: number for number, service in enumerate(progress.file.services)}
+                ordered = sorted(parts[progress.file], key=lambda one: order[one.service])
+                progress.batches, progress.memory = ordered, share
+                storing.move(progress, FileState.WAITING)
+            storing.phase = Phase.STORING
+            self._look_at(storing)
+        for share in given.values():
+            share.release()
+        if without_rows or homeless:
+            self._report_differences(storing, len(without_rows) + len(homeless))
+
+    # -- planned files are written ----------------------------------------------------------
+
+    def _write(self, storing: StoringBatch, progress: FileProgress) -> None:
+        batch = storing.batch
+        receipt = storing.writer.store(
+            progress.file, progress.batches, batch.id, existing=_existing(storing, progress)
+        )
+        # Before it counts as stored: behind the last file nothing may be put into the log.
+        batch.log.note(receipt)
+        with self._changed:
+            progress.receipt = receipt
+            progress.let_go()
+            storing.move(progress, FileState.STORED)
+            self._look_at(storing)
+        self.counts.add(files_stored=1)
+
+    def _finish(self, storing: StoringBatch) -> None:
+        batch = storing.batch
+        receipts = [
+            progress.receipt
+            for progress in storing.in_state(FileState.STORED)
+            if progress.receipt is not None
+        ]
+        for finisher in self._finishers:
+            finisher.finish(batch.id, receipts)
+        batch.log.remove()
+        rows, size = sum(one.rows for one in receipts), sum(one.bytes for one in receipts)
+        if receipts:
+            log.info(
+                "batch stored",
                 extra={
                     "fields": {
-                        "batch": of.batch.id,
-                        "planned": plan.root,
-                        "written_to": wanted.root if recorded is None else plan.root,
+                        "batch": batch.id,
+                        "rows": rows,
+                        "files": len(receipts),
+                        "bytes": size,
+                        "age_secs": round(batch.age_secs, 3),
+                        "write_secs": round(self._monotonic() - storing.started, 3),
+                        "closed_by": batch.reason,
                     }
                 },
             )
-        return stored
+        self.counts.add(
+            batches_stored=1,
+            batches_replayed=int(batch.is_replayed),
+            rows_stored=rows,
+            bytes_stored=size,
+        )
+        self._end(storing, Phase.DONE)
 
-    def _give_again(self, of: Progress, parts: dict[FileKey, list[Batch]]) -> None:
-        """Hand the rows that were read back to the files that wait for them."""
+    def _end(self, storing: StoringBatch, phase: Phase) -> None:
+        """Nothing more is done for a batch."""
         with self._changed:
-            again, of.again = of.again, {}
-        for key in parts.keys() - again.keys():
-            of.batch.free(sum(batch.num_rows for batch in parts[key]) / of.rows)
-        with self._changed:
-            for key, job in again.items():
-                job.batches = parts[key]
-                self._jobs.push(job)
-            self._changed.notify_all()
-
-    def _write(self, job: Job, key: FileKey) -> None:
-        of, (table, service, hour) = job.of, key
-        size = 0
+            for progress in storing.files:
+                progress.let_go()
+            storing.phase = phase
+            on_done = self._done.pop(storing.order, lambda: None)
+            self._replays -= storing.batch.is_replayed
+            since, secs = self._replaying_since, 0.0
+            if since is not None and not self._replays:
+                secs, self._replaying_since = self._monotonic() - since, None
+            self._look_at(storing)
+        if since is not None and not self._replays:
+            fields = {"batches": self.counts.batches_replayed, "secs": round(secs, 3)}
+            log.info("replay finished", extra={"fields": fields})
         try:
-            stored = of.writer.write(
-                job.batches, table=table, service=service, hour=hour, batch_id=of.batch.id
-            )
-            size = stored.bytes
-        except NameTakenError as taken:
-            if not self._is_ours(taken, job):
-                raise
-        job.batches = []
-        of.batch.noted(key, job.rows / of.rows)
-        with self._changed:
-            of.files += 1
-            of.stored_bytes += size
-            of.missing -= 1
-            self.counts.files_stored += 1
-            finished = not of.missing and not of.abandoned
-        if finished:
-            self._finish(of)
-
-    @staticmethod
-    def _is_ours(taken: NameTakenError, job: Job) -> bool:
-        """Whether the file in the way is what an earlier attempt at this job left complete.
-
-        Of a replayed batch whose plan was damaged, and perhaps more of it, a file may have more
-        rows than are left: it was made whole, before the damage.
-        """
-        found, of = taken.found, job.of
-        if found is None or found.batch_id != of.batch.id:
-            return False
-        if not job.attempts and not of.batch.replayed:
-            return False
-        planned = (of.planned or {}).get(job.key) if job.key is not None else None
-        if found.rows in (job.rows, planned):
-            return True
-        return of.batch.replayed and not of.planned and found.rows > job.rows
+            on_done()
+        except Exception:
+            log.exception("the end of a batch was not taken note of")
 
     # -- what goes wrong --------------------------------------------------------------------
 
-    def _failed(self, job: Job, error: Exception) -> None:
-        of, reason = job.of, str(error) or type(error).__name__
-        job.attempts += 1
-        self.counts.storage_failures += 1
-        if self._gives_up:
-            self._abandon(of, error)
+    def _failed(self, step: Step, error: Exception) -> None:
+        storing, progress = step.batch, step.progress
+        self.counts.add(storage_failures=1)
+        if isinstance(error, UnreadableLogError | SegmentGoneError):
+            self._leave(storing, error)
             return
-        if of.batch.rereads and job.key is not None:
-            job.batches = []
-            of.batch.free(job.rows / of.rows)
+        if storing.batch.log.waits_for_storage:
+            self._give_up(storing, progress, error)
+            return
+        if isinstance(error, NameTakenError) and progress is not None:
+            self._move_aside(storing, progress, error)
+            return
+        self._try_later(step, error)
+
+    def _try_later(self, step: Step, error: Exception) -> None:
+        """Undo what was begun, and let the batch rest."""
+        storing, progress = step.batch, step.progress
+        reason = str(error) or type(error).__name__
         with self._changed:
-            self._last_error = reason
-            of.failed.append(job)
-            is_first, pause = of.due is None, 0.0
-            if is_first:
-                of.rounds += 1
-                pause = min(RETRY_FIRST_SECS * 2.0 ** min(of.rounds - 1, 16), RETRY_LONGEST_SECS)
-                of.due = self._monotonic() + pause * (1 - JITTER + 2 * JITTER * self._jitter())
-            if not of.active:
-                of.read_back = False
+            self._last_error = storing.error = reason
+            if progress is not None:
+                self._give_back(storing, progress)
+            elif step.action is Action.READ and storing.plan is None:
+                storing.phase = Phase.UNREAD
+            else:
+                storing.phase = Phase.STORING
+            pause = self._pause(storing, error)
+            is_first = self._schedule.rest(storing, self._monotonic() + pause)
+            storing.rounds += is_first
+            rounds = storing.rounds  # another thread may fail before this one has told of it
+            self._look_at(storing)
         if is_first:
             log.error(
                 "writing failed, the rows are kept and it will be tried again",
                 extra={
                     "fields": {
-                        "batch": of.batch.id,
-                        "attempt": of.rounds,
-                        "retry_secs": pause,
+                        "batch": storing.batch.id,
+                        "attempt": rounds,
+                        "retry_secs": round(pause, 1),
                         "error": reason,
                     }
                 },
@@ -310,51 +477,116 @@ class Storing:
                 exc_info=None if isinstance(error, StorageError) else error,
             )
 
-    def _abandon(self, of: Progress, error: Exception) -> None:
-        with self._changed:
-            is_first, of.abandoned = not of.abandoned, True
-            self._jobs.drop(of)
-            self._changed.notify_all()
-        if not is_first:
-            return
-        reason = str(error) or type(error).__name__
-        log.error(
-            "writing failed, the requests are refused",
-            extra={"fields": {"batch": of.batch.id, "files_stored": of.files, "error": reason}},
-            exc_info=None if isinstance(error, StorageError) else error,
-        )
-        of.batch.abandon(StorageError(f"the storage failed ({reason}), send it again"))
-        self.on_idle()
+    def _give_back(self, storing: StoringBatch, progress: FileProgress) -> None:
+        """A file was not written. Its rows leave memory where they can be read again."""
+        progress.attempts += 1
+        if storing.batch.log.rereads:
+            progress.let_go()
+        storing.move(progress, FileState.GIVEN_BACK)
 
-    def _finish(self, of: Progress) -> None:
-        batch = of.batch
-        if of.rows:
-            log.info(
-                "batch stored",
-                extra={
-                    "fields": {
-                        "batch": batch.id,
-                        "rows": of.rows,
-                        "files": of.files,
-                        "bytes": of.stored_bytes,
-                        "age_secs": round(batch.age_secs, 3),
-                        "write_secs": round(self._monotonic() - of.started, 3),
-                        "closed_by": batch.reason,
-                    }
-                },
-            )
-        batch.stored()
+    def _pause(self, storing: StoringBatch, error: Exception) -> float:
+        """How long a batch rests after a failure."""
+        if self._hurry:
+            return RETRY_FIRST_SECS
+        pause = min(RETRY_FIRST_SECS * 2.0 ** min(storing.rounds, 16), RETRY_LONGEST_SECS)
+        if isinstance(error, StorageRefusedError):
+            pause = RETRY_LONGEST_SECS
+        return pause * (1 - JITTER + 2 * JITTER * self._jitter())
+
+    def _move_aside(
+        self, storing: StoringBatch, progress: FileProgress, error: NameTakenError
+    ) -> None:
+        """Something foreign has the name of a file: it gets another, fixed before it is written."""
+        with self._changed:  # two files of a batch may be moved at once
+            plan = storing.plan
+            assert plan is not None  # noqa: S101 - files are written only as planned
+            file = moved_aside(progress.file, plan.files)
+            files = tuple(file if one == progress.file else one for one in plan.files)
+            storing.plan = moved = Plan(plan.root, plan.layout, files)
+            progress.file, progress.attempts = file, 0
+        log.error(
+            "the name of a file is taken, its rows are stored under another",
+            extra={
+                "fields": {
+                    "batch": storing.batch.id,
+                    "path": file.name(storing.batch.id),
+                    "error": str(error),
+                }
+            },
+        )
+        self.counts.add(names_taken=1)
+        storing.batch.log.fix(moved)
         with self._changed:
-            self._jobs.batches.discard(of)
-            self.counts.batches_stored += 1
-            self.counts.batches_replayed += batch.replayed
-            self.counts.rows_stored += of.rows
-            self.counts.bytes_stored += of.stored_bytes
-            since = self._replaying_since
-            if since is not None and not any(left.batch.replayed for left in self._jobs.batches):
-                self._replaying_since = None
-                secs = round(self._monotonic() - since, 3)
-                fields = {"batches": self.counts.batches_replayed, "secs": secs}
-                log.info("replay finished", extra={"fields": fields})
-            self._changed.notify_all()
-        self.on_idle()
+            storing.move(progress, FileState.WAITING)
+            self._look_at(storing)
+
+    def _leave(self, storing: StoringBatch, error: Exception) -> None:
+        """This process can do nothing for the batch, now or later."""
+        gone = isinstance(error, SegmentGoneError)
+        text = (
+            "the log of a batch was removed before it was stored: its rows are lost"
+            if gone
+            else "a batch stays in the log, for the version of otlp2parquet that wrote it"
+        )
+        log.error(text, extra={"fields": {"batch": storing.batch.id, "error": str(error)}})
+        with self._changed:
+            self._last_error = storing.error = str(error)
+            for progress in storing.in_state(FileState.GIVEN_BACK):
+                storing.drop(progress)
+        if gone:
+            self.counts.add(batches_lost=1)
+            storing.batch.log.remove()
+        self._end(storing, Phase.DONE if gone else Phase.LEFT)
+
+    def _give_up(
+        self, storing: StoringBatch, progress: FileProgress | None, error: Exception
+    ) -> None:
+        """The requests of a batch wait for the storage, which fails: they are refused.
+
+        What is stored of it is taken back, so that who sends again finds nothing there twice.
+        """
+        reason = str(error) or type(error).__name__
+        with self._changed:
+            is_first = storing.phase is not Phase.GIVEN_UP
+            storing.phase = Phase.GIVEN_UP
+            self._last_error = storing.error = reason
+            for state in (FileState.WAITING, FileState.GIVEN_BACK):
+                for one in storing.in_state(state):
+                    storing.drop(one)
+            if progress is not None:
+                # A failure may be an answer that was lost: the file may be there.
+                progress.let_go()
+                storing.move(progress, FileState.STORED)
+            if not is_first:
+                pause = self._pause(storing, error)
+                storing.rounds += self._schedule.rest(storing, self._monotonic() + pause)
+            self._look_at(storing)
+        if is_first:
+            log.error(
+                "writing failed, the requests are refused",
+                extra={"fields": {"batch": storing.batch.id, "error": reason}},
+                exc_info=None if isinstance(error, StorageError) else error,
+            )
+            storing.batch.log.refuse(StorageError(f"the storage failed ({reason}), send it again"))
+        self._end_given_up(storing)
+
+    def _take_back(self, storing: StoringBatch, progress: FileProgress) -> None:
+        storing.writer.take_back(progress.file, storing.batch.id)
+        with self._changed:
+            storing.drop(progress)
+        self._end_given_up(storing)
+
+    def _end_given_up(self, storing: StoringBatch) -> None:
+        with self._changed:
+            is_over = storing.phase is Phase.GIVEN_UP and not storing.files
+            if not is_over:
+                self._look_at(storing)
+        if is_over:
+            self._end(storing, Phase.DONE)
+
+
+def _existing(storing: StoringBatch, progress: FileProgress) -> Existing:
+    """What a file that has the name may be: only a retry or a replay may meet one of its own."""
+    if storing.batch.is_replayed:
+        return "same" if storing.was_planned else "whole"
+    return "same" if progress.attempts else "refuse"

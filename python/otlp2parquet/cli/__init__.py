@@ -70,8 +70,8 @@ def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: objec
     # Loaded here: neither the decoder nor package metadata is needed to print a help page.
     from importlib.metadata import version  # noqa: PLC0415
 
-    from otlp2parquet._native import DEBUG_BUILD, __version__  # noqa: PLC0415
-    from otlp2parquet.core import DECODER  # noqa: PLC0415
+    from otlp2parquet.core.decoder import DEBUG_BUILD, DECODER  # noqa: PLC0415
+    from otlp2parquet.version import __version__  # noqa: PLC0415
 
     build = " (debug build)" if DEBUG_BUILD else ""
     click.echo(

@@ -1,6 +1,7 @@
 """Configuration: one table of settings, several sources, one typed and checked result.
 
-Standard library only. Nothing here opens a socket, starts a thread or writes.
+Standard library, and of the core the decoder's bounds. Nothing here opens a socket, starts a
+thread or writes.
 """
 
 from otlp2parquet.config.load import Flags, Loaded, load

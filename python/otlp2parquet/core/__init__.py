@@ -3,7 +3,9 @@
 Knows OTLP and the tables. Must not know sockets, files, clocks, environment variables or
 pyarrow: the same bytes give the same batches, everywhere (a test holds the imports to that).
 
-The classes are native; this is their reference.
+The decoder comes by ``core.decoder``, which is the only module that knows the extension; this is
+the reference of what it gives. ``DECODER`` names the implementation in use: ``native``, or
+``none`` where the extension is not installed. ``MAX_PAYLOAD_BYTES`` is its bound for one request.
 
 ``Result``, from ``process_otlp``:
     ``batches``   one ``Batch`` per (table, service, hour) met, in the order of the tables and
@@ -62,9 +64,9 @@ for it.
 at most ``limit`` bytes. It does the work to find out: for small limits.
 """
 
-from typing import Final
-
-from otlp2parquet._native import (
+from otlp2parquet.core.decoder import (
+    DECODER,
+    MAX_PAYLOAD_BYTES,
     Appended,
     Batch,
     BatchBuilder,
@@ -72,11 +74,12 @@ from otlp2parquet._native import (
     inflates_within,
     recognize_json,
 )
-from otlp2parquet._native import process_otlp as _process_otlp
+from otlp2parquet.core.decoder import process_otlp as _process_otlp
 from otlp2parquet.core.signals import SIGNALS, Signal
 
 __all__ = [
     "DECODER",
+    "MAX_PAYLOAD_BYTES",
     "SIGNALS",
     "Appended",
     "Batch",
@@ -87,9 +90,6 @@ __all__ = [
     "process_otlp",
     "recognize_json",
 ]
-
-DECODER: Final = "native"
-"""Which implementation of the decode is in use."""
 
 
 def process_otlp(

@@ -1,23 +1,18 @@
-"""OTLP/HTTP without a socket: a request's head gives a decision, an outcome gives a response.
+"""OTLP/HTTP without a socket: a request's head is read, an outcome becomes a response.
 
 Knows the specification's paths, media types, encodings, status codes and bodies. It must not
 know who carries the bytes: no I/O, no clock, no configuration. Platforms translate their events
-into ``decide`` and their results into ``success`` or ``failure``, and send what comes back.
-Nothing that a sender wrote in a body is ever repeated in a response.
+into ``read_head``, and send what ``render`` makes of the outcome. Nothing that a sender wrote in
+a body is ever repeated in a response.
 """
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from otlp2parquet.core import status
+from otlp2parquet.core.outcome import RETRY_AFTER_SECS, Kind, Outcome, too_large
 from otlp2parquet.core.signals import Signal
-from otlp2parquet.errors import (
-    DecodeError,
-    OtlpError,
-    TooLargeError,
-    UnsupportedError,
-)
 
 Format = Literal["protobuf", "json"]
 
@@ -26,7 +21,7 @@ PATHS: Final[dict[str, Signal]] = {
     "/v1/traces": "traces",
     "/v1/metrics": "metrics",
 }
-"""Path to signal; each is also taken with a trailing slash."""
+"""Path to signal; slashes may be doubled, and one may trail."""
 
 MEDIA_TYPES: Final[dict[str, Format]] = {
     "application/x-protobuf": "protobuf",
@@ -34,14 +29,40 @@ MEDIA_TYPES: Final[dict[str, Format]] = {
     "application/x-ndjson": "json",
     "application/jsonl": "json",
 }
-"""Media type of a request to the format of its response."""
+"""Media type of a request, as the decoder calls it, to the format of its response."""
 
-ENCODINGS: Final = frozenset({"gzip", "zstd", "deflate"})
+OTHER_MEDIA_TYPES: Final[dict[str, str]] = {
+    "application/protobuf": "application/x-protobuf",
+    "application/vnd.google.protobuf": "application/x-protobuf",
+}
+"""What senders in the field call the same."""
+
+ENCODINGS: Final[dict[str, str]] = {
+    "gzip": "gzip",
+    "x-gzip": "gzip",  # RFC 9110, 8.4.1.3: "equivalent to gzip"
+    "zstd": "zstd",
+    "deflate": "deflate",
+    "zlib": "deflate",  # RFC 9110, 8.4.1.2: deflate is "a zlib data format"
+}
+"""Content encoding of a request to what the decoder calls it."""
+
+NO_ENCODINGS: Final = frozenset({"", "identity", "none"})
+"""Elements of the list of encodings that count as nothing."""
 
 _CONTENT_TYPE: Final[dict[Format, bytes]] = {
     "protobuf": b"application/x-protobuf",
     "json": b"application/json",
 }
+
+_STATUS: Final[dict[Kind, int]] = {
+    "kept": 200,
+    "partly kept": 200,
+    "bad data": 400,
+    "unsupported": 415,
+    "too large": 413,
+}
+"""Outcome to status. What is not among them may be sent again and is a 503: clients throw away
+what they get a 500 for."""
 
 # HTTP status to google.rpc.Code. OTLP/HTTP clients "are not expected to alter their behavior
 # based on Status.code", people reading logs do look at it.
@@ -57,23 +78,27 @@ _RPC_CODE: Final = {
     503: 14,  # UNAVAILABLE
 }
 
+_SLASHES: Final = re.compile("/{2,}")
 
-@dataclass(frozen=True, slots=True)
-class Response:
+
+class Response(NamedTuple):
     """What to send: a status, header fields (lower-case names), a body of at most 4 KiB."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    reason: str = ""
+    """What a refusal is called in logs and counters; empty for a success."""
+    message: str = ""
+    """What the body says in words, for the server's own log."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A request whose body is to be read and decoded."""
+class ExportHead(NamedTuple):
+    """The head of an export request whose body is to be read and decoded."""
 
     signal: Signal
     media_type: str
-    """Lower case, without parameters: what ``process_otlp`` calls ``content_type``."""
+    """What ``process_otlp`` calls ``content_type``: lower case, without parameters."""
     encoding: str | None
     """``gzip``, ``zstd``, ``deflate`` or None: what it calls ``content_encoding``."""
     content_length: int | None
@@ -82,33 +107,37 @@ class Accepted:
     """The format of the response."""
 
 
-def _respond(code: int, format_: Format, body: bytes, *extra: tuple[bytes, bytes]) -> Response:
+def _respond(
+    code: int,
+    format_: Format,
+    body: bytes,
+    *extra: tuple[bytes, bytes],
+    reason: str = "",
+    message: str = "",
+) -> Response:
     length = (b"content-length", b"%d" % len(body))
-    return Response(code, ((b"content-type", _CONTENT_TYPE[format_]), length, *extra), body)
+    head = ((b"content-type", _CONTENT_TYPE[format_]), length, *extra)
+    return Response(code, head, body, reason, message)
 
 
 def refuse(
-    code: int, message: str, format_: Format = "json", *extra: tuple[bytes, bytes]
+    code: int, reason: str, message: str, format_: Format = "json", *extra: tuple[bytes, bytes]
 ) -> Response:
-    """A 4xx or 5xx with a google.rpc.Status body."""
+    """A 4xx or 5xx with a google.rpc.Status body; ``reason`` is its name in logs."""
     encode = status.status_protobuf if format_ == "protobuf" else status.status_json
-    return _respond(code, format_, encode(_RPC_CODE[code], message), *extra)
+    body = encode(_RPC_CODE[code], message)
+    return _respond(code, format_, body, *extra, reason=reason, message=message)
 
 
-def unavailable(message: str, format_: Format = "json", *, retry_after_secs: int = 1) -> Response:
+def unavailable(message: str, format_: Format = "json", *, reason: str = "unavailable") -> Response:
     """A 503 with Retry-After: what every trouble is that the same request may outlive."""
-    return refuse(503, message, format_, (b"retry-after", b"%d" % retry_after_secs))
+    return refuse(503, reason, message, format_, (b"retry-after", b"%d" % RETRY_AFTER_SECS))
 
 
-def too_large(limit: int, format_: Format = "json") -> Response:
-    """A 413 for a body beyond ``limit`` bytes."""
-    return refuse(413, f"the body is larger than {limit} bytes, the most taken here", format_)
-
-
-def unauthorized(format_: Format = "json") -> Response:
+def unauthenticated(format_: Format = "json") -> Response:
     """A 401 for who shows no secret, or a wrong one; it does not say which."""
     message = "expected a known token, as authorization: bearer or as x-api-key"
-    return refuse(401, message, format_, (b"www-authenticate", b"Bearer"))
+    return refuse(401, "unauthenticated", message, format_, (b"www-authenticate", b"Bearer"))
 
 
 def format_of(headers: Iterable[tuple[bytes, bytes]]) -> Format:
@@ -121,100 +150,97 @@ def format_of(headers: Iterable[tuple[bytes, bytes]]) -> Format:
 
 def _media_type(value: bytes) -> str:
     """RFC 9110, 8.3.1: case-insensitive, and parameters may follow."""
-    return value.decode("latin-1").partition(";")[0].strip().lower()
+    name = value.decode("latin-1").partition(";")[0].strip().lower()
+    return OTHER_MEDIA_TYPES.get(name, name)
 
 
-def decide(
+def signal_at(path: str, prefix: str = "") -> Signal | None:
+    """The signal that is taken at ``path``, also below ``prefix``; None where none is."""
+    signal = PATHS.get(path)
+    if signal is not None:
+        return signal
+    path = _SLASHES.sub("/", path).removesuffix("/")
+    return PATHS.get(path) or (PATHS.get(path.removeprefix(prefix)) if prefix else None)
+
+
+def read_head(
     method: str,
     path: str,
     headers: Iterable[tuple[bytes, bytes]],
     *,
     max_payload_bytes: int,
-) -> Accepted | Response:
-    """Whether the body is worth reading; if not, the response.
+    path_prefix: str = "",
+) -> ExportHead | Response:
+    """What an export request's head says; a response where its body is not worth reading.
 
-    ``headers`` have lower-case names, as ASGI gives them; ``path`` is without the query.
+    ``headers`` have lower-case names, as ASGI gives them; ``path`` is without the query. The
+    three paths are also taken below ``path_prefix`` (``/otlp``), unless that is empty.
     """
-    content_type = encoding = ""
+    content_type = encodings = ""
     length: int | None = None
     for name, value in headers:
         if name == b"content-type":
             content_type = _media_type(value)
         elif name == b"content-encoding":
             # Several fields are one list: stacked encodings are refused below.
-            encoding += ("," if encoding else "") + value.decode("latin-1").strip().lower()
+            encodings += "," + value.decode("latin-1")
         elif name == b"content-length" and value.isdigit():
             length = int(value)
     format_ = MEDIA_TYPES.get(content_type, "json")
 
-    signal = PATHS.get(path.removesuffix("/"))
+    signal = signal_at(path, path_prefix)
     if signal is None:
-        return refuse(404, "no such path, expected " + ", ".join(PATHS), format_)
+        known = ", ".join([*PATHS, *(path_prefix + one for one in PATHS if path_prefix)])
+        return refuse(404, "unknown path", f"no such path, expected {known}", format_)
     if method != "POST":
-        return refuse(405, "expected the method POST", format_, (b"allow", b"POST"))
+        allow = (b"allow", b"POST")
+        return refuse(405, "not a POST", "expected the method POST", format_, allow)
     if content_type not in MEDIA_TYPES:
         known = ", ".join(MEDIA_TYPES)
-        return refuse(415, f"unknown or missing content-type, expected one of {known}", format_)
-    if encoding == "x-gzip":  # RFC 9110, 8.4.1.3: "equivalent to gzip"
-        encoding = "gzip"
-    if encoding not in ENCODINGS and encoding not in ("", "identity"):
-        known = ", ".join(sorted(ENCODINGS))
-        return refuse(415, f"unknown content-encoding, expected one of {known}, identity", format_)
+        message = f"unknown or missing content-type, expected one of {known}"
+        return refuse(415, "unsupported", message, format_)
+    encoding = None
+    if encodings:
+        named = [one.strip().lower() for one in encodings.split(",")]
+        stacked = [one for one in named if one not in NO_ENCODINGS]
+        if stacked:
+            encoding = ENCODINGS.get(stacked[0])
+            if encoding is None or len(stacked) > 1:
+                known = ", ".join(sorted(ENCODINGS))
+                message = f"unknown or stacked content-encoding, expected one of {known}, identity"
+                return refuse(415, "unsupported", message, format_)
     if length is not None and length > max_payload_bytes:
-        return too_large(max_payload_bytes, format_)
-    return Accepted(
-        signal, content_type, encoding if encoding in ENCODINGS else None, length, format_
-    )
+        return render_as(format_, signal, too_large(max_payload_bytes))
+    return ExportHead(signal, content_type, encoding, length, format_)
 
 
-def success(accepted: Accepted, rejected: int = 0, message: str = "") -> Response:
-    """A 200: everything that could be taken is kept.
+_FULL_SUCCESS: Final[dict[Format, Response]] = {
+    "protobuf": _respond(200, "protobuf", status.export_response_protobuf(0, "")),
+    "json": _respond(200, "json", status.export_response_json("logs", 0, "")),
+}
 
-    ``rejected`` counts records that are bad for good, ``message`` says why; a message with none
-    rejected is a warning. Raises nothing.
+
+def render(head: ExportHead, outcome: Outcome) -> Response:
+    """The response to a request, from what became of it. Raises nothing.
+
+    A 200 says that everything that could be taken is kept: ``partial_success`` counts the records
+    that are bad for good, and with none of them its message is a warning.
     """
-    if accepted.format == "protobuf":
-        body = status.export_response_protobuf(rejected, message)
-    else:
-        body = status.export_response_json(accepted.signal, rejected, message)
-    return _respond(200, accepted.format, body)
+    return render_as(head.format, head.signal, outcome)
 
 
-def failure(accepted: Accepted, error: Exception) -> Response:
-    """The response to an error: 400, 413 or 415 where it is the sender's, else a 503.
-
-    A 500 makes clients throw their data away, so an unforeseen error is a 503 as well: the data
-    stays with the client, and the operator finds the cause in the log.
-    """
-    format_ = accepted.format
-    if isinstance(error, DecodeError):
-        return refuse(400, describe(error), format_)
-    if isinstance(error, UnsupportedError):
-        return refuse(415, str(error), format_)
-    if isinstance(error, TooLargeError):
-        return refuse(413, str(error), format_)
-    if isinstance(error, OtlpError):
-        return unavailable(str(error), format_)
-    return unavailable("internal trouble, see the server's log", format_)
-
-
-def describe(error: DecodeError) -> str:
-    """The error's text, with the offset and the field path unless it names them itself."""
-    text = str(error)
-    place = []
-    if error.offset is not None and str(error.offset) not in text:
-        place.append(f"at byte {error.offset}")
-    if error.path and error.path not in text:
-        place.append(f"in {error.path}")
-    return " ".join([text, *place])
-
-
-def empty(accepted: Accepted) -> Response:
-    """The response to a body of no bytes, whatever its content-encoding.
-
-    Zero bytes are a valid empty protobuf message and an empty sequence of JSON lines, but they
-    are not a JSON document.
-    """
-    if accepted.media_type == "application/json":
-        return refuse(400, "the body is empty, expected a JSON object", accepted.format)
-    return success(accepted)
+def render_as(format_: Format, signal: Signal, outcome: Outcome) -> Response:
+    """As ``render``, where there is no whole head."""
+    if outcome.is_taken:
+        rejected, message = outcome.rejected, outcome.message
+        if not rejected and not message:
+            return _FULL_SUCCESS[format_]
+        if format_ == "protobuf":
+            body = status.export_response_protobuf(rejected, message)
+        else:
+            body = status.export_response_json(signal, rejected, message)
+        return _respond(200, format_, body, message=message)
+    code = _STATUS.get(outcome.kind)
+    if code is None:
+        return unavailable(outcome.text, format_, reason=outcome.kind)
+    return refuse(code, outcome.kind, outcome.text, format_)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from otlp2parquet._native import Schema
-from otlp2parquet._native import table_schema as _table_schema
+from otlp2parquet.core.decoder import Schema
+from otlp2parquet.core.decoder import table_schema as _table_schema
 
 SCHEMA_VERSION: Final = 1
 

@@ -1,44 +1,59 @@
-"""ParquetWriter: the rows of one table, service and hour become one file in a local folder.
+"""ParquetWriter: the rows of a planned file become one Parquet file in a store.
 
-Joins what goes into a file (parquet_file) with how it gets there (local_files). Knows no
-batch but the one it is given.
+Joins what goes into a file (encode_pyarrow) with whose file it is (core.files) and how it gets
+there (a store). Knows no batch but the one that it is given.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from otlp2parquet._native import __version__
+from otlp2parquet.batch_id import new_batch_id
+from otlp2parquet.core import Batch
+from otlp2parquet.core.files import (
+    BATCH_ID_KEY,
+    PART_KEY,
+    SCHEMA_VERSION_KEY,
+    TABLE_KEY,
+    VERSION_KEY,
+    FoundFile,
+    Group,
+    PlannedFile,
+    checked_batch_id,
+    is_the_file,
+    plan_files,
+)
+from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout, utc_hour
 from otlp2parquet.core.schema import SCHEMA_VERSION
-from otlp2parquet.writers.local_files import LocalFolder
-from otlp2parquet.writers.parquet_file import (
+from otlp2parquet.errors import ConfigError, NameTakenError, StorageError
+from otlp2parquet.stores import LocalStore, Store
+from otlp2parquet.version import __version__
+from otlp2parquet.writers.encode_pyarrow import (
     Compression,
     ParquetSettings,
     arrow_table,
     write_parquet,
 )
+from otlp2parquet.writers.footer import Footer, column_statistics, found_file, read_footer
 from otlp2parquet.writers.protocol import (
     ArrowArrayExportable,
-    FoundFile,
-    NameTakenError,
+    ColumnStatistics,
+    Existing,
     StoredFile,
-    file_name,
 )
-
-BATCH_ID_KEY = "otlp2parquet.batch_id"
-TABLE_KEY = "otlp2parquet.table"
 
 
 class ParquetWriter:
-    """An ``OtlpWriter`` on a local folder.
+    """An ``OtlpWriter``: an encoder over a store.
 
-    ``root`` is made when the first file is written. ``compression`` is ``zstd``, ``snappy``,
-    ``gzip`` or ``none``; ``level`` its level (zstd 1 and gzip 6 by default);
-    ``row_group_rows`` the largest row group. A contradiction is a ``ConfigError``.
+    ``root`` is a local folder, made when the first file is written, or any ``Store``.
+    ``compression`` is ``zstd``, ``snappy``, ``gzip`` or ``none``; ``level`` its level (zstd 1 and
+    gzip 6 by default); ``row_group_rows`` the largest row group; ``layout`` says where ``write``
+    puts files: see ``partition_path``. A contradiction is a ``ConfigError``.
 
     A file appears whole and durable or not at all, and is never overwritten. The same batches
     under the same name give the same bytes. Safe to use from several threads.
@@ -46,64 +61,181 @@ class ParquetWriter:
 
     def __init__(
         self,
-        root: str | os.PathLike[str],
+        root: str | os.PathLike[str] | Store,
         *,
         compression: Compression = "zstd",
         level: int | None = None,
         row_group_rows: int = 262_144,
+        layout: Layout = DEFAULT_LAYOUT,
     ) -> None:
         self.settings = ParquetSettings(compression, level, row_group_rows)
-        self._folder = LocalFolder(root)
+        if layout not in LAYOUTS:
+            raise ConfigError(f"layout is {layout!r}: expected one of {', '.join(LAYOUTS)}")
+        self._layout = layout
+        self._store = LocalStore(root) if isinstance(root, str | os.PathLike) else root
 
     @property
     def root(self) -> str:
-        """The folder, as an absolute path."""
-        return str(self._folder.root)
+        """What names the store: a local folder's absolute path."""
+        return self._store.root
 
     def write(
         self,
-        batches: Sequence[ArrowArrayExportable],
+        batches: ArrowArrayExportable | Sequence[ArrowArrayExportable],
         *,
-        table: str,
-        service: str | None,
-        hour: datetime,
-        batch_id: str,
+        table: str | None = None,
+        service: str | None = None,
+        hour: datetime | None = None,
+        batch_id: str | None = None,
         part: int = 0,
     ) -> StoredFile:
-        """Store ``batches``, one after another, as one file: see ``OtlpWriter.write``.
+        """Store one batch, or several one after another, as one new file.
 
-        ``batches`` are ``Batch`` objects or any Arrow record batches of ``table``'s columns,
-        with or without dictionary arrays. The file is
-        ``<partition_path>/<batch_id>.parquet``, with ``-<part>`` before the dot when part is
-        not 0. Raises ``NameTakenError``, ``StorageError`` or ``ValueError`` (no rows).
+        A ``Batch`` knows its table, service and hour, and nothing more is needed. Any other
+        Arrow record batch with the table's columns will do as well, with or without dictionary
+        arrays; ``table``, ``service`` and ``hour`` then say where its rows belong. ``batch_id``
+        is the text of a UUID that nothing else is written under, drawn if not given; files of
+        one batch in one folder differ by ``part``.
+
+        The file is ``<partition_path>/<batch_id>.parquet``, with ``-<part>`` before the dot when
+        part is not 0. Raises ``NameTakenError``; ``StorageUnavailableError`` or
+        ``StorageRefusedError`` when the storage fails; and ``ValueError`` for no rows, rows of
+        another table than is said, batches that do not belong into one file, or a ``batch_id``
+        or ``part`` that is none.
         """
-        name = file_name(table, service, hour, batch_id, part)
-        rows = arrow_table(batches)
+        given = list(batches) if isinstance(batches, Sequence) else [batches]
+        batch_id = new_batch_id() if batch_id is None else checked_batch_id(batch_id)
+        if part < 0:
+            raise ValueError(f"part {part}: expected 0 or more")
+        groups = [_group(batch, table, service, hour) for batch in given]
+        files = plan_files(groups, self._layout)
+        if not files:
+            raise ValueError("no batch to write: expected at least one")
+        if len(files) > 1:
+            folders = ", ".join(dict.fromkeys(file.folder for file in files))
+            raise ValueError(f"batches of {folders} in one call: expected those of one file")
+        (file,) = files
+        # One service after another, as in every file; the sort leaves each one's order alone.
+        order = {service: place for place, service in enumerate(file.services)}
+        pairs = sorted(zip(groups, given, strict=True), key=lambda pair: order[pair[0].service])
+        return self.store(replace(file, part=part), [batch for _, batch in pairs], batch_id)
+
+    def store(
+        self,
+        file: PlannedFile,
+        batches: Sequence[ArrowArrayExportable],
+        batch_id: str,
+        *,
+        existing: Existing = "refuse",
+    ) -> StoredFile:
+        """Store ``batches`` as ``file`` of the batch: see ``OtlpWriter.store``."""
+        name = file.name(checked_batch_id(batch_id))
+        rows = arrow_table(file.table, batches)
         metadata = {
-            "otlp2parquet.schema_version": str(SCHEMA_VERSION),
-            TABLE_KEY: table,
-            "otlp2parquet.version": __version__,
+            SCHEMA_VERSION_KEY: str(SCHEMA_VERSION),
+            TABLE_KEY: file.table,
+            VERSION_KEY: __version__,
             BATCH_ID_KEY: batch_id,
+            PART_KEY: str(file.part),
         }
+        statistics = {}
 
         def fill(sink: BinaryIO) -> None:
-            write_parquet(rows, sink, self.settings, metadata)
+            footer = write_parquet(rows, sink, self.settings, metadata)
+            statistics.update(column_statistics(footer, file.table))
 
         try:
-            size = self._folder.create(name, fill)
-        except FileExistsError as error:
-            raise NameTakenError(name, self._found(name)) from error
-        return StoredFile(name, table, service, hour, rows.num_rows, size)
+            size = self._store.create(name, fill)
+        except NameTakenError:
+            return self._existing(file, rows, batch_id, existing)
+        return StoredFile(name, rows.num_rows, size, statistics)
 
-    def _found(self, name: str) -> FoundFile | None:
+    def take_back(self, file: PlannedFile, batch_id: str) -> None:
+        """Remove the file of a batch that is given up: see ``OtlpWriter.take_back``."""
+        name = file.name(checked_batch_id(batch_id))
+        footer = self._footer(name)
+        # Whatever its rows. What something else has put under the name is not ours to remove.
+        found = None if footer is None else found_file(footer.metadata)
+        if is_the_file(found, batch_id, file.part, [0], or_more=True):
+            self._store.delete(name)
+
+    def _existing(
+        self, file: PlannedFile, rows: pa.Table, batch_id: str, existing: Existing
+    ) -> StoredFile:
+        """The receipt of the file that has the name, if it is the one; else ``NameTakenError``."""
+        name = file.name(batch_id)
         try:
-            footer = pq.read_metadata(self._folder.root / name)
-        except (OSError, pa.ArrowInvalid):
-            return None
-        notes = footer.metadata or {}
-        table, batch_id = notes.get(TABLE_KEY.encode()), notes.get(BATCH_ID_KEY.encode())
-        return FoundFile(
-            None if table is None else table.decode(errors="replace"),
-            None if batch_id is None else batch_id.decode(errors="replace"),
-            footer.num_rows,
+            footer = self._footer(name)
+        except StorageError:
+            if existing == "refuse":  # it is taken, whatever it is
+                raise NameTakenError(name) from None
+            raise
+        found = None if footer is None else found_file(footer.metadata)
+        given = rows.num_rows
+        ours = existing != "refuse" and is_the_file(found, batch_id, file.part, {given, file.rows})
+        if existing == "whole" and not ours:
+            ours = is_the_file(found, batch_id, file.part, [0], or_more=True)
+        if footer is None or not ours:
+            expected = "a free name"
+            if existing != "refuse":
+                expected = f"batch {batch_id}, part {file.part}, with {given} rows"
+            raise NameTakenError(name, f"{name} {_what_it_is(found)}; expected {expected}")
+        columns: Mapping[int, ColumnStatistics] = {}
+        if footer.metadata.num_rows == given:
+            # From the rows, which are the file's, and not from its footer: see there.
+            encoded = write_parquet(rows, pa.MockOutputStream(), self.settings, {})
+            columns = column_statistics(encoded, file.table)
+        return StoredFile(
+            name, footer.metadata.num_rows, footer.file_bytes, columns, was_there=True
         )
+
+    def _footer(self, name: str) -> Footer | None:
+        """The footer of what has the name; ``None`` if that is no Parquet file, or is gone."""
+        try:
+            with self._store.open(name) as file:
+                return read_footer(file)
+        except FileNotFoundError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A group, as its batch or the caller describes it."""
+
+    table: str
+    service: str | None
+    hour: datetime
+    num_rows: int
+
+    def __str__(self) -> str:
+        return f"{self.table}, service {self.service}, {self.hour:%Y-%m-%d %H} h UTC"
+
+
+def _what_it_is(found: FoundFile | None) -> str:
+    """A file that is in the way, in words."""
+    if found is None:
+        return "already exists and is not a readable parquet file"
+    if found.batch_id is None:
+        return f"already exists and holds {found.rows} rows of no batch"
+    part = f", part {found.part}," if found.part else ""
+    return f"already exists and holds batch {found.batch_id}{part} with {found.rows} rows"
+
+
+def _group(
+    batch: ArrowArrayExportable, table: str | None, service: str | None, hour: datetime | None
+) -> Group:
+    """Where a batch says that its rows belong, or the caller for it; both must agree."""
+    if not hasattr(batch, "__arrow_c_array__"):
+        raise TypeError(f"a batch is {type(batch).__name__}: expected an Arrow record batch")
+    if not isinstance(batch, Batch):
+        if table is None or hour is None:
+            kind = type(batch).__name__
+            raise ValueError(f"a {kind} does not say where it belongs: expected table and hour")
+        num_rows = pa.record_batch(batch).num_rows
+        return _Rows(table, service or None, utc_hour(hour), num_rows)
+    own = _Rows(batch.table, batch.service, batch.hour, batch.num_rows)
+    hour = own.hour if hour is None else utc_hour(hour)
+    said = _Rows(table or own.table, service or own.service, hour, own.num_rows)
+    if said != own:
+        raise ValueError(f"a batch has rows of {own}: expected {said}")
+    return own

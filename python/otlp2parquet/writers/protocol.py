@@ -1,15 +1,13 @@
 """What every writer promises, whatever it writes to; its callers see only this.
 
-Knows names and facts of files; must not know pyarrow or any storage.
+Knows planned files and facts of files; must not know pyarrow or any storage.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
-from otlp2parquet.core.paths import partition_path
-from otlp2parquet.errors import StorageError
+from otlp2parquet.core.files import PlannedFile
 
 
 class ArrowArrayExportable(Protocol):
@@ -20,71 +18,66 @@ class ArrowArrayExportable(Protocol):
     ) -> tuple[object, object]: ...
 
 
+Bound = int | float | str | bool
+"""A bound of a column in plain JSON: timestamps are microseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStatistics:
+    """What a file's metadata says of one column over all row groups."""
+
+    null_count: int
+    lower: Bound | None
+    upper: Bound | None
+    """``None`` when all values are null, or the column has no statistics of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file that is whole and durable under its final name."""
+    """The receipt of a file that is whole and durable: all that a catalog needs to know of it."""
 
     path: str
-    """Relative to the storage root, with ``/``."""
-    table: str
-    service: str | None
-    hour: datetime
+    """Below the storage root, with ``/``."""
     rows: int
     bytes: int
+    columns: Mapping[int, ColumnStatistics] = field(default_factory=dict, hash=False)
+    """By Parquet field id; only columns that have statistics. Empty for a file that was found
+    with another number of rows than were given."""
+    was_there: bool = False
+    """Whether an earlier attempt has written it, and it was found."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """What an existing file says of itself, read from its footer; ``None``: it does not say."""
-
-    table: str | None
-    batch_id: str | None
-    rows: int
-
-
-class NameTakenError(StorageError):
-    """The name is taken, and a file is never overwritten.
-
-    ``path`` as in ``StoredFile``; ``found`` is ``None`` when the file is not readable as
-    Parquet. Only who writes the same batch again may take a file with the same batch id and
-    row count as done; for everyone else this is an error.
-    """
-
-    def __init__(self, path: str, found: FoundFile | None) -> None:
-        what = (
-            "is not a readable parquet file"
-            if found is None
-            else f"holds batch {found.batch_id or 'unknown'} with {found.rows} rows"
-        )
-        super().__init__(f"{path} already exists and {what}; expected a free name")
-        self.path = path
-        self.found = found
+Existing = Literal["refuse", "same", "whole"]
+"""What is done with a file that has the name already. ``refuse``: an error, for whoever writes a
+name for the first time. ``same``: taken for the one meant if it is of this batch and part and has
+as many rows as were given, or as were planned. ``whole``: also with any other number of rows,
+where no plan says how many there were: files are made whole, so it has all that there were."""
 
 
 class OtlpWriter(Protocol):
-    """Stores the rows of one table, service and hour as one file."""
+    """Stores the rows of a planned file."""
 
-    def write(
+    @property
+    def root(self) -> str:
+        """What names the storage in plans and logs."""
+
+    def store(
         self,
+        file: PlannedFile,
         batches: Sequence[ArrowArrayExportable],
-        *,
-        table: str,
-        service: str | None,
-        hour: datetime,
         batch_id: str,
-        part: int = 0,
+        *,
+        existing: Existing = "refuse",
     ) -> StoredFile:
-        """Store ``batches``, one after another, as one file named by batch id and part.
+        """Store ``batches``, one after another, as ``file`` of the batch.
 
-        Returns when the file is whole and durable under its final name. Safe to call from
-        several threads. Raises ``NameTakenError`` when the name is taken, another
-        ``StorageError`` when the storage fails (then nothing is left behind), ``ValueError``
-        when there is no row to write.
+        Returns when the file is whole and durable under its name. Safe to call from several
+        threads. Raises ``NameTakenError`` when something else has the name,
+        ``StorageUnavailableError`` or ``StorageRefusedError`` when the storage fails, and
+        ``ValueError`` when there is no row to write.
         """
         ...
 
-
-def file_name(table: str, service: str | None, hour: datetime, batch_id: str, part: int = 0) -> str:
-    """The path of a batch's file: its partition, then the batch id, then the part if split."""
-    suffix = f"-{part}" if part else ""
-    return f"{partition_path(table, service, hour)}/{batch_id}{suffix}.parquet"
+    def take_back(self, file: PlannedFile, batch_id: str) -> None:
+        """Remove the file of a batch that is given up: nothing of it was acknowledged."""
+        ...

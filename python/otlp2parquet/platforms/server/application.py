@@ -1,61 +1,39 @@
-"""The ASGI 3 application: OTLP/HTTP requests into batches, and three pages about the server.
+"""The ASGI 3 application: translates between ASGI's events and export requests and outcomes.
 
-Translates between ASGI events and ``core.otlp_http``, and decides on which thread a body is
-decoded. It must not know Granian, signals or files. Any ASGI server with lifespan can run it:
-startup begins the clockwork, shutdown stores everything that was acknowledged.
+Knows ASGI, ``core.otlp_http`` and the use case ``platforms.export``. It must not know Granian,
+signals or files. Any ASGI server with lifespan can run it: startup begins the clockwork, shutdown
+stores everything that was acknowledged.
 """
 
 import asyncio
-import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.ingestion import Batches
-from otlp2parquet.core import Appended, inflates_within
-from otlp2parquet.core.otlp_http import (
-    Accepted,
-    Response,
-    decide,
-    empty,
-    failure,
-    success,
-    too_large,
-    unavailable,
-)
-from otlp2parquet.errors import DecodeError, OtlpError, TooLargeError, UnsupportedError
-from otlp2parquet.platforms.server.answers import Answer, Answers
-from otlp2parquet.platforms.server.body import (
-    Admission,
-    Bodies,
-    BodyCut,
-    BodyTooLarge,
-    BodyTooSlow,
-    OverBudget,
+from otlp2parquet.batches.ingest import Ingest
+from otlp2parquet.core.otlp_http import ExportHead, Response, read_head, render
+from otlp2parquet.core.outcome import Outcome
+from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.export import Exports
+from otlp2parquet.platforms.server.asgi import (
     Receive,
-    drain,
+    Scope,
+    Send,
+    answer_then_drain,
+    send_response,
 )
-from otlp2parquet.platforms.server.metrics import CONTENT_TYPE, Metrics, RequestCounts
+from otlp2parquet.platforms.server.body import Bodies
+from otlp2parquet.platforms.server.metrics import Metrics
+from otlp2parquet.platforms.server.pages import PATHS, Pages
+from otlp2parquet.platforms.server.refusals import Refusals
 
 log = logging.getLogger(__name__)
 
-Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-INLINE_BYTES: Final = 32 << 10
-INLINE_COMPRESSED_BYTES: Final = 8 << 10
-"""Bodies up to this size are decoded on the event loop's thread: handing them to another costs
-more than it saves. A compressed one may grow a thousandfold: it must be small itself, and
-inflate to no more than an uncompressed one. (2 KB of gzip can be a million empty records.)"""
-
 TICK_SECS: Final = 0.1
 """How often ages, retries and slow bodies are looked at."""
-
-_SENDERS: Final = (DecodeError, TooLargeError, UnsupportedError)
 
 STORE_SECS: Final = 20.0
 """How long a shutdown tries to store what is left. Kubernetes kills after 30 s by default."""
@@ -66,31 +44,37 @@ class Application:
 
     def __init__(
         self,
-        batches: Batches,
+        ingest: Ingest,
         budget: Budget,
+        acknowledgements: Acknowledgements,
         *,
         threads: int,
         max_payload_bytes: int,
         mode: str = "memory",
+        path_prefix: str = "",
         monotonic: Callable[[], float] = time.monotonic,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._batches = batches
-        self._budget = budget
+        self._ingest = ingest
         self._limit = max_payload_bytes
+        self._path_prefix = path_prefix
         self._monotonic = monotonic
-        self._time_ns = time_ns
+        self.exports = Exports(
+            ingest,
+            budget,
+            acknowledgements,
+            threads=threads,
+            max_payload_bytes=max_payload_bytes,
+            time_ns=time_ns,
+        )
         self.bodies = Bodies(monotonic)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="otlp2parquet-decode")
-        self.survives = batches.survives
+        self.survives = ingest.survives
         """Whether what is not stored at the end outlives the process."""
-        self._answers = Answers(keeps_later=batches.keeps_later)
-        batches.tell_within(self._answers)
-        self._mode = mode
-        self.requests = RequestCounts()
-        self._metrics = Metrics(self.requests, batches, mode, time_ns)
+        self._counts = self.exports.counts
+        self._refusals = Refusals(monotonic)
+        self._pages = Pages(ingest, Metrics(self._counts, ingest, mode, time_ns), mode)
         self._clockwork: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._storing: asyncio.Task[None] | None = None
         self.unsaved_rows: bool | None = None
         """After the shutdown: whether acknowledged rows could not be stored in time."""
 
@@ -126,25 +110,38 @@ class Application:
 
     def refuse_new(self) -> None:
         """Be not ready from now on; requests that come nevertheless are still taken."""
-        self._stopping = True
+        self._pages.is_stopping = True
 
     async def stop(self) -> None:
-        """Store everything that was acknowledged, within ``STORE_SECS``. May be called twice."""
+        """Store everything that was acknowledged, within ``STORE_SECS``.
+
+        There is one stop, whoever asks for it and how often: every caller returns when it is over.
+        A caller that is cancelled leaves it to the others.
+        """
         self.refuse_new()
-        if self.unsaved_rows is None:
-            self.unsaved_rows = True
-            stored = await asyncio.to_thread(self._batches.drain, STORE_SECS)
-            self.unsaved_rows = not stored
+        if self._storing is None:
+            self._storing = asyncio.get_running_loop().create_task(self._store())
+        await asyncio.shield(self._storing)
+
+    async def _store(self) -> None:
+        self.unsaved_rows = True
+        self.exports.stop()
+        try:
+            # Meanwhile the clockwork goes on: without it nothing would be tried again.
+            self.unsaved_rows = not await asyncio.to_thread(self._ingest.drain, STORE_SECS)
+        finally:
             if self._clockwork is not None:
                 self._clockwork.cancel()
-            self._pool.shutdown(wait=False)
+            self._refusals.tick(everything=True)
+            self.exports.close()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECS)
             try:
                 self.bodies.expire()
-                self._batches.tick()
+                self._refusals.tick()
+                self._ingest.tick()
             except Exception:
                 log.exception("the clockwork failed once, it goes on")
 
@@ -152,202 +149,73 @@ class Application:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
-        if path in ("/health", "/ready", "/metrics"):
-            await _send(send, self._page(method, path), head=method == "HEAD")
+        if path in PATHS:
+            page = self._pages.page(method, path)
+            await send_response(send, page, head=method == "HEAD")
             return
         started = self._monotonic()
-        decision = decide(method, path, scope["headers"], max_payload_bytes=self._limit)
-        size = appended = None
-        if isinstance(decision, Response):
-            response = await self._refuse(decision, scope, receive, send)
+        head = read_head(
+            method,
+            path,
+            scope["headers"],
+            max_payload_bytes=self._limit,
+            path_prefix=self._path_prefix,
+        )
+        outcome = None
+        if isinstance(head, ExportHead):
+            read_body = partial(self.bodies.read, receive, head.content_length, self._limit)
+            outcome = await self.exports.take(head, read_body)
+            response = render(head, outcome)
+            self._counts.answers[head.signal, response.status] += 1
+            if outcome.body_bytes is None and outcome.kind != "cut body":
+                await answer_then_drain(response, scope, receive, send)
+            else:
+                await send_response(send, response)
+            if response.message:
+                self._report(scope, response, outcome)
         else:
-            response, size, appended = await self._export(decision, scope, receive, send)
-        signal = "" if isinstance(decision, Response) else decision.signal
-        self._count(signal, response, size, appended)
+            response = head
+            await answer_then_drain(response, scope, receive, send)
+            self.report_response(scope, response)
         if log.isEnabledFor(logging.DEBUG):
             fields = {
                 "method": method,
                 "path": path[:100],
                 "status": response.status,
-                "bytes": size,
-                "accepted": appended.accepted if appended else None,
-                "rejected": appended.rejected if appended else None,
+                "bytes": outcome and outcome.body_bytes,
+                "accepted": outcome.accepted if outcome and outcome.is_taken else None,
+                "rejected": outcome.rejected if outcome and outcome.is_taken else None,
                 "secs": round(self._monotonic() - started, 6),
             }
             log.debug("request", extra={"fields": fields})
 
-    def _count(
-        self, signal: str, response: Response, size: int | None, appended: Appended | None
-    ) -> None:
-        counts = self.requests
-        counts.answers[signal, response.status] += 1
-        if size is not None:
-            counts.bytes[signal] += size
-        if appended is not None:
-            counts.accepted[signal] += appended.accepted
-            if appended.rejected:
-                counts.rejected[signal] += appended.rejected
+    def report_response(self, scope: Scope, response: Response) -> None:
+        """Count a response that was given before anybody looked for a signal; log a refusal."""
+        self._counts.answers["", response.status] += 1
+        if response.message:
+            self._report(scope, response)
 
-    async def _export(
-        self, accepted: Accepted, scope: Scope, receive: Receive, send: Send
-    ) -> tuple[Response, int | None, Appended | None]:
-        compressed = accepted.encoding is not None
-        size = appended = None
-        refusal = self._batches.refusal()
-        if refusal is not None:
-            self.requests.refused["log"] += 1
-            response = unavailable(f"{refusal}, send it again", accepted.format)
-            return await self._refuse(response, scope, receive, send), None, None
-        with Admission(
-            self._budget, compressed=compressed, max_payload_bytes=self._limit
-        ) as admission:
-            try:
-                admission.cover(accepted.content_length or 0)
-                body = await self.bodies.read(
-                    receive,
-                    admission,
-                    content_length=accepted.content_length,
-                    limit=self._limit,
-                )
-            except (BodyCut, BodyTooLarge, BodyTooSlow, OverBudget) as refused:
-                response = self._why(refused, accepted)
-                if isinstance(refused, BodyCut):
-                    await _send(send, response)
-                else:
-                    await self._refuse(response, scope, receive, send)
-                return response, None, None
-            size = len(body)
-            if not body:
-                response = empty(accepted)
-            else:
-                try:
-                    kept = await self._append(accepted, body)
-                    response = success(accepted, kept.rejected, kept.message)
-                    appended = kept
-                except Exception as error:
-                    if not isinstance(error, _SENDERS):
-                        self.requests.refused["storage"] += 1
-                    if not isinstance(error, OtlpError):
-                        log.exception("a request failed for an unforeseen reason")
-                    response = failure(accepted, error)
-        await _send(send, response)
-        return response, size, appended
-
-    async def _append(self, accepted: Accepted, body: bytes) -> Appended:
-        """Append a body, and return once it is kept as the mode promises.
-
-        There is no deadline: once the log has begun to write, only the log knows the answer.
-        """
-        answer = self._answers.expect()
-        append = partial(
-            self._batches.append,
-            body,
-            accepted.signal,
-            content_type=accepted.media_type,
-            content_encoding=accepted.encoding,
-            received_at=self._time_ns(),
-            kept=answer.kept if self._batches.keeps_later else None,
+    def _report(self, scope: Scope, response: Response, outcome: Outcome | None = None) -> None:
+        if outcome is not None and outcome.is_taken:
+            # A warning beside rows that are kept is the sender's; a request without any is not.
+            if outcome.accepted and not outcome.rejected:
+                return
+            reason = "rejected records" if outcome.rejected else "nothing understood"
+        else:
+            reason = response.reason
+        client = scope.get("client")
+        self._refusals.add(
+            str(client[0]) if client else "unknown",
+            reason,
+            response.message,
+            path=scope["path"],
+            content_type=_content_type(scope),
+            rejected=outcome.rejected if outcome is not None else 0,
         )
-        appended = append(wait=False) if _is_small(body, accepted.encoding) else None
-        if appended is None:
-            self._pool.submit(_append_for, answer, append)
-        elif self._batches.keeps_later:
-            answer.appended(appended)
-        else:
-            return appended
-        return await answer.future
-
-    def _why(self, refused: Exception, accepted: Accepted) -> Response:
-        if isinstance(refused, BodyTooLarge):
-            return too_large(self._limit, accepted.format)
-        if isinstance(refused, OverBudget):
-            self._batches.relieve()
-            self.requests.refused["memory"] += 1
-            text = "the server's memory is full of rows that are not stored yet, send it again"
-        elif isinstance(refused, BodyTooSlow):
-            self.requests.refused["slow body"] += 1
-            text = "the body came too slowly, send it again"
-        else:
-            self.requests.refused["cut body"] += 1
-            text = "the body ended before it was complete, send it again"
-        return unavailable(text, accepted.format)
-
-    async def _refuse(
-        self, response: Response, scope: Scope, receive: Receive, send: Send
-    ) -> Response:
-        """Answer first, then take in a little of the body, so that the answer is read."""
-        await _send(send, response, close=scope.get("http_version", "1.1").startswith("1"))
-        await drain(receive)
-        return response
-
-    # -- pages ------------------------------------------------------------------------------
-
-    def _page(self, method: str, path: str) -> Response:
-        if method not in ("GET", "HEAD"):
-            return _json_page(405, {"error": "expected the method GET"}, (b"allow", b"GET, HEAD"))
-        if path == "/health":
-            return _json_page(200, {"status": "ok"})
-        if path == "/metrics":
-            body = self._metrics.page()
-            head = ((b"content-type", CONTENT_TYPE), (b"content-length", b"%d" % len(body)))
-            return Response(200, head, body)
-        reasons = []
-        held = self._batches.held()
-        if self._stopping:
-            reasons.append("the server is stopping")
-        if held.used_bytes >= held.limit_bytes:
-            reasons.append("the memory is full of rows that are not stored yet")
-        refusal = self._batches.refusal()
-        if refusal is not None:
-            reasons.append(refusal)
-        page: dict[str, object] = {"status": "not ready" if reasons else "ready"}
-        page["reasons"] = reasons
-        page["memory"] = {"used_bytes": held.used_bytes, "limit_bytes": held.limit_bytes}
-        page["batches"] = {
-            "open_rows": held.open_rows,
-            "closed": held.closed_batches,
-            "retries": held.retries,
-            "last_error": held.last_error,
-        }
-        page["durability"] = self._mode
-        page["replay"] = {"running": held.replays > 0, "batches": held.replays}
-        page["log"] = {
-            "bytes": held.log.bytes,
-            "max_bytes": held.log.max_bytes,
-            "disk_used": round(held.log.disk_share, 3),
-        }
-        return _json_page(503 if reasons else 200, page)
 
 
-def _append_for(answer: Answer, append: Callable[[], Appended | None]) -> None:
-    """On a thread of the pool: append, and tell ``answer`` what became of it."""
-    if answer.future.cancelled():
-        return  # whoever waited is gone, and with them the room that the body had in the budget
-    try:
-        appended = append()
-        assert appended is not None  # noqa: S101 - with wait=True there is always an outcome
-    except BaseException as error:  # noqa: BLE001 - the task that waits has to have it
-        answer.failed(error)
-    else:
-        answer.appended(appended)
-
-
-def _is_small(body: bytes, encoding: str | None) -> bool:
-    """Whether a body is decoded faster than handed to another thread."""
-    if encoding is None:
-        return len(body) <= INLINE_BYTES
-    return len(body) <= INLINE_COMPRESSED_BYTES and inflates_within(body, encoding, INLINE_BYTES)
-
-
-def _json_page(status: int, page: dict[str, object], *extra: tuple[bytes, bytes]) -> Response:
-    body = json.dumps(page).encode() + b"\n"
-    head = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
-    return Response(status, (*head, *extra), body)
-
-
-async def _send(send: Send, response: Response, *, close: bool = False, head: bool = False) -> None:
-    headers = list(response.headers)
-    if close:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else response.body})
+def _content_type(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            return str(value.decode("latin-1"))
+    return ""

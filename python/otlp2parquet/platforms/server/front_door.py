@@ -5,21 +5,24 @@ except the pages that probes ask for; nothing of a body is read for who is turne
 not know what tokens or origins are made of (``core.auth``, ``cors``), nor what is behind it.
 """
 
-import logging
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from otlp2parquet.config import ServerConfig
 from otlp2parquet.core.auth import Tokens
-from otlp2parquet.core.otlp_http import Response, format_of, unauthorized
-from otlp2parquet.platforms.server.body import Receive, drain
+from otlp2parquet.core.otlp_http import Response, format_of, unauthenticated
+from otlp2parquet.platforms.server.asgi import (
+    Asgi,
+    Event,
+    Receive,
+    Scope,
+    Send,
+    answer_then_drain,
+)
 from otlp2parquet.platforms.server.cors import Cors
 
-log = logging.getLogger(__name__)
-
-Scope = MutableMapping[str, Any]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+Report = Callable[[Scope, Response], None]
+"""Told of each request that the door answers itself, and of its answer."""
 
 OPEN_PATHS: Final = frozenset({"/health", "/ready"})
 """Probes carry no secrets, and these pages tell none."""
@@ -28,15 +31,12 @@ OPEN_PATHS: Final = frozenset({"/health", "/ready"})
 def front_door(
     application: Asgi,
     config: ServerConfig,
-    count: Callable[[int], None] = lambda _: None,
+    report: Report = lambda _scope, _response: None,
 ) -> Asgi:
-    """``application`` behind what the configuration asks for; itself when that is nothing.
-
-    ``count`` is told the status of each answer that the door gives itself.
-    """
+    """``application`` behind what the configuration asks for; itself when that is nothing."""
     tokens = Tokens(config.auth.tokens) if config.auth.tokens else None
     cors = Cors(config.cors) if config.cors.allowed_origins else None
-    return FrontDoor(application, tokens, cors, count) if tokens or cors else application
+    return FrontDoor(application, tokens, cors, report) if tokens or cors else application
 
 
 class FrontDoor:
@@ -47,11 +47,12 @@ class FrontDoor:
         application: Asgi,
         tokens: Tokens | None,
         cors: Cors | None,
-        count: Callable[[int], None],
+        report: Report,
     ) -> None:
         self._application = application
-        self._count = count
-        self._tokens = tokens
+        self._report = report
+        self.tokens = tokens
+        """The secrets that open the door, which may be replaced under way; None: it is open."""
         self._cors = cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,19 +65,18 @@ class FrontDoor:
             # A preflight comes without secrets: the browser adds them to the request itself.
             answer = self._cors.preflight(scope["method"], headers)
             if answer is not None:
-                self._count(answer.status)
-                await _answer(answer, scope, receive, send)
+                await answer_then_drain(answer, scope, receive, send)
+                self._report(scope, answer)
                 return
             send = _with_fields(send, self._cors.fields(headers))
         if (
-            self._tokens is not None
+            self.tokens is not None
             and scope["path"] not in OPEN_PATHS
-            and not self._tokens.admit(headers)
+            and not self.tokens.admit(headers)
         ):
-            log.debug("turned away: no token, or an unknown one")
-            answer = unauthorized(format_of(headers))
-            self._count(answer.status)
-            await _answer(answer, scope, receive, send)
+            answer = unauthenticated(format_of(headers))
+            await answer_then_drain(answer, scope, receive, send)
+            self._report(scope, answer)
             return
         await self._application(scope, receive, send)
 
@@ -85,19 +85,9 @@ def _with_fields(send: Send, fields: tuple[tuple[bytes, bytes], ...]) -> Send:
     if not fields:
         return send
 
-    async def sending(event: MutableMapping[str, Any]) -> None:
+    async def sending(event: Event) -> None:
         if event["type"] == "http.response.start":
             event = {**event, "headers": [*event["headers"], *fields]}
         await send(event)
 
     return sending
-
-
-async def _answer(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer first, then take in a little of the body, so that the answer is read."""
-    headers = list(response.headers)
-    if scope.get("http_version", "1.1").startswith("1") and response.status >= 400:  # noqa: PLR2004
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
-    await drain(receive)

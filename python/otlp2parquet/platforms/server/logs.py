@@ -37,8 +37,9 @@ class TextFormatter(logging.Formatter):
         parts = [_when(record), record.levelname, record.getMessage()]
         for key, value in _fields(record).items():
             text = str(value)
-            quoted = json.dumps(text) if not text or set(text) & set(' "=\n\r\t') else text
-            parts.append(f"{key}={quoted}")
+            # A sender's text may hold what moves a terminal's cursor, or begins another line.
+            is_plain = text.isprintable() and not set(text) & set(' "=')
+            parts.append(f"{key}={text if text and is_plain else json.dumps(text)}")
         line = " ".join(parts)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)

@@ -5,9 +5,7 @@ are read when somebody asks, so that a request costs a few additions.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -20,28 +18,12 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from otlp2parquet._native import __version__
 from otlp2parquet.batches.counts import SYNC_SECS, Counts
-from otlp2parquet.batches.ingestion import Batches, Held
+from otlp2parquet.batches.ingest import Ingest, Status
+from otlp2parquet.platforms.export import ExportCounts
+from otlp2parquet.version import __version__
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
-
-
-@dataclass(slots=True)
-class RequestCounts:
-    """Counted on the event loop's thread."""
-
-    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """By signal and status; the signal is empty where a path has none or nobody looked."""
-    bytes: Counter[str] = field(default_factory=Counter)
-    accepted: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
-    """Requests answered with 503, by reason."""
-
-    def answered(self, status: int) -> None:
-        """Count an answer that was given before anybody looked at the path."""
-        self.answers["", status] += 1
 
 
 class Metrics(Collector):
@@ -49,13 +31,13 @@ class Metrics(Collector):
 
     def __init__(
         self,
-        requests: RequestCounts,
-        batches: Batches,
+        requests: ExportCounts,
+        ingest: Ingest,
         mode: str,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._requests = requests
-        self._batches = batches
+        self._ingest = ingest
         self._mode = mode
         self._time_ns = time_ns
         self._registry = CollectorRegistry()
@@ -70,9 +52,9 @@ class Metrics(Collector):
         yield _gauge("info", "Which version runs, and in which durability mode.", 1,
                      version=__version__, mode=self._mode)  # fmt: skip
         yield from self._of_requests()
-        yield from self._of_batches(self._batches.held())
-        yield from _of_storage(self._batches.counts)
-        yield from _of_log(self._batches.counts)
+        yield from self._of_batches(self._ingest.status())
+        yield from _of_storage(self._ingest.counts)
+        yield from _of_log(self._ingest.counts)
 
     def _of_requests(self) -> Iterator[Metric]:
         seen = self._requests
@@ -85,27 +67,29 @@ class Metrics(Collector):
         yield _counters("refused_requests", "Requests answered with 503.", "reason",
                         seen.refused.items())  # fmt: skip
         yield _counters("received_bytes", "Bytes of bodies that were read.", "signal",
-                        seen.bytes.items())  # fmt: skip
+                        seen.received_bytes.items())  # fmt: skip
         yield _counters("accepted_records", "Log records, spans and data points acknowledged.",
-                        "signal", seen.accepted.items())  # fmt: skip
+                        "signal", seen.accepted_records.items())  # fmt: skip
         yield _counters("rejected_records", "Records that cannot be stored unchanged.", "signal",
-                        seen.rejected.items())  # fmt: skip
+                        seen.rejected_records.items())  # fmt: skip
 
-    def _of_batches(self, held: Held) -> Iterator[Metric]:
-        yield _gauge("open_rows", "Rows in the open batch.", held.open_rows)
-        yield _gauge("waiting_batches", "Closed batches not stored yet.", held.closed_batches)
-        yield _gauge("waiting_retries", "Files whose writing failed and is to be tried again.",
-                     held.retries)  # fmt: skip
+    def _of_batches(self, status: Status) -> Iterator[Metric]:
+        yield _gauge("open_rows", "Rows in the open batch.", status.open_rows)
+        yield _gauge("waiting_batches", "Closed batches not stored yet.", status.backlog.batches)
+        yield _gauge("resting_batches", "Batches that failed and are tried again later.",
+                     status.backlog.resting)  # fmt: skip
+        yield _gauge("left_batches", "Batches that another version has to store.",
+                     status.backlog.left)  # fmt: skip
         yield _gauge("waiting_replays", "Batches of an earlier process not stored yet.",
-                     held.replays)  # fmt: skip
+                     status.backlog.replays)  # fmt: skip
         yield _gauge("oldest_unstored_seconds", "Age of the oldest batch that is not stored.",
-                     self._age_of(held.oldest))  # fmt: skip
-        yield _gauge("memory_bytes", "Memory in use of the budget.", held.used_bytes)
-        yield _gauge("memory_limit_bytes", "The memory budget.", held.limit_bytes)
-        yield _gauge("log_bytes", "Bytes in the log.", held.log.bytes)
-        yield _gauge("log_limit_bytes", "What the log may hold.", held.log.max_bytes)
+                     self._age_of(status.oldest))  # fmt: skip
+        yield _gauge("memory_bytes", "Memory in use of the budget.", status.used_bytes)
+        yield _gauge("memory_limit_bytes", "The memory budget.", status.limit_bytes)
+        yield _gauge("log_bytes", "Bytes in the log.", status.log.bytes)
+        yield _gauge("log_limit_bytes", "What the log may hold.", status.log.max_bytes)
         yield _gauge("log_disk_used_ratio", "Share of the log's disk that is in use.",
-                     held.log.disk_share)  # fmt: skip
+                     status.log.disk_share)  # fmt: skip
 
     def _age_of(self, batch_id: str) -> float:
         """Seconds since a batch opened: a UUIDv7 begins with that time in milliseconds."""
@@ -121,7 +105,11 @@ def _of_storage(counts: Counts) -> Iterator[Metric]:
     yield _counter("stored_files", "Files stored.", counts.files_stored)
     yield _counter("stored_rows", "Rows stored.", counts.rows_stored)
     yield _counter("stored_bytes", "Bytes of files stored.", counts.bytes_stored)
-    yield _counter("storage_failures", "Files that could not be written.", counts.storage_failures)
+    yield _counter("storage_failures", "Steps of storing that failed.", counts.storage_failures)
+    yield _counter("taken_names", "Files stored under another name because theirs was taken.",
+                   counts.names_taken)  # fmt: skip
+    yield _counter("lost_batches", "Batches whose log was removed before they were stored.",
+                   counts.batches_lost)  # fmt: skip
     yield _counter("replayed_batches", "Batches of an earlier process stored.",
                    counts.batches_replayed)  # fmt: skip
     yield _counter("replay_differences", "Files whose rows are not those of their plan.",

@@ -1,0 +1,317 @@
+"""Which step of storing comes next: batches and their files as states, and nothing that acts.
+
+Knows batches on their way to storage as data. It must not know threads, writers or clocks, and
+holds no lock: its owner does, for every call.
+
+A batch:   UNREAD -> READING -> STORING <-> READING -> FINISHING -> DONE
+           any of them -> GIVEN_UP -> DONE   (only if nothing of it was acknowledged)
+           READING -> LEFT                   (its log is for another version, or is gone)
+Its files: GIVEN_BACK -> WAITING -> WRITING -> STORED, and back to GIVEN_BACK when writing failed.
+
+Reading gives rows to all files that have none: at most one thread reads a batch. A batch that
+failed rests until it is due; files that have their rows do not wait for that.
+"""
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+from otlp2parquet.batches.batch import ClosedBatch
+from otlp2parquet.batches.budget import Allowance
+from otlp2parquet.batches.plan import Plan
+from otlp2parquet.core import Batch
+from otlp2parquet.core.files import PlannedFile
+from otlp2parquet.writers.protocol import OtlpWriter, StoredFile
+
+_MOST_PASSED: Final = 64
+"""How many batches that wait for memory are looked at in search of one that fits."""
+
+
+class FileState(Enum):
+    """Where a planned file is on its way."""
+
+    GIVEN_BACK = auto()
+    """Its rows have to be read before it is written, or written again."""
+    WAITING = auto()
+    """It has its rows."""
+    WRITING = auto()
+    STORED = auto()
+
+
+@dataclass(eq=False, slots=True)
+class FileProgress:
+    """One planned file: its state, and its rows while they are in memory.
+
+    The state is changed by ``StoringBatch.move`` alone.
+    """
+
+    file: PlannedFile
+    state: FileState = FileState.GIVEN_BACK
+    batches: list[Batch] = field(default_factory=list)
+    memory: Allowance | None = None
+    receipt: StoredFile | None = None
+    attempts: int = 0
+
+    def let_go(self) -> None:
+        """Its rows are not held any more."""
+        self.batches = []
+        if self.memory is not None:
+            self.memory.release()
+            self.memory = None
+
+
+class Phase(Enum):
+    """Where a batch is on its way."""
+
+    UNREAD = auto()
+    READING = auto()
+    STORING = auto()
+    FINISHING = auto()
+    GIVEN_UP = auto()
+    """Its requests are refused; what is stored of it is taken back."""
+    LEFT = auto()
+    """Nothing can be done for it by this process."""
+    DONE = auto()
+
+
+class Action(Enum):
+    """What a step does."""
+
+    READ = auto()
+    WRITE = auto()
+    FINISH = auto()
+    TAKE_BACK = auto()
+
+
+@dataclass(eq=False, slots=True)
+class StoringBatch:
+    """A batch on its way to storage."""
+
+    order: int
+    batch: ClosedBatch
+    started: float
+    writer: OtlpWriter
+    phase: Phase = Phase.UNREAD
+    plan: Plan | None = None
+    was_planned: bool = False
+    """Whether an earlier process had fixed a plan: files have the rows that it says."""
+    reads_log: bool = False
+    """Whether the rows that it has, or is about to have, come from the log."""
+    due: float | None = None
+    """Until when it rests."""
+    rounds: int = 0
+    """How often it was sent to rest."""
+    error: str = ""
+    in_ready: bool = False
+    """Whether the schedule has it among those to look at."""
+    _files: dict[FileState, dict[FileProgress, None]] = field(
+        default_factory=lambda: {state: {} for state in FileState}
+    )
+
+    @property
+    def files(self) -> list[FileProgress]:
+        """All planned files, by state."""
+        return [progress for some in self._files.values() for progress in some]
+
+    def in_state(self, state: FileState) -> list[FileProgress]:
+        """Its files in this state, in the order in which they came into it."""
+        return list(self._files[state])
+
+    def first(self, state: FileState) -> FileProgress | None:
+        """The file that is in this state for longest."""
+        return next(iter(self._files[state]), None)
+
+    def count(self, state: FileState) -> int:
+        """How many of its files are in this state."""
+        return len(self._files[state])
+
+    def move(self, progress: FileProgress, state: FileState) -> None:
+        """A file comes into this state; a new one joins by it."""
+        self._files[progress.state].pop(progress, None)
+        progress.state = state
+        self._files[state][progress] = None
+
+    def drop(self, progress: FileProgress) -> None:
+        """A file is not one of this batch any more."""
+        self._files[progress.state].pop(progress, None)
+        progress.let_go()
+
+    @property
+    def threads(self) -> int:
+        """How many threads are at it."""
+        busy = self.phase in (Phase.READING, Phase.FINISHING)
+        return self.count(FileState.WRITING) + busy
+
+    @property
+    def holds_read_rows(self) -> bool:
+        """Whether rows that were read from the log are in memory, or are about to be."""
+        held = self.count(FileState.WAITING) + self.count(FileState.WRITING)
+        return self.reads_log and (self.phase is Phase.READING or held > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next thing to do. Its state is taken: nobody else is given the same."""
+
+    action: Action
+    batch: StoringBatch
+    progress: FileProgress | None = None
+
+
+class Schedule:
+    """The batches that are not done, and what may be done for them now, the oldest first.
+
+    A batch gets at most ``most_threads``, so that one whose storage hangs leaves some to the
+    others. Rows are read from the log when they fit into memory, or when no other batch holds
+    rows that were read.
+    """
+
+    def __init__(self, most_threads: int) -> None:
+        self._most_threads = most_threads
+        self._ready: list[tuple[int, StoringBatch]] = []
+        self._resting: list[tuple[float, int, StoringBatch]] = []
+        # Those that were found to wait for memory, apart: a long backlog hides nothing behind it.
+        self._unread: list[tuple[int, StoringBatch]] = []
+        self._batches: dict[int, StoringBatch] = {}
+
+    def add(self, batch: StoringBatch) -> None:
+        """A batch joins, with an ``order`` of its own."""
+        self._batches[batch.order] = batch
+        self.look_at(batch)
+
+    def look_at(self, batch: StoringBatch) -> None:
+        """Something of it changed: there may be a step."""
+        if batch.phase in (Phase.DONE, Phase.LEFT):
+            if batch.phase is Phase.DONE:
+                self._batches.pop(batch.order, None)
+        elif not batch.in_ready:
+            batch.in_ready = True
+            heapq.heappush(self._ready, (batch.order, batch))
+
+    def rest(self, batch: StoringBatch, due: float) -> bool:
+        """Nothing is read, finished or taken back for it before ``due``; False if it rests."""
+        if batch.due is not None:
+            return False
+        batch.due = due
+        heapq.heappush(self._resting, (due, batch.order, batch))
+        return True
+
+    def wake(self, now: float, *, hurry: bool = False) -> float | None:
+        """End the rest of batches that are due, or with ``hurry`` of all; when the next is due."""
+        while self._resting:
+            due, _, batch = self._resting[0]
+            if due > now and not hurry:
+                return due
+            heapq.heappop(self._resting)
+            batch.due = None
+            self.look_at(batch)
+        return None
+
+    def next(self) -> Step | None:
+        """Take the next step, None if there is none that may begin now."""
+        ready: list[StoringBatch] = []
+        unread: list[StoringBatch] = []
+        step: Step | None = None
+        while step is None:
+            heaps = [self._ready] if len(unread) >= _MOST_PASSED else [self._ready, self._unread]
+            heaps = [heap for heap in heaps if heap]
+            if not heaps:
+                break
+            _, batch = heapq.heappop(min(heaps, key=lambda heap: heap[0][0]))
+            step = self._step_of(batch)
+            if step is not None:
+                ready.append(batch)
+            elif self._waits_for_memory(batch):
+                unread.append(batch)
+            elif self._waits_for_threads(batch):
+                ready.append(batch)
+            else:
+                batch.in_ready = False
+        for batch in ready:
+            heapq.heappush(self._ready, (batch.order, batch))
+        for batch in unread:
+            heapq.heappush(self._unread, (batch.order, batch))
+        return step
+
+    def _waits_for_memory(self, batch: StoringBatch) -> bool:
+        """Whether only others keep it from being read: nobody may tell it that it can go on."""
+        is_free = batch.threads < self._most_threads and batch.due is None
+        return is_free and self._needs_reading(batch)
+
+    def _waits_for_threads(self, batch: StoringBatch) -> bool:
+        """Whether it has rows to write as soon as one of its threads is done."""
+        return batch.threads >= self._most_threads and batch.count(FileState.WAITING) > 0
+
+    def _step_of(self, batch: StoringBatch) -> Step | None:
+        if batch.threads >= self._most_threads or batch.phase in (Phase.DONE, Phase.LEFT):
+            return None
+        if batch.phase is Phase.GIVEN_UP:
+            return self._step_back(batch)
+        if batch.phase in (Phase.STORING, Phase.READING):
+            waiting = batch.first(FileState.WAITING)
+            if waiting is not None:
+                batch.move(waiting, FileState.WRITING)
+                return Step(Action.WRITE, batch, waiting)
+        if batch.due is not None:
+            return None
+        if self._needs_reading(batch):
+            if not self._may_read(batch):
+                return None
+            batch.phase = Phase.READING
+            return Step(Action.READ, batch)
+        if batch.phase is Phase.STORING and not batch.threads:
+            batch.phase = Phase.FINISHING
+            return Step(Action.FINISH, batch)
+        return None
+
+    @staticmethod
+    def _needs_reading(batch: StoringBatch) -> bool:
+        if batch.phase is Phase.UNREAD:
+            return True
+        return batch.phase is Phase.STORING and batch.count(FileState.GIVEN_BACK) > 0
+
+    @staticmethod
+    def _step_back(batch: StoringBatch) -> Step | None:
+        """What is stored of a batch that is given up goes, once nothing of it is being written."""
+        if batch.due is not None or batch.threads:
+            return None
+        stored = batch.first(FileState.STORED)
+        if stored is None:
+            return None
+        batch.move(stored, FileState.WRITING)
+        return Step(Action.TAKE_BACK, batch, stored)
+
+    def _may_read(self, batch: StoringBatch) -> bool:
+        reads_log = batch.batch.builders is None and batch.batch.log.rereads
+        if reads_log and not batch.batch.fits:
+            others = (other for other in self._batches.values() if other is not batch)
+            if any(other.holds_read_rows for other in others):
+                return False
+        batch.reads_log |= reads_log
+        return True
+
+    @property
+    def count(self) -> int:
+        """Batches that are not done, those included for which nothing can be done."""
+        return len(self._batches)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing left that this process can do."""
+        return all(batch.phase is Phase.LEFT for batch in self._batches.values())
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether there may be a step now, or will be once others have done theirs."""
+        return bool(self._ready)
+
+    @property
+    def resting(self) -> int:
+        """Batches that rest."""
+        return len(self._resting)
+
+    def batches(self) -> Iterator[StoringBatch]:
+        """Those that are not done, the oldest first."""
+        yield from self._batches.values()

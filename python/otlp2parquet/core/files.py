@@ -1,0 +1,168 @@
+"""The files that a batch becomes: their plan, their names, and whose a file in the way is.
+
+Knows groups of rows (a table, a service, an hour) and layouts. It must not know threads, Arrow or
+any storage: a plan is a pure function of the groups and the layout, the same on every platform.
+
+Groups that share a path share a file, so no two files of a batch can want one name. Paths that
+some file system takes for one although they differ (it folds case, or drops trailing dots) get
+names of their own through the part number.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Protocol
+
+from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout, partition_path, utc_hour
+
+BATCH_ID_KEY: Final = "otlp2parquet.batch_id"
+PART_KEY: Final = "otlp2parquet.part"
+TABLE_KEY: Final = "otlp2parquet.table"
+SCHEMA_VERSION_KEY: Final = "otlp2parquet.schema_version"
+VERSION_KEY: Final = "otlp2parquet.version"
+"""Keys of a file's Parquet metadata. Batch id and part, with the number of rows, say which file
+it is."""
+
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Group(Protocol):
+    """Rows of one table, service and hour, as ``Batch`` has them."""
+
+    @property
+    def table(self) -> str: ...  # noqa: D102 - a member of a protocol
+    @property
+    def service(self) -> str | None: ...  # noqa: D102
+    @property
+    def hour(self) -> datetime: ...  # noqa: D102
+    @property
+    def num_rows(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file of a batch: where it goes and what it is to hold."""
+
+    folder: str
+    """Relative to the storage root, with ``/``: a ``partition_path``."""
+    part: int
+    """Keeps apart the files of a batch whose folders some file system takes for one."""
+    table: str
+    hour: datetime
+    services: Mapping[str | None, int] = field(hash=False)
+    """The rows of each service, in the order in which the file has them."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of all services."""
+        return sum(self.services.values())
+
+    def name(self, batch_id: str) -> str:
+        """The file's path below the storage root: folder, batch id, and the part if not 0."""
+        return f"{self.folder}/{file_name(batch_id, self.part)}"
+
+    def has(self, group: Group) -> bool:
+        """Whether the rows of ``group`` belong into this file."""
+        same = group.table == self.table and utc_hour(group.hour) == self.hour
+        return same and (group.service or None) in self.services
+
+
+def file_name(batch_id: str, part: int = 0) -> str:
+    """The last component of a file's path."""
+    return f"{batch_id}-{part}.parquet" if part else f"{batch_id}.parquet"
+
+
+def plan_files(
+    groups: Iterable[Group],
+    layout: Layout = DEFAULT_LAYOUT,
+    *,
+    planned: Iterable[PlannedFile] = (),
+) -> list[PlannedFile]:
+    """The files for ``groups``, ordered by path; several groups of one kind add up.
+
+    ``planned`` are files of the same batch that are fixed already: their names are not given
+    again. Raises ``ValueError`` as ``partition_path`` does.
+    """
+    taken = {(_folded(file.folder), file.part) for file in planned}
+    services: dict[tuple[str, str, datetime], dict[str | None, int]] = {}
+    for group in groups:
+        folder = partition_path(group.table, group.service, group.hour, layout)
+        rows = services.setdefault((folder, group.table, utc_hour(group.hour)), {})
+        service = group.service or None
+        rows[service] = rows.get(service, 0) + group.num_rows
+    files = []
+    for (folder, table, hour), rows in sorted(services.items(), key=lambda item: item[0][:2]):
+        part = next_part(folder, taken)
+        taken.add((_folded(folder), part))
+        # A service's name is never empty here, so that the rows without one come first.
+        ordered = dict(sorted(rows.items(), key=lambda item: item[0] or ""))
+        files.append(PlannedFile(folder, part, table, hour, ordered))
+    return files
+
+
+def next_part(folder: str, taken: Collection[tuple[str, int]]) -> int:
+    """The first part number that is free in ``folder``, or in one that may be the same."""
+    part, folded = 0, _folded(folder)
+    while (folded, part) in taken:
+        part += 1
+    return part
+
+
+def moved_aside(file: PlannedFile, planned: Iterable[PlannedFile]) -> PlannedFile:
+    """``file`` under the next free name of the batch: something foreign has its own."""
+    taken = {(_folded(other.folder), other.part) for other in planned}
+    taken |= {(_folded(file.folder), part) for part in range(file.part + 1)}
+    part = next_part(file.folder, taken)
+    return PlannedFile(file.folder, part, file.table, file.hour, file.services)
+
+
+def _folded(folder: str) -> str:
+    """What file systems that fold case or drop trailing dots make of a path.
+
+    Paths are ASCII (everything else is ``%XX``), so lower case is all of case folding.
+    """
+    return "/".join(component.rstrip(".") for component in folder.lower().split("/"))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """What an existing file says of itself in its footer; ``None`` where it does not say."""
+
+    table: str | None
+    batch_id: str | None
+    part: int | None
+    rows: int
+
+
+def is_the_file(
+    found: FoundFile | None,
+    batch_id: str,
+    part: int,
+    rows: Collection[int],
+    *,
+    or_more: bool = False,
+) -> bool:
+    """Whether a file that has the name is the one meant: same batch, same part, right rows.
+
+    ``found`` is ``None`` when the file could not be read as Parquet. ``rows`` are the counts that
+    are right; with ``or_more`` also any that is larger than one of them. This is the only place
+    that decides it; who may ask at all (a retry, a replay) is the caller's matter.
+    """
+    if found is None or found.batch_id != batch_id or found.part != part:
+        return False
+    return found.rows in rows or (or_more and found.rows > min(rows))
+
+
+def checked_batch_id(batch_id: object) -> str:
+    """``batch_id`` if it is the text of a UUID in its usual form; else ``ValueError``.
+
+    It becomes part of a file's name: nothing else may stand there.
+    """
+    if not isinstance(batch_id, str) or not _UUID.fullmatch(batch_id):
+        raise ValueError(
+            f"batch id {str(batch_id)[:100]!r}: expected the text of a UUID, such as "
+            "new_batch_id() gives"
+        )
+    return batch_id

@@ -1,0 +1,73 @@
+"""Pages about the server: whether it lives, whether it is ready, and what it has counted.
+
+Knows the batches' state as numbers, and how a page is made of them. It must not know requests for
+exports.
+"""
+
+import json
+from typing import Final
+
+from otlp2parquet.batches.ingest import Ingest
+from otlp2parquet.core.otlp_http import Response
+from otlp2parquet.platforms.server.metrics import CONTENT_TYPE, Metrics
+
+PATHS: Final = frozenset({"/health", "/ready", "/metrics"})
+
+
+class Pages:
+    """The pages of one server."""
+
+    def __init__(self, ingest: Ingest, metrics: Metrics, mode: str) -> None:
+        self._ingest = ingest
+        self._metrics = metrics
+        self._mode = mode
+        self.is_stopping = False
+        """Whether the server is on its way out, and so not ready."""
+
+    def page(self, method: str, path: str) -> Response:
+        """The page at ``path``, one of ``PATHS``."""
+        if method not in ("GET", "HEAD"):
+            return _json_page(405, {"error": "expected the method GET"}, (b"allow", b"GET, HEAD"))
+        if path == "/health":
+            return _json_page(200, {"status": "ok"})
+        if path == "/metrics":
+            body = self._metrics.page()
+            head = ((b"content-type", CONTENT_TYPE), (b"content-length", b"%d" % len(body)))
+            return Response(200, head, body)
+        return self._ready()
+
+    def _ready(self) -> Response:
+        reasons = []
+        status = self._ingest.status()
+        if self.is_stopping:
+            reasons.append("the server is stopping")
+        if status.used_bytes >= status.limit_bytes:
+            reasons.append("the memory is full of rows that are not stored yet")
+        refusal = self._ingest.refusal()
+        if refusal is not None:
+            reasons.append(refusal)
+        page: dict[str, object] = {"status": "not ready" if reasons else "ready"}
+        page["reasons"] = reasons
+        page["memory"] = {"used_bytes": status.used_bytes, "limit_bytes": status.limit_bytes}
+        backlog = status.backlog
+        page["batches"] = {
+            "open_rows": status.open_rows,
+            "waiting": backlog.batches,
+            "resting": backlog.resting,
+            "left": backlog.left,
+            "last_error": backlog.last_error,
+        }
+        page["durability"] = self._mode
+        page["replay"] = {"running": backlog.replays > 0, "batches": backlog.replays}
+        page["log"] = {
+            "bytes": status.log.bytes,
+            "max_bytes": status.log.max_bytes,
+            "disk_used": round(status.log.disk_share, 3),
+        }
+        return _json_page(503 if reasons else 200, page)
+
+
+def _json_page(status: int, page: dict[str, object], *extra: tuple[bytes, bytes]) -> Response:
+    body = json.dumps(page).encode() + b"\n"
+    head = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
+    return Response(status, (*head, *extra), body)

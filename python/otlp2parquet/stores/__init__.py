@@ -1,0 +1,9 @@
+"""Stores: where files are kept, whole or not at all, under names that are never reused.
+
+Knows names and bytes; must not know Parquet, batches or who asks.
+"""
+
+from otlp2parquet.stores.local import LocalStore
+from otlp2parquet.stores.protocol import Store, StoredObject
+
+__all__ = ["LocalStore", "Store", "StoredObject"]

@@ -1,0 +1,181 @@
+"""Arrow batches to the bytes of one Parquet file, the same bytes for the same batches.
+
+Knows Parquet and the tables' schemas. Must not know where the bytes go: the sink is any binary
+file object. What a file's footer says is read in ``footer``.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import BinaryIO, Final, Literal, get_args
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from otlp2parquet.core import Batch
+from otlp2parquet.core.schema import table_schema
+from otlp2parquet.errors import ConfigError
+from otlp2parquet.writers.columns import dictionary_paths, statistics_paths
+from otlp2parquet.writers.protocol import ArrowArrayExportable
+
+Compression = Literal["zstd", "snappy", "gzip", "none"]
+
+_DEFAULT_LEVELS: Final[Mapping[str, int]] = {"zstd": 1, "gzip": 6}
+_LEVELS: Final[Mapping[str, range]] = {"zstd": range(1, 23), "gzip": range(1, 10)}
+# Over this a column falls back to plain, and the same large resource would be written for
+# every row. One request brings at most 64 MiB, so no single value reaches it.
+_DICTIONARY_BYTES: Final = 128 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetSettings:
+    """The choices an operator has; ``level`` ``None`` is the compression's default."""
+
+    compression: Compression = "zstd"
+    level: int | None = None
+    row_group_rows: int = 262_144
+
+    def __post_init__(self) -> None:
+        if self.compression not in get_args(Compression):
+            known = ", ".join(get_args(Compression))
+            raise ConfigError(f"compression is {self.compression!r}: expected one of {known}")
+        if self.level is not None:
+            levels = _LEVELS.get(self.compression)
+            if levels is None:
+                raise ConfigError(f"{self.compression} has no level, but level is {self.level}")
+            if self.level not in levels:
+                raise ConfigError(
+                    f"{self.compression} level is {self.level}: "
+                    f"expected {levels[0]} to {levels[-1]}"
+                )
+        if self.row_group_rows < 1:
+            raise ConfigError(f"row_group_rows is {self.row_group_rows}: expected at least 1")
+
+    @property
+    def effective_level(self) -> int | None:
+        """The level that is used; ``None`` for a compression without levels."""
+        return self.level if self.level is not None else _DEFAULT_LEVELS.get(self.compression)
+
+
+def arrow_table(table: str, batches: Sequence[ArrowArrayExportable]) -> pa.Table:
+    """The batches, one after another, as rows of ``table`` without a copy of their values.
+
+    Dictionaries are unified: chunks of one column with different dictionaries would make the
+    Parquet writer fall back to plain. When some batches have dictionary arrays where others
+    have plain ones, all become plain.
+
+    Raises ``ValueError`` when there is no row, or when a batch has not the columns of ``table``:
+    its names and types in order, nothing null where the table has none.
+    """
+    parts = [_part(table, batch) for batch in batches]
+    if sum(part.num_rows for part in parts) == 0:
+        raise ValueError(f"no rows to write in {len(parts)} batches")
+    if any(part.schema != parts[0].schema for part in parts):
+        parts = [_with_fields_of(table, _plain(part)) for part in parts]
+    return pa.Table.from_batches(parts).unify_dictionaries()
+
+
+@cache
+def expected_schema(table: str) -> pa.Schema:
+    """The schema that readers of the file see: dictionaries are an encoding, not a type."""
+    return pa.schema(table_schema(table))
+
+
+def _part(table: str, batch: ArrowArrayExportable) -> pa.RecordBatch:
+    """A batch as pyarrow has it, with the table's own fields."""
+    part = pa.record_batch(batch)
+    if not isinstance(batch, Batch):
+        return _with_fields_of(table, part)
+    # The decoder's batches have them: to look is a twentieth of what a small file takes.
+    if batch.table != table:
+        raise ValueError(f"a batch has rows of {batch.table}: expected {table}")
+    return part
+
+
+def _plain(part: pa.RecordBatch) -> pa.RecordBatch:
+    """The same without dictionary arrays."""
+    return pa.RecordBatch.from_arrays(
+        [
+            column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+            for column in part.columns
+        ],
+        part.schema.names,
+    )
+
+
+def _with_fields_of(table: str, part: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch under the table's own fields, with their ids and what may be null.
+
+    Batches of other libraries have neither.
+    """
+    schema, must_be_given = _fields_of(table, part.schema)
+    for index in must_be_given:
+        if part.column(index).null_count:
+            raise ValueError(
+                f"column {schema.names[index]} of a batch has {part.column(index).null_count} "
+                f"nulls: {table} expects none"
+            )
+    return pa.RecordBatch.from_arrays(part.columns, schema=schema)
+
+
+def _fields_of(table: str, schema: pa.Schema) -> tuple[pa.Schema, tuple[int, ...]]:
+    """The table's fields for a batch with ``schema``, in which dictionary arrays remain such.
+
+    Then the places of the columns that could hold nulls by ``schema``, and must not in the table.
+    """
+    expected = expected_schema(table)
+    if schema.names != expected.names:
+        missing = [name for name in expected.names if name not in schema.names]
+        unknown = [name for name in schema.names if name not in expected.names]
+        raise ValueError(
+            f"a batch has not the columns of {table}: missing {missing}, unknown {unknown}, "
+            "expected all of them in the table's order"
+        )
+    fields, must_be_given = [], []
+    for index, (field, wanted) in enumerate(zip(schema, expected, strict=True)):
+        is_dictionary = pa.types.is_dictionary(field.type)
+        if not wanted.type.equals(field.type.value_type if is_dictionary else field.type):
+            raise ValueError(
+                f"column {field.name} of a batch is {field.type}: {table} expects {wanted.type}"
+            )
+        if field.nullable and not wanted.nullable:
+            must_be_given.append(index)
+        fields.append(wanted.with_type(field.type) if is_dictionary else wanted)
+    return pa.schema(fields), tuple(must_be_given)
+
+
+def write_parquet(
+    rows: pa.Table, sink: BinaryIO, settings: ParquetSettings, metadata: Mapping[str, str]
+) -> pq.FileMetaData:
+    """Write ``rows`` as one Parquet file with ``metadata`` in its footer; gives the footer.
+
+    Encodings are PLAIN and RLE_DICTIONARY only: newer ones break vectorised Iceberg readers in
+    use. What the sink raises passes through.
+    """
+    schema = rows.schema
+    footers: list[pq.FileMetaData] = []
+    writer = pq.ParquetWriter(
+        sink,
+        schema,
+        compression=settings.compression,
+        compression_level=settings.effective_level,
+        use_dictionary=dictionary_paths(schema),
+        dictionary_pagesize_limit=_DICTIONARY_BYTES,
+        write_statistics=statistics_paths(schema),
+        write_page_index=True,
+        # The Arrow schema in the footer would turn dictionary arrays into a type on reading.
+        store_schema=False,
+        metadata_collector=footers,
+    )
+    try:
+        writer.write_table(rows, row_group_size=settings.row_group_rows)
+        # With store_schema=False this is the only way into the footer.
+        writer.add_key_value_metadata(dict(metadata))
+        writer.close()
+    except BaseException:
+        # Closed here: its destructor would try it later, and complain to nobody.
+        with contextlib.suppress(Exception):
+            writer.close()
+        raise
+    return footers[0]

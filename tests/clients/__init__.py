@@ -1,0 +1,1 @@
+"""Tests with programs of other houses on the other side; they are made in components."""

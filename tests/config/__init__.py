@@ -1,0 +1,1 @@
+"""Tests of the configuration: where values come from, and what is refused."""

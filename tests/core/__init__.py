@@ -1,0 +1,1 @@
+"""Tests of the core: decoding, limits, encodings, answers, paths, without any I/O."""

@@ -1,0 +1,136 @@
+"""The door to the decoder: what is there when the extension, or pyarrow, is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import otlp2parquet
+from otlp2parquet.core import decoder
+from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES, BatchBuilder
+from otlp2parquet.version import UNKNOWN
+
+PACKAGE = Path(otlp2parquet.__file__).parent
+
+BARE = f"""
+import importlib, importlib.abc, json, sys
+
+class Blocked(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "pyarrow" or name == "otlp2parquet._native":
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+sys.path.insert(0, {str(PACKAGE.parent)!r})
+sys.dont_write_bytecode = True
+"""
+"""A program's beginning: no extension, no pyarrow, and (by -S) no installed package at all."""
+
+
+def in_a_bare_interpreter(program: str) -> object:
+    """What ``program`` leaves in ``said``, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"{BARE}{program}\nprint(json.dumps(said))"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def modules_of(part: str) -> list[str]:
+    """The modules of one part of the package."""
+    return [
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for path in sorted((PACKAGE / part).rglob("*.py"))
+    ]
+
+
+def test_the_package_imports_without_the_extension_and_without_pyarrow() -> None:
+    """The package, its core, its configuration and its errors are plain Python."""
+    names = [
+        "otlp2parquet",
+        "otlp2parquet.errors",
+        "otlp2parquet.version",
+        *modules_of("core"),
+        *modules_of("config"),
+    ]
+    said = in_a_bare_interpreter(
+        f"for name in {names}: importlib.import_module(name)\n"
+        "import otlp2parquet\n"
+        "from otlp2parquet.core import decoder\n"
+        "said = [decoder.DECODER, otlp2parquet.__version__, "
+        "otlp2parquet.partition_path.__name__, decoder.crc32(b'123456789'), "
+        "otlp2parquet.new_batch_id().count('-')]\n"
+    )
+    assert said == ["none", UNKNOWN, "partition_path", 0xCBF43926, 4]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "otlp2parquet.process_otlp(b'', 'logs')",
+        "otlp2parquet.BatchBuilder(max_payload_bytes=5)",
+        "otlp2parquet.Batch()",
+        "otlp2parquet.Result()",
+        "otlp2parquet.Appended()",
+        "core.recognize_json(b'{}')",
+        "core.inflates_within(b'', 'gzip', 5)",
+        "schema.table_schema('otel_logs')",
+        "decoder.table_names()",
+    ],
+)
+def test_what_needs_the_extension_says_so_when_it_is_used(use: str) -> None:
+    """Not before, and in words that name what is missing and what would help."""
+    said = in_a_bare_interpreter(
+        "import otlp2parquet\n"
+        "from otlp2parquet import core\n"
+        "from otlp2parquet.core import decoder, schema\n"
+        f"try:\n {use}\n said = 'nothing'\n"
+        "except ImportError as error:\n said = str(error)\n"
+    )
+    assert isinstance(said, str)
+    assert use.partition("(")[0].rpartition(".")[2] in said
+    assert "the extension otlp2parquet._native" in said
+    assert "expected a wheel of otlp2parquet for this platform" in said
+
+
+@pytest.mark.parametrize("name", ["ParquetWriter", "StoredFile"])
+def test_what_needs_pyarrow_says_so_when_it_is_used(name: str) -> None:
+    """A writer's name is there, and its use names the library."""
+    said = in_a_bare_interpreter(
+        "import otlp2parquet\n"
+        f"assert {name!r} in dir(otlp2parquet)\n"
+        f"try:\n otlp2parquet.{name}\n said = 'nothing'\n"
+        "except ImportError as error:\n said = str(error)\n"
+    )
+    assert said == f"otlp2parquet.{name} needs pyarrow: No module named 'pyarrow'"
+
+
+@given(st.binary(max_size=200), st.integers(0, 2**32 - 1))
+def test_the_fallback_for_crc32_is_the_same_function(data: bytes, value: int) -> None:
+    """A segment that was written with one can be read with the other."""
+    assert decoder.crc32(data, value) == zlib.crc32(data, value)
+
+
+def test_the_bound_is_the_decoders_own() -> None:
+    """Whoever checks a setting against it never lets one through that the decoder refuses."""
+    BatchBuilder(max_payload_bytes=MAX_PAYLOAD_BYTES)
+    with pytest.raises(ValueError, match=f"at most {MAX_PAYLOAD_BYTES}"):
+        BatchBuilder(max_payload_bytes=MAX_PAYLOAD_BYTES + 1)
+
+
+def test_the_bound_stands_once() -> None:
+    """In the decoder's module; whoever checks against it takes it from there."""
+    written = re.compile(r"\b192\s*<<\s*20\b|\b201_?326_?592\b")
+    found = [path for path in PACKAGE.rglob("*.py") if written.search(path.read_text("utf-8"))]
+    assert found == [PACKAGE / "core" / "decoder.py"]

@@ -1,0 +1,1 @@
+"""Tests of the platforms, each in a folder of its own."""

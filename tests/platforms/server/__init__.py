@@ -1,0 +1,1 @@
+"""Tests of the server: its application without a socket, then the process."""

@@ -1,0 +1,80 @@
+"""kill -9 at random points under load: what was acknowledged is stored exactly once.
+
+A few kills in an ordinary run; with ``--full`` (``make prove-kill``, recorded) as many as
+``OTLP2PARQUET_KILLS`` says, by default 1,000.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from typing import TYPE_CHECKING
+
+from tests.support.obligations import CLEAN, Client, judge
+from tests.support.server_process import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+SETTINGS = {
+    # Batches are closed, planned, stored and removed all the time.
+    "OTLP2PARQUET_BATCH_MAX_ROWS": "60",
+    "OTLP2PARQUET_BATCH_MAX_AGE_SECS": "0.2",
+    "OTLP2PARQUET_LOG_LEVEL": "warn",
+}
+
+
+def kill_again_and_again(
+    folder: Path, kills: int, seed: int, mode: str
+) -> tuple[dict[str, int], int]:
+    """The verdict after so many kills under four clients, and how many records were obliged."""
+    dice = random.Random(seed)
+    where: list[int | None] = [None]
+    clients = [Client(number, lambda: where[0], lambda: 0) for number in range(4)]
+    for client in clients:
+        client.start()
+    settings = SETTINGS | {"OTLP2PARQUET_DURABILITY_MODE": mode}
+    try:
+        for _ in range(kills):
+            # A start that fails is an error here.
+            with Server(folder, settings=settings) as server:
+                where[0] = server.port
+                threading.Event().wait(dice.choice((0.0, 0.01, 0.05, 0.1, 0.3)) * dice.random() * 2)
+                where[0] = None
+                server.kill()
+    finally:
+        for client in clients:
+            client.stopped.set()
+        for client in clients:
+            client.join()
+    with Server(folder, settings=settings) as server:
+        assert server.stop() == 0
+    assert list((folder / "data" / ".otlp2parquet").glob("*.segment")) == []
+    obliged = {key for client in clients for key in client.acknowledged}
+    forbidden = {key for client in clients for key in client.refused}
+    allowed = {key for client in clients for key in client.unanswered}
+    return judge(folder / "data", obliged, forbidden, allowed), len(obliged)
+
+
+def test_kill_9_loses_and_doubles_nothing(
+    tmp_path: Path, request: pytest.FixtureRequest, record: Callable[..., None]
+) -> None:
+    """Of each process in turn (there is one), at any time, also while it starts and replays."""
+    is_full = request.config.getoption("--full")
+    kills = int(os.environ.get("OTLP2PARQUET_KILLS", "1000")) if is_full else 6
+    verdict, obliged = kill_again_and_again(tmp_path, kills, seed=7, mode="fsync")
+    assert verdict == CLEAN
+    assert obliged > 10 * kills
+    record("kill", kills=kills, records=obliged, verdict=verdict)
+
+
+def test_the_ledger_bites(tmp_path: Path) -> None:
+    """In the mode memory the same test finds loss."""
+    verdict, obliged = kill_again_and_again(tmp_path, 4, seed=7, mode="memory")
+    assert obliged
+    assert verdict["lost"] > 0
+    assert verdict["doubled"] == 0

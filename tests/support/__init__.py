@@ -1,0 +1,1 @@
+"""What the tests stand on and is no test: oracles, builders of requests, doubles, benches."""

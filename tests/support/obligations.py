@@ -1,0 +1,177 @@
+"""A ledger of telemetry: who sent what, what was acknowledged, and what is in the files.
+
+Every record's id and content follow from a seed. The judge is DuckDB over the files; it knows
+nothing of the server but its table columns. Nobody sends anything twice, so nothing may be there
+twice.
+"""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from otlp2parquet.core.signals import SIGNALS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+START = 1_767_225_600_000_000_000
+
+TABLES = {
+    "logs": ("logs", "Body", "LogAttributes"),
+    "traces": ("traces", "SpanName", "SpanAttributes"),
+    "metrics": ("metrics/gauge", "MetricName", "Attributes"),
+}
+"""For each signal: its folder, the column of the id, the column of the content."""
+
+
+def content_of(name: str) -> str:
+    """What a record of this id holds; nothing else may be found with it."""
+    return sha256(name.encode()).hexdigest()
+
+
+def request_of(signal: str, names: list[str], service: str) -> bytes:
+    """An export request with one record for each id."""
+    group: Any
+    if signal == "logs":
+        logs = ExportLogsServiceRequest()
+        group = logs.resource_logs.add()
+        records, request = group.scope_logs.add().log_records, logs
+    elif signal == "traces":
+        traces = ExportTraceServiceRequest()
+        group = traces.resource_spans.add()
+        records, request = group.scope_spans.add().spans, traces
+    else:
+        metrics = ExportMetricsServiceRequest()
+        group = metrics.resource_metrics.add()
+        records, request = group.scope_metrics.add().metrics, metrics
+    group.resource.attributes.add(key="service.name").value.string_value = service
+    for name in names:
+        record: Any = records.add()
+        holder = record
+        if signal == "logs":
+            record.body.string_value, record.time_unix_nano = name, START
+        elif signal == "traces":
+            record.name, record.start_time_unix_nano = name, START
+        else:
+            record.name = name
+            holder = record.gauge.data_points.add(time_unix_nano=START, as_int=1)
+        holder.attributes.add(key="content").value.string_value = content_of(name)
+    return bytes(request.SerializeToString())
+
+
+class Client(threading.Thread):
+    """Sends requests of seeded ids one after another until it is told to stop.
+
+    A request without an answer is not sent again: its records may be stored once or not at all.
+    ``port`` gives where the server is now, or None while there is none.
+    """
+
+    def __init__(
+        self, number: int, port: Callable[[], int | None], mark: Callable[[], int]
+    ) -> None:
+        super().__init__(name=f"client-{number}", daemon=True)
+        self.number = number
+        self.acknowledged: dict[tuple[str, str], int] = {}
+        """Signal and id, to the mark at the time of the answer."""
+        self.refused: set[tuple[str, str]] = set()
+        self.unanswered: set[tuple[str, str]] = set()
+        self.stopped = threading.Event()
+        self._port = port
+        self._mark = mark
+
+    def run(self) -> None:
+        """Send until stopped."""
+        turn = 0
+        connection: http.client.HTTPConnection | None = None
+        while not self.stopped.is_set():
+            port = self._port()
+            if port is None:
+                self.stopped.wait(0.005)
+                continue
+            turn += 1
+            signal = SIGNALS[turn % 3]
+            count = 40 if turn % 17 == 0 else 1 + turn % 3
+            names = [f"{self.number}-{turn}-{item}" for item in range(count)]
+            keys = {(signal, name) for name in names}
+            payload = request_of(signal, names, f"service{turn % 2}")
+            response: http.client.HTTPResponse | None = None
+            try:
+                if connection is None:
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+                    connection.connect()
+                headers = {"Content-Type": "application/x-protobuf"}
+                connection.request("POST", f"/v1/{signal}", payload, headers)
+                response = connection.getresponse()
+                response.read()
+            except (OSError, http.client.HTTPException):
+                self.unanswered |= keys
+                for opened in (response, connection):
+                    if opened is not None:
+                        opened.close()
+                connection = None
+                continue
+            if response.status == http.HTTPStatus.OK:
+                self.acknowledged.update(dict.fromkeys(keys, self._mark()))
+            else:
+                self.refused |= keys
+                self.stopped.wait(0.02)
+        if connection is not None:
+            connection.close()
+
+
+def stored(data: Path) -> dict[tuple[str, str], int]:
+    """How often each id is in the files; wrong content is an error."""
+    counts: dict[tuple[str, str], int] = {}
+    for signal, (folder, name, content) in TABLES.items():
+        if not any((data / folder).rglob("*.parquet")):
+            continue
+        rows = duckdb.execute(
+            f"SELECT {name}, {content}, count(*) FROM "  # noqa: S608 - our own names
+            f"read_parquet('{data / folder}/**/*.parquet') GROUP BY ALL"
+        ).fetchall()
+        for found, held, count in rows:
+            assert f'"{content_of(found)}"' in held, f"{found} holds {held}"
+            counts[signal, found] = counts.get((signal, found), 0) + count
+    return counts
+
+
+def judge(
+    data: Path,
+    obliged: set[tuple[str, str]],
+    forbidden: set[tuple[str, str]],
+    allowed: set[tuple[str, str]],
+) -> dict[str, int]:
+    """Counts of what is lost, doubled, stored though refused, and unknown."""
+    found = stored(data)
+    known = obliged | forbidden | allowed
+    return {
+        "lost": sum(key not in found for key in obliged),
+        "doubled": sum(count > 1 for count in found.values()),
+        "refused": sum(key in found for key in forbidden),
+        "unknown": sum(key not in known for key in found),
+    }
+
+
+CLEAN = {"lost": 0, "doubled": 0, "refused": 0, "unknown": 0}
+
+
+def wait_for_answers(clients: list[Client], count: int, secs: float = 60.0) -> None:
+    """Return when every client has ``count`` more acknowledged records."""
+    goals = [len(client.acknowledged) + count for client in clients]
+    deadline = time.monotonic() + secs
+    for client, goal in zip(clients, goals, strict=True):
+        while len(client.acknowledged) < goal:
+            assert time.monotonic() < deadline, "the clients get no answers"
+            client.stopped.wait(0.005)
