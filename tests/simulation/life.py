@@ -284,7 +284,8 @@ class Life:
         if backlog.batches - backlog.left:
             find(f"stuck: after a stop that stored all still {backlog}")
         self._check_descriptors(0)
-        if self.healed and not self.store_faults.met and not self.disk_faults.met:
+        quiet = not (self.store_faults.met or self.disk_faults.met or self.script.events)
+        if self.healed and quiet:
             left = [batch for batch, _ in self.world.segments()]
             if left:
                 find(f"stuck: segments {left} are left after a stop that stored all")
