@@ -255,15 +255,18 @@ def test_stale_temporary_files_go(tmp_path: Path) -> None:
 def test_another_storage_is_reported_and_the_recorded_one_used_if_it_can_be(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A batch whose first file lies in the old place is completed there."""
+    """A batch whose first file lies in the old place is completed there: no reason to be warned."""
+    caplog.set_level(logging.INFO)
     half_stored(tmp_path)
     old = Recorder()
     new = Recorder(root="new")
     with Node(tmp_path, writer=new, writer_for=lambda _: old) as node:
         node.settle()
     assert (new.files, sorted(str(w.service) for w in old.files)) == ([], ["sa", "sc"])
-    (line,) = (vars(r)["fields"] for r in caplog.records if "another storage" in r.getMessage())
+    (told,) = (r for r in caplog.records if "another storage" in r.getMessage())
+    line = vars(told)["fields"]
     assert line["planned"] == line["written_to"] == str(tmp_path / "data")
+    assert told.levelname == "INFO"
 
 
 def test_another_storage_that_cannot_be_reached_is_left(
@@ -275,8 +278,9 @@ def test_another_storage_that_cannot_be_reached_is_left(
     with Node(tmp_path, writer=new) as node:
         node.settle()
     assert sorted(str(written.service) for written in new.files) == ["sa", "sc"]
-    (line,) = (vars(r)["fields"] for r in caplog.records if "another storage" in r.getMessage())
-    assert line["written_to"] == "new"
+    (told,) = (r for r in caplog.records if "another storage" in r.getMessage())
+    assert vars(told)["fields"]["written_to"] == "new"
+    assert told.levelname == "WARNING"
 
 
 def test_rows_win_over_the_plan_and_it_is_counted(

@@ -44,6 +44,14 @@ RETRY_LONGEST_SECS: Final = 30.0
 JITTER: Final = 0.25
 """A pause is up to this share longer or shorter, so that many servers do not come at once."""
 
+_FAILED: Final = {
+    Action.READ: "reading a batch again",
+    Action.WRITE: "writing",
+    Action.FINISH: "finishing a batch",
+    Action.TAKE_BACK: "taking files back",
+}
+"""What a step does, for whoever reads that it failed."""
+
 
 class Finisher(Protocol):
     """Something to do once all files of a batch are stored, and before its log goes."""
@@ -277,7 +285,8 @@ class Storing:
             recorded = self._writer_for(before.root)
         except (OSError, OtlpError) as error:
             log.warning("the storage of a plan cannot be looked at: %s", error)
-        log.warning(
+        log.log(
+            logging.WARNING if recorded is None else logging.INFO,
             "a batch was begun for another storage",
             extra={
                 "fields": {
@@ -469,8 +478,9 @@ class Storing:
             rounds = storing.rounds  # another thread may fail before this one has told of it
             self._look_at(storing)
         if is_first:
+            text = f"{_FAILED[step.action]} failed, the rows are kept and it will be tried again"
             log.error(
-                "writing failed, the rows are kept and it will be tried again",
+                text,
                 extra={
                     "fields": {
                         "batch": storing.batch.id,

@@ -118,8 +118,13 @@ def test_damage_in_a_batch_that_is_read_back_costs_what_is_damaged(tmp_path: Pat
         assert node.budget.used == 0
 
 
-def test_a_segment_that_cannot_be_looked_at_now_is_read_later(tmp_path: Path) -> None:
-    """A disk that answers EIO at the start is no reason to forget a batch, nor to take it over."""
+def test_a_segment_that_cannot_be_looked_at_now_is_read_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that answers EIO at the start is no reason to forget a batch, nor to take it over.
+
+    What is said of it is not that a file could not be written.
+    """
     with Node(tmp_path) as node:
         node.keep(one(1))
         disk = node.disk
@@ -136,6 +141,9 @@ def test_a_segment_that_cannot_be_looked_at_now_is_read_later(tmp_path: Path) ->
         assert services(node.data) == ["s1"]
         assert node.segments == []
         assert node.log.usage().bytes == 0
+    told = "reading a batch again failed, the rows are kept and it will be tried again"
+    assert told in caplog.messages
+    assert not any(message.startswith("writing") for message in caplog.messages)
 
 
 # -- descriptors -----------------------------------------------------------------------------
