@@ -103,6 +103,7 @@ class OpenBatch:
     def discard(self) -> None:
         """Nothing of it is kept, and nobody else knows of it."""
         self._memory.release()
+        self.log.let_go()
 
 
 class Builders:

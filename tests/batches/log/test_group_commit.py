@@ -82,6 +82,17 @@ def test_a_request_that_does_not_decode_is_not_logged(tmp_path: Path) -> None:
         assert node.segments[0].stat().st_size == size
 
 
+def test_a_batch_of_its_own_that_is_refused_is_forgotten(tmp_path: Path) -> None:
+    """With a batch for each request a sender of nonsense costs no memory and no looks at files."""
+    with Node(tmp_path, config=BatchConfig(enabled=False)) as node:
+        for _ in range(20):
+            with pytest.raises(Exception, match="byte"):
+                node.append(b"\xff")
+        node.keep(one(1))
+        node.settle()
+        assert not node.log._open  # noqa: SLF001 - what is looked at every second
+
+
 def test_a_batch_closes_only_behind_its_last_sync(tmp_path: Path) -> None:
     """No file holds a row that might have to be refused yet."""
     writer = Recorder()
