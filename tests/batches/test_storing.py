@@ -12,8 +12,10 @@ from otlp2parquet.batches import storing
 from otlp2parquet.batches.batch import ClosedBatch
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.segment import Segment
+from otlp2parquet.batches.schedule import FileState, StoringBatch
 from otlp2parquet.batches.storing import RETRY_FIRST_SECS, RETRY_LONGEST_SECS
 from otlp2parquet.config import BatchConfig
+from otlp2parquet.core.files import plan_files
 from otlp2parquet.errors import StorageError, StorageRefusedError
 from tests.support.batches_bench import Bench, lines, logs
 from tests.support.doubles import Recorder
@@ -420,6 +422,31 @@ def test_what_cannot_be_taken_back_yet_is_tried_again() -> None:
         assert len(writer.files) == 1
         bench.wait_with_ticks(lambda: not bench.waiting, RETRY_LONGEST_SECS)
         assert writer.files == []
+        assert bench.budget.used == 0
+
+
+@pytest.mark.parametrize("place", ["plan_files", "StoringBatch.move"])
+def test_a_batch_that_cannot_be_planned_gives_its_memory_back(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """It is refused before its rows have left the builders: they are not held for ever."""
+    errors = [MemoryError()]
+    module = "otlp2parquet.batches.storing"
+    original = {"plan_files": plan_files, "StoringBatch.move": StoringBatch.move}[place]
+
+    def failing(*arguments: object) -> object:
+        is_meant = place == "plan_files" or FileState.WAITING in arguments
+        if is_meant and errors:
+            raise errors.pop()
+        return original(*arguments)
+
+    monkeypatch.setattr(f"{module}.{place}", failing)
+    with Bench(log=NoLog(until_stored=True)) as bench:
+        answer = Answer()
+        bench.append(logs(10), acknowledge=answer)
+        assert not answer.is_kept
+        wait_for(lambda: not bench.waiting)
+        assert not errors
         assert bench.budget.used == 0
 
 

@@ -177,6 +177,12 @@ class ClosedBatch:
         if self.builders is None:
             memory.release()
 
+    def let_go(self) -> None:
+        """Nobody will read it any more: rows that are in its builders still are not held."""
+        builders, self.builders = self.builders, None
+        if builders is not None:
+            builders.memory.release()
+
     def hand_over(self) -> None:
         """What ``read`` gave is the caller's, and so is its memory."""
         self.builders = None

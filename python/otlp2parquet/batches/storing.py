@@ -341,21 +341,23 @@ class Storing:
         shares = memory.split([sum(part.num_rows for part in some) for some in parts.values()])
         given = dict(zip(parts, shares, strict=True))
         without_rows = []
-        with self._changed:
-            for progress in storing.in_state(FileState.GIVEN_BACK):
-                share = given.pop(progress.file, None)
-                if share is None:
-                    without_rows.append(progress)
-                    storing.drop(progress)
-                    continue
-                order = {service: number for number, service in enumerate(progress.file.services)}
-                ordered = sorted(parts[progress.file], key=lambda one: order[one.service])
-                progress.batches, progress.memory = ordered, share
-                storing.move(progress, FileState.WAITING)
-            storing.phase = Phase.STORING
-            self._look_at(storing)
-        for share in given.values():
-            share.release()
+        try:
+            with self._changed:
+                for progress in storing.in_state(FileState.GIVEN_BACK):
+                    if progress.file not in given:
+                        without_rows.append(progress)
+                        storing.drop(progress)
+                        continue
+                    services = enumerate(progress.file.services)
+                    order = {service: number for number, service in services}
+                    ordered = sorted(parts[progress.file], key=lambda one: order[one.service])
+                    progress.batches, progress.memory = ordered, given.pop(progress.file)
+                    storing.move(progress, FileState.WAITING)
+                storing.phase = Phase.STORING
+                self._look_at(storing)
+        finally:
+            for share in given.values():
+                share.release()
         if without_rows or homeless:
             self._report_differences(storing, len(without_rows) + len(homeless))
 
@@ -414,6 +416,7 @@ class Storing:
         with self._changed:
             for progress in storing.files:
                 progress.let_go()
+            storing.batch.let_go()
             storing.phase = phase
             on_done = self._done.pop(storing.order, lambda: None)
             self._replays -= storing.batch.is_replayed
