@@ -443,7 +443,7 @@ def test_a_batch_that_cannot_be_planned_gives_its_memory_back(
     monkeypatch.setattr(f"{module}.{place}", failing)
     with Bench(log=NoLog(until_stored=True)) as bench:
         answer = Answer()
-        bench.append(logs(10), acknowledge=answer)
+        bench.append(logs(10, "a") + logs(10, "b"), acknowledge=answer)
         assert not answer.is_kept
         wait_for(lambda: not bench.waiting)
         assert not errors

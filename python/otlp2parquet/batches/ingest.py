@@ -209,7 +209,7 @@ class Ingest:
         Without it a budget that the open batch alone uses up would wait for its age.
         """
         batch = self._open
-        if batch is not None and batch.rows and not self._storing.count:
+        if batch is not None and batch.rows and self._storing.is_idle:
             self._close(batch, "memory")
 
     def drain(self, timeout_secs: float) -> bool:

@@ -149,7 +149,7 @@ class Storing:
         """What is not stored yet."""
         with self._changed:
             schedule = self._schedule
-            left = sum(storing.phase is Phase.LEFT for storing in schedule.batches())
+            left = schedule.left
             oldest = next(schedule.batches(), None)
             return Backlog(
                 schedule.count,
