@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otlp2parquet.batch_id import new_batch_id
-from otlp2parquet.batches import storing
+from otlp2parquet.batches import ingest, storing
 from otlp2parquet.batches.batch import ClosedBatch
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.segment import Segment
@@ -104,6 +104,26 @@ def test_only_the_failed_file_is_written_again() -> None:
         bench.ingest.tick()
         bench.stored(3)
         assert sorted(writer.attempts, key=str) == ["a", "b", "b", "c"]
+
+
+def test_planned_files_are_bounded_while_the_storage_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A request can name thousands of services: what is known of their files takes memory, too."""
+    monkeypatch.setattr(ingest, "MAX_WAITING_FILES", 5)
+    down = [StorageError("down")] * 3
+    writer = Recorder(fail=lambda _: down.pop() if down else None)
+    with Bench(config=BatchConfig(max_rows=3), writer=writer) as bench:
+        bench.append(logs(1, "a") + logs(1, "b") + logs(1, "c"))
+        wait_for(lambda: bench.ingest.status().backlog.resting == 1)
+        assert bench.ingest.refusal() is None
+        down.append(StorageError("down"))
+        bench.append(logs(1, "a") + logs(1, "b") + logs(1, "c"))
+        wait_for(lambda: bench.storing.planned_files == 6)
+        assert bench.ingest.refusal() == "batches of 6 files wait for the storage"
+        bench.wait_with_ticks(lambda: not bench.waiting, RETRY_LONGEST_SECS)
+        assert bench.ingest.refusal() is None
+        assert bench.storing.planned_files == 0
 
 
 def test_an_unforeseen_error_is_retried_too(caplog: pytest.LogCaptureFixture) -> None:

@@ -105,6 +105,7 @@ class Storing:
         self._stopped = False
         self._last_error = ""
         self._replays = 0
+        self._planned_files = 0
         self._replaying_since: float | None = None
 
     def start(self, threads: int) -> None:
@@ -164,6 +165,11 @@ class Storing:
     def count(self) -> int:
         """Batches that are not stored."""
         return self._schedule.count
+
+    @property
+    def planned_files(self) -> int:
+        """Files of the batches that are not stored, as far as they are planned."""
+        return self._planned_files
 
     @property
     def is_idle(self) -> bool:
@@ -257,6 +263,7 @@ class Storing:
             batch_log.fix(wanted)
         with self._changed:
             storing.writer, storing.plan = writer, wanted
+            self._planned_files += len(wanted.files)
             for file in wanted.files:
                 receipt = batch_log.receipts.get(file.name(batch.id))
                 progress = FileProgress(file, receipt=receipt)
@@ -417,6 +424,8 @@ class Storing:
             for progress in storing.files:
                 progress.let_go()
             storing.batch.let_go()
+            if storing.plan is not None and storing.phase not in (Phase.DONE, Phase.LEFT):
+                self._planned_files -= len(storing.plan.files)
             storing.phase = phase
             on_done = self._done.pop(storing.order, lambda: None)
             self._replays -= storing.batch.is_replayed
