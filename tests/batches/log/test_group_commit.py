@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otlp2parquet.batches.log import group_commit
+from otlp2parquet.batches.log.folder import LogFolder
 from otlp2parquet.batches.log.group_commit import PROBE_SECS
 from otlp2parquet.batches.log.segment import Segment
 from otlp2parquet.config import BatchConfig
+from otlp2parquet.errors import ConfigError
 from tests.support.batches_bench import logs
 from tests.support.doubles import Recorder
 from tests.support.log_disk import CALLS
@@ -182,6 +185,24 @@ def test_the_descriptor_of_a_failed_sync_is_never_used_again(tmp_path: Path) -> 
         # the number to another file afterwards.)
         assert [name for name, _ in used[:2]] == ["write", "close"]
         assert descriptor not in node.disk.opened or segment._descriptor != descriptor  # noqa: SLF001
+
+
+def test_a_sync_that_hangs_does_not_keep_the_process_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stop ends in its time; what hangs is not acknowledged, and the folder stays owned."""
+    monkeypatch.setattr(group_commit, "END_SECS", 0.01)
+    with Node(tmp_path) as node:
+        node.disk.hold()
+        _, answer = node.append(one(1))
+        assert node.disk.entered.wait(PATIENCE_SECS)
+        assert not node.ingest.drain(0)
+        assert not answer.told.is_set()
+        assert any("disk hangs" in message for message in caplog.messages)
+        with pytest.raises(ConfigError, match="belongs to pid"):
+            LogFolder.claim(tmp_path / "log")
+        node.disk.gate.set()
+        assert answer.is_kept
 
 
 def test_after_a_failure_requests_are_refused_until_a_probe_succeeds(tmp_path: Path) -> None:
