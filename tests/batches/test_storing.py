@@ -452,13 +452,16 @@ def test_a_batch_that_cannot_be_planned_gives_its_memory_back(
     """It is refused before its rows have left the builders: they are not held for ever."""
     errors = [MemoryError()]
     module = "otlp2parquet.batches.storing"
-    original = {"plan_files": plan_files, "StoringBatch.move": StoringBatch.move}[place]
+    originals: dict[str, Callable[..., object]] = {
+        "plan_files": plan_files,
+        "StoringBatch.move": StoringBatch.move,
+    }
 
     def failing(*arguments: object) -> object:
         is_meant = place == "plan_files" or FileState.WAITING in arguments
         if is_meant and errors:
             raise errors.pop()
-        return original(*arguments)
+        return originals[place](*arguments)
 
     monkeypatch.setattr(f"{module}.{place}", failing)
     with Bench(log=NoLog(until_stored=True)) as bench:
