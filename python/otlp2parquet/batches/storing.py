@@ -116,6 +116,7 @@ class Storing:
         self._gave_up_last = False
         """Whether no batch has been stored since one was given up."""
         self._replays = 0
+        self._planned_files = 0
         self._replaying_since: float | None = None
 
     def start(self, threads: int) -> None:
@@ -160,7 +161,7 @@ class Storing:
         """What is not stored yet."""
         with self._changed:
             schedule = self._schedule
-            left = sum(storing.phase is Phase.LEFT for storing in schedule.batches())
+            left = schedule.left
             in_trouble = schedule.resting or left or self._gave_up_last
             oldest = next(schedule.batches(), None)
             return Backlog(
@@ -176,6 +177,11 @@ class Storing:
     def count(self) -> int:
         """Batches that are not stored."""
         return self._schedule.count
+
+    @property
+    def planned_files(self) -> int:
+        """Files of the batches that are not stored, as far as they are planned."""
+        return self._planned_files
 
     @property
     def is_idle(self) -> bool:
@@ -269,6 +275,7 @@ class Storing:
             batch_log.fix(wanted)
         with self._changed:
             storing.writer, storing.plan = writer, wanted
+            self._planned_files += len(wanted.files)
             for file in wanted.files:
                 receipt = batch_log.receipts.get(file.name(batch.id))
                 progress = FileProgress(file, receipt=receipt)
@@ -354,21 +361,23 @@ class Storing:
         shares = memory.split([sum(part.num_rows for part in some) for some in parts.values()])
         given = dict(zip(parts, shares, strict=True))
         without_rows = []
-        with self._changed:
-            for progress in storing.in_state(FileState.GIVEN_BACK):
-                share = given.pop(progress.file, None)
-                if share is None:
-                    without_rows.append(progress)
-                    storing.drop(progress)
-                    continue
-                order = {service: number for number, service in enumerate(progress.file.services)}
-                ordered = sorted(parts[progress.file], key=lambda one: order[one.service])
-                progress.batches, progress.memory = ordered, share
-                storing.move(progress, FileState.WAITING)
-            storing.phase = Phase.STORING
-            self._look_at(storing)
-        for share in given.values():
-            share.release()
+        try:
+            with self._changed:
+                for progress in storing.in_state(FileState.GIVEN_BACK):
+                    if progress.file not in given:
+                        without_rows.append(progress)
+                        storing.drop(progress)
+                        continue
+                    services = enumerate(progress.file.services)
+                    order = {service: number for number, service in services}
+                    ordered = sorted(parts[progress.file], key=lambda one: order[one.service])
+                    progress.batches, progress.memory = ordered, given.pop(progress.file)
+                    storing.move(progress, FileState.WAITING)
+                storing.phase = Phase.STORING
+                self._look_at(storing)
+        finally:
+            for share in given.values():
+                share.release()
         if without_rows or homeless:
             self._report_differences(storing, len(without_rows) + len(homeless))
 
@@ -429,6 +438,9 @@ class Storing:
         with self._changed:
             for progress in storing.files:
                 progress.let_go()
+            storing.batch.let_go()
+            if storing.plan is not None and storing.phase not in (Phase.DONE, Phase.LEFT):
+                self._planned_files -= len(storing.plan.files)
             storing.phase = phase
             on_done = self._done.pop(storing.order, lambda: None)
             self._replays -= storing.batch.is_replayed

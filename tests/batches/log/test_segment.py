@@ -79,6 +79,20 @@ def test_a_record_of_another_version_is_refused_and_never_taken_for_damage(
     assert any("stays in the log" in message for message in caplog.messages)
 
 
+def test_a_batch_that_is_left_keeps_memory_from_nobody(tmp_path: Path) -> None:
+    """It is at no work that could free any: an open batch that fills it is closed at once."""
+    with Node(tmp_path, new_id=lambda: BATCH) as node:
+        node.keep(one(1))
+        (path,) = node.segments
+    append(path, 7, b"a kind of record that comes later")
+    with Node(tmp_path) as node:
+        wait_for(lambda: node.backlog.left == 1)
+        node.keep(one("new"))
+        node.ingest.relieve()
+        assert node.ingest.status().open_rows == 0
+        node.settle()
+
+
 def test_log_format_1_is_refused(tmp_path: Path) -> None:
     """Nothing of it is touched: the version that wrote it can still read it."""
     with Node(tmp_path):

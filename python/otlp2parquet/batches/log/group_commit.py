@@ -31,6 +31,9 @@ PROBE_SECS: Final = 0.5
 LOOK_SECS: Final = 1.0
 """How often the disk's room, and the names of open segments, are looked at."""
 
+END_SECS: Final = 1.0
+"""How long a stop waits for what was put: a disk that hangs must not keep a process from ending."""
+
 _PROBE: Final = ".probe"
 _PROBE_BYTES: Final = 64 << 10
 
@@ -84,6 +87,7 @@ class GroupCommit:
     def _run(self) -> None:
         while self.run_one():
             pass
+        self.folder.release()
 
     def grow(self, count: int) -> None:
         """A segment grew by ``count`` bytes, or shrank."""
@@ -148,15 +152,22 @@ class GroupCommit:
             self._queue.put(entry)
 
     def stop(self) -> None:
-        """Write what was put, end the thread and give the folder up."""
+        """Write what was put, end the thread and give the folder up.
+
+        A thread that is stuck in a call of the disk is left behind, and the folder is its own until
+        it is back, or the process ends.
+        """
         with self._lock:
             if self._stopped:
                 return
             self._stopped = True
             self._queue.put(None)
-        if self._thread is not None:
-            self._thread.join()
-        self.folder.release()
+        if self._thread is None:
+            self.folder.release()
+            return
+        self._thread.join(END_SECS)
+        if self._thread.is_alive():
+            log.error("the log's disk hangs: what waits for it is not acknowledged")
 
     def remove(self, segment: Segment) -> None:
         """Remove the file of a batch that is done, now or when that is possible."""
