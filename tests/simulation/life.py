@@ -177,7 +177,9 @@ class Life:
             return False
         attempts = [one for one in self.world.ledger.attempts if one.client == _PROBER]
         attempt = attempts[-1]
-        if not task.done or (attempt.answer != "acknowledged" and attempt.export.acceptable):
+        if not task.done or (
+            attempt.answer != "acknowledged" and self.process.takes(attempt.export)
+        ):
             self.world.ledger.find(
                 f"no service: after the trouble a request got the answer {attempt.answer}, "
                 f"{attempt.reason}"
@@ -253,6 +255,9 @@ class Life:
                     "its segment was taken away, and then the process or the disk failed"
                 )
         world.bare.clear()
+        for attempt in ledger.attempts:
+            if not self.process.takes(attempt.export):
+                attempt.excuse("a later decoder does not read it")
         self._allow_refused(calmly=calmly and self.healed)
         scheduler.kill()
         self.process.end()
