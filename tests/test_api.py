@@ -21,8 +21,8 @@ import pytest
 
 import otlp2parquet
 from otlp2parquet.core import decoder
-from tests.support.strategies import delimited
 from tests.support.requests import HOUR, START, logs_request, metrics_request
+from tests.support.strategies import delimited
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,16 +183,27 @@ def test_payloads_of_any_kind_of_bytes() -> None:
     payload = logs_request(3)
     padded = b"xx" + payload + b"yy"
     builder = otlp2parquet.BatchBuilder()
-    kinds = [payload, bytearray(payload), memoryview(payload), memoryview(padded)[2:-2]]
+    kinds: list[bytes | bytearray | memoryview] = [
+        payload,
+        bytearray(payload),
+        memoryview(payload),
+        memoryview(padded)[2:-2],
+    ]
     for kind in kinds:
         assert otlp2parquet.process_otlp(kind, "logs").accepted == 3
         assert builder.append(kind, "logs").accepted == 3
-    for text in (JSON_LOG, JSON_LOG.encode(), bytearray(JSON_LOG.encode())):
+    texts: list[str | bytes | bytearray] = [JSON_LOG, JSON_LOG.encode()]
+    for text in (*texts, bytearray(JSON_LOG.encode())):
         read = otlp2parquet.process_otlp(text, "logs", content_type="application/json")
         assert pa.record_batch(read.batches[0])["Body"].to_pylist() == ["é"]
-    for options in ({}, {"content_type": "application/json", "content_encoding": "gzip"}):
+    for content_type, encoding in (
+        ("application/x-protobuf", None),
+        ("application/json", "gzip"),
+    ):
         with pytest.raises(TypeError, match="found a payload of type str, expected bytes"):
-            otlp2parquet.process_otlp(JSON_LOG, "logs", **options)
+            otlp2parquet.process_otlp(
+                JSON_LOG, "logs", content_type=content_type, content_encoding=encoding
+            )
     for other in (None, 7, [1], memoryview(bytes(8)).cast("Q")):
         with pytest.raises(TypeError, match="found a payload of type"):
             otlp2parquet.process_otlp(other, "logs")  # type: ignore[arg-type]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otlp2parquet import DecodeError, process_otlp
-from tests import test_json_equivalence
+from tests.support import equivalence_json
 from tests.support.canonical import groups_of
-from tests.support.strategies import FIXED64, VARINT, delimited, nested, tag
 from tests.support.shapes import METRIC, SPAN, assert_same, at, attribute, log
+from tests.support.strategies import FIXED64, VARINT, delimited, nested, tag
 
 if TYPE_CHECKING:
     from otlp2parquet import Result, Signal
@@ -31,7 +31,7 @@ SIGNAL_NAMES: dict[Signal, tuple[str, str]] = {
 def read(text: object, signal: Signal = "logs", content_type: str = JSON) -> Result:
     """A text's tables, about which both witnesses agree."""
     body = text if isinstance(text, bytes) else json.dumps(text).encode()
-    test_json_equivalence.assert_same(body, signal, content_type)
+    equivalence_json.assert_same(body, signal, content_type)
     return process_otlp(body, signal, content_type=content_type)
 
 
@@ -52,7 +52,7 @@ def test_another_signals_request_is_refused(signal: Signal) -> None:
             text = json.dumps({f"resource{name}": []}).encode()
             with pytest.raises(DecodeError, match=f"found resource{name}, expected {expected}"):
                 process_otlp(text, signal, content_type=JSON)
-            test_json_equivalence.assert_same(text, signal, JSON)
+            equivalence_json.assert_same(text, signal, JSON)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_another_signals_request_is_refused(signal: Signal) -> None:
 )
 def test_no_known_member_at_the_top(text: bytes, found: str) -> None:
     """An object with members, none of them the signal's, is no request of it."""
-    test_json_equivalence.assert_same(text, "logs", JSON)
+    equivalence_json.assert_same(text, "logs", JSON)
     with pytest.raises(DecodeError, match="expected resourceLogs") as caught:
         process_otlp(text, "logs", content_type=JSON)
     assert found in str(caught.value)
     lines = b'{"resourceLogs":[]}\n\n' + text
-    test_json_equivalence.assert_same(lines, "logs", LINES)
+    equivalence_json.assert_same(lines, "logs", LINES)
     with pytest.raises(DecodeError, match="in line 3"):
         process_otlp(lines, "logs", content_type=LINES)
 
