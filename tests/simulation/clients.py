@@ -87,7 +87,7 @@ class Sender:
             if attempt.answer != "none":
                 ledger.find(f"answered and raised: {attempt.name}: {error!r}")
             if not isinstance(error, OtlpError) or (
-                export.acceptable and isinstance(error, DecodeError)
+                process.takes(export) and isinstance(error, DecodeError)
             ):
                 ledger.find(f"unforeseen: {attempt.name}: {error!r}")
             self._settle(attempt, error)
