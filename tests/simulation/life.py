@@ -16,6 +16,7 @@ from tests.simulation.clients import Sender
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.faults import FOR_EVER, Faults, Rule
 from tests.simulation.process import Process
+from tests.simulation.requests import export_of
 from tests.simulation.scheduler import EndlessError, Scheduler, Step
 from tests.simulation.script import Client
 from tests.simulation.storage import UNAVAILABLE
@@ -170,10 +171,12 @@ class Life:
         """
         client = Client(_PROBER, 2, 0.0, waits=True)
         sender = Sender(client, 0, self.world, self.process, self.scheduler)
+        numbers = range(100 * self.world.life, 100 * self.world.life + 99)
+        with_rows = [number for number in numbers if export_of(_PROBER, number).ids]
 
         def probe() -> None:
-            for number in range(client.requests):
-                sender.send(client.requests * self.world.life + number, self.script.mode)
+            for number in with_rows[: client.requests]:
+                sender.send(number, self.script.mode)
                 self.scheduler.sleep(20.0)
 
         task = self.scheduler.spawn("prober", probe)

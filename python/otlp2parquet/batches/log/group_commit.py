@@ -72,7 +72,7 @@ class GroupCommit:
         # All of these under the lock.
         self._bytes = 0
         self._stopped = False
-        self._open: set[Segment] = set()
+        self._open: dict[Segment, None] = {}  # in the order of opening
         self._unremoved: list[Segment] = []
         # Only the log's thread has this one.
         self._uncut: list[Segment] = []
@@ -99,7 +99,7 @@ class GroupCommit:
         path = self.folder.segment_path(batch_id)
         segment = Segment(self, UUID(batch_id), path, on_failure)
         with self._lock:
-            self._open.add(segment)
+            self._open[segment] = None
         return segment
 
     def left_over(self) -> list[Segment]:
@@ -220,7 +220,7 @@ class GroupCommit:
             error = StorageError("internal trouble of the log, see the server's log")
         if not segment.holds_open and segment in self._open:
             with self._lock:
-                self._open.discard(segment)
+                self._open.pop(segment, None)
         with self._acknowledging:
             for entry in entries:
                 if entry.acknowledge is not None:
