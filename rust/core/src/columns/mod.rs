@@ -25,7 +25,7 @@ pub(crate) use blocks::{BLOCK, block_at, block_of, copy_plain_block};
 pub(crate) use buffer::ByteBuffer;
 pub(crate) use finished::Parts;
 pub use finished::{MakeText, TableBatch, make_checked_text};
-pub(crate) use groups::{Rows, Size};
+pub(crate) use groups::{Rows, Size, Used};
 pub(crate) use labels::Labels;
 pub(crate) use lists::Lists;
 pub(crate) use numbers::{Booleans, Doubles, Instants, Int32s, Int64s, UTC};
