@@ -5,6 +5,8 @@
 //! together. `truncate` drops the rows past a count, also half-written ones, so that a reader may
 //! render first and find out then; `checkpoint` and `rollback` undo everything since a request
 //! began, dictionary entries included.
+// A list of ranges of rows has one of them as a rule, and that one is meant.
+#![allow(clippy::single_range_in_vec_init)]
 
 mod blocks;
 mod buffer;
