@@ -2,7 +2,7 @@
 
 use arrow_schema::ArrowError;
 
-use crate::columns::{ByteBuffer, MakeText, Rows, Size, TableBatch, make_checked_text};
+use crate::columns::{ByteBuffer, MakeText, Size, TableBatch, Used, make_checked_text};
 use crate::common::Request;
 use crate::descriptors::{self, Descriptor};
 use crate::error::{AppendError, Excess, Fault, Format, Reject, Trouble};
@@ -83,8 +83,8 @@ pub struct Appended {
 /// Columns for all seven tables, open for more requests.
 pub struct BatchBuilder {
     limits: Limits,
-    logs: Rows<LogColumns>,
-    traces: Rows<SpanColumns>,
+    logs: Used<LogColumns>,
+    traces: Used<SpanColumns>,
     metrics: MetricRows,
     size: Size,
     stamp: u64,
@@ -114,9 +114,9 @@ impl BatchBuilder {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            logs: Rows::new(Table::Logs, LogColumns::default()),
-            traces: Rows::new(Table::Traces, SpanColumns::default()),
-            metrics: MetricRows::new(),
+            logs: Used::default(),
+            traces: Used::default(),
+            metrics: MetricRows::default(),
             size: Size::default(),
             stamp: 0,
             is_open: false,
@@ -239,8 +239,14 @@ impl BatchBuilder {
         request.records = json.map_or(0, |json| json.tally.rejected as usize);
         request.rejected = request.records;
         let result = match signal {
-            Signal::Logs => logs::append(&mut self.logs, &mut request, payload),
-            Signal::Traces => traces::append(&mut self.traces, &mut request, payload),
+            Signal::Logs => {
+                let rows = self.logs.rows(Table::Logs, LogColumns::default);
+                logs::append(rows, &mut request, payload)
+            }
+            Signal::Traces => {
+                let rows = self.traces.rows(Table::Traces, SpanColumns::default);
+                traces::append(rows, &mut request, payload)
+            }
             Signal::Metrics => metrics::append(&mut self.metrics, &mut request, payload),
         };
         self.stamp = request.stamp;
@@ -480,7 +486,8 @@ mod tests {
             let memory = Memory { total: 1 << 20, rows: 1 << 20 };
             let mut request = Request::new(builder.limits, &payload, 1, builder.stamp, memory);
             builder.is_open = true;
-            logs::append(&mut builder.logs, &mut request, &payload).unwrap();
+            let rows = builder.logs.rows(Table::Logs, LogColumns::default);
+            logs::append(rows, &mut request, &payload).unwrap();
             if strings == Strings::Plain {
                 assert_eq!(builder.append(&payload, Signal::Logs, 1).unwrap().accepted, 1);
             }

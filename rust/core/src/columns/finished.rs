@@ -167,8 +167,9 @@ fn for_groups(groups: &[(u32, usize)], mut f: impl FnMut(usize, Range<usize>)) {
     }
 }
 
-/// A column that batches are cut from.
+/// A column that batches are cut from. (There are some forty of a portion: boxes would cost more.)
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)]
 enum Presented {
     /// As the tables' contract says.
     Array(ArrayRef),

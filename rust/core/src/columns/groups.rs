@@ -36,6 +36,44 @@ pub(crate) struct Rows<C> {
     pub stamps: Stamps,
 }
 
+/// The rows of a table, made when there are any: most requests fill one or two of seven tables.
+pub(crate) struct Used<C>(Option<Box<Rows<C>>>);
+
+impl<C> Default for Used<C> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<C: Column> Used<C> {
+    /// The rows, with these columns at first.
+    #[inline]
+    pub fn rows(&mut self, table: Table, columns: impl FnOnce() -> C) -> &mut Rows<C> {
+        self.0.get_or_insert_with(|| Box::new(Rows::new(table, columns())))
+    }
+
+    pub fn num_groups(&self) -> usize {
+        self.0.as_ref().map_or(0, |rows| rows.num_groups())
+    }
+
+    pub fn commit(&mut self) -> Size {
+        self.0.as_mut().map_or(Size::default(), |rows| rows.commit())
+    }
+
+    pub fn rollback(&mut self) {
+        self.0.iter_mut().for_each(|rows| rows.rollback());
+    }
+
+    pub fn finish(
+        &mut self,
+        strings: Strings,
+        make_text: MakeText,
+        out: &mut Vec<TableBatch>,
+    ) -> Result<(), ArrowError> {
+        self.0.as_mut().map_or(Ok(()), |rows| rows.finish(strings, make_text, out))
+    }
+}
+
 /// Which resource, scope and metric the columns repeat, and the bytes of those in a row.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Stamps {

@@ -5,6 +5,8 @@
 //! together. `truncate` drops the rows past a count, also half-written ones, so that a reader may
 //! render first and find out then; `checkpoint` and `rollback` undo everything since a request
 //! began, dictionary entries included.
+// A list of ranges of rows has one of them as a rule, and that one is meant.
+#![allow(clippy::single_range_in_vec_init)]
 
 mod blocks;
 mod buffer;
@@ -25,7 +27,7 @@ pub(crate) use blocks::{BLOCK, block_at, block_of, copy_plain_block};
 pub(crate) use buffer::ByteBuffer;
 pub(crate) use finished::Parts;
 pub use finished::{MakeText, TableBatch, make_checked_text};
-pub(crate) use groups::{Rows, Size};
+pub(crate) use groups::{Rows, Size, Used};
 pub(crate) use labels::Labels;
 pub(crate) use lists::Lists;
 pub(crate) use numbers::{Booleans, Doubles, Instants, Int32s, Int64s, UTC};

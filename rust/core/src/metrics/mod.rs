@@ -21,7 +21,7 @@ use histogram::HistogramPoint;
 use number::NumberPoint;
 use summary::SummaryPoint;
 
-use crate::columns::{ByteBuffer, Constant, Repeated, Rows, or_null};
+use crate::columns::{ByteBuffer, Constant, Repeated, Rows, Used, or_null};
 use crate::common::{Attributes, Entries, Owner, Request, RowTime, walk};
 use crate::descriptors::{
     self, Descriptor, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRIC, SUM, SUMMARY,
@@ -33,28 +33,14 @@ use crate::schema::Table;
 use crate::value::Renderer;
 use crate::wire::{Cursor, Message};
 
-/// The rows of the five metric tables.
+/// The rows of the five metric tables; of those that have had any.
+#[derive(Default)]
 pub(crate) struct MetricRows {
-    pub gauge: Rows<NumberColumns>,
-    pub sum: Rows<NumberColumns>,
-    pub histogram: Rows<HistogramColumns>,
-    pub exponential_histogram: Rows<ExponentialHistogramColumns>,
-    pub summary: Rows<SummaryColumns>,
-}
-
-impl MetricRows {
-    pub fn new() -> Self {
-        Self {
-            gauge: Rows::new(Table::Gauge, NumberColumns::gauge()),
-            sum: Rows::new(Table::Sum, NumberColumns::sum()),
-            histogram: Rows::new(Table::Histogram, HistogramColumns::default()),
-            exponential_histogram: Rows::new(
-                Table::ExponentialHistogram,
-                ExponentialHistogramColumns::default(),
-            ),
-            summary: Rows::new(Table::Summary, SummaryColumns::default()),
-        }
-    }
+    pub gauge: Used<NumberColumns>,
+    pub sum: Used<NumberColumns>,
+    pub histogram: Used<HistogramColumns>,
+    pub exponential_histogram: Used<ExponentialHistogramColumns>,
+    pub summary: Used<SummaryColumns>,
 }
 
 /// One data point kind: how its fields are read and appended.
@@ -163,20 +149,35 @@ fn append_metrics<'a>(
         match &metric.data {
             Data::Absent => points.request.note_without_records(0),
             Data::Old(data) => points.reject_old(data)?,
-            Data::Gauge(data) => {
-                points.append::<NumberPoint<'a>>(&mut rows.gauge, &mut gauge, data)?
-            }
-            Data::Sum(data) => points.append::<NumberPoint<'a>>(&mut rows.sum, &mut sum, data)?,
+            Data::Gauge(data) => points.append::<NumberPoint<'a>>(
+                rows.gauge.rows(Table::Gauge, NumberColumns::gauge),
+                &mut gauge,
+                data,
+            )?,
+            Data::Sum(data) => points.append::<NumberPoint<'a>>(
+                rows.sum.rows(Table::Sum, NumberColumns::sum),
+                &mut sum,
+                data,
+            )?,
             Data::Histogram(data) => {
-                points.append::<HistogramPoint<'a>>(&mut rows.histogram, &mut histogram, data)?;
+                points.append::<HistogramPoint<'a>>(
+                    rows.histogram.rows(Table::Histogram, HistogramColumns::default),
+                    &mut histogram,
+                    data,
+                )?;
             }
             Data::ExponentialHistogram(data) => {
-                let (rows, placing) = (&mut rows.exponential_histogram, &mut exponential_histogram);
+                let rows = rows
+                    .exponential_histogram
+                    .rows(Table::ExponentialHistogram, ExponentialHistogramColumns::default);
+                let placing = &mut exponential_histogram;
                 points.append::<ExponentialHistogramPoint<'a>>(rows, placing, data)?;
             }
-            Data::Summary(data) => {
-                points.append::<SummaryPoint<'a>>(&mut rows.summary, &mut summary, data)?
-            }
+            Data::Summary(data) => points.append::<SummaryPoint<'a>>(
+                rows.summary.rows(Table::Summary, SummaryColumns::default),
+                &mut summary,
+                data,
+            )?,
         }
         request.forget_unstored_text(before);
     }
