@@ -6,7 +6,7 @@ theirs on top.
 """
 
 import logging
-import os
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -27,8 +27,10 @@ from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import Config
 from otlp2parquet.config.settings import LOG_FOLDER
-from otlp2parquet.durable import make_folder, reason_of
+from otlp2parquet.durable import reason_of
 from otlp2parquet.errors import ConfigError
+from otlp2parquet.storage import open_storage, reach_storage, trouble_of
+from otlp2parquet.stores import Store
 from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from otlp2parquet.core.layout import Layout
 
 log = logging.getLogger(__name__)
+
+UPLOADS_AT_ONCE: Final = 8
+"""Of one batch, to a storage over the network."""
 
 _MOST_NEIGHBOURS: Final = 1000
 """Folders that are looked into for a log that was left behind."""
@@ -50,16 +55,21 @@ class Assembly:
     counts: Counts
     root: str
     """What names the storage."""
+    store: Store
     _storing: Storing
     _logs: list[GroupCommit] = field(default_factory=list)
     _left_over: list[Segment] = field(default_factory=list)
     _threads: int = 2
+    storage_trouble: str = ""
+    """Why the storage did not answer at the start; empty if it did, or has not yet."""
 
     def start(self) -> None:
         """Start the threads, and begin to store what an earlier process has left."""
         for one in self._logs:
             one.start()
         self._storing.start(self._threads)
+        # Beside everything else: a storage that hangs must not hold up the start.
+        threading.Thread(target=self._probe, name="otlp2parquet-probe", daemon=True).start()
         if self._left_over:
             size = sum(segment.size for segment in self._left_over)
             log.info(
@@ -67,6 +77,16 @@ class Assembly:
                 extra={"fields": {"batches": len(self._left_over), "bytes": size}},
             )
         self.ingest.replay([(segment.batch_id, segment) for segment in self._left_over])
+
+    def _probe(self) -> None:
+        """Ask the storage once. That it fails is told, and keeps nobody from sending."""
+        self.storage_trouble = trouble_of(self.store)
+        if self.storage_trouble:
+            log.warning(
+                "the storage does not answer as it should; what is acknowledged is kept as the "
+                "mode of durability says, and stored when the storage is well again",
+                extra={"fields": {"storage": self.root, "error": self.storage_trouble}},
+            )
 
 
 def assemble(
@@ -82,14 +102,20 @@ def assemble(
     # Two at least, so that one slow file does not hold up the rest, and one for others besides
     # the batch that has a slow file.
     most = max(2, min(4, threads))
+    if config.storage.backend != "fs":
+        # A thread that waits for the network uses no core.
+        most = max(most, UPLOADS_AT_ONCE)
     budget, counts = Budget(config.batch.memory_bytes), Counts()
-    writer = make_writer(config)
+    store = open_storage(config.storage)
+    writer = make_writer(config, store)
     layout = cast("Layout", config.storage.layout)
     logs = _Logs(config, counts, Plan(writer.root, layout), acknowledging)
 
     def writer_for(root: str) -> OtlpWriter | None:
-        reached = _reach(config, root)
-        return None if reached is None else BudgetedWriter(reached, budget, config.parquet)
+        reached = reach_storage(config.storage, root)
+        if reached is None:
+            return None
+        return BudgetedWriter(make_writer(config, reached), budget, config.parquet)
 
     storing = Storing(
         BudgetedWriter(writer, budget, config.parquet),
@@ -107,47 +133,19 @@ def assemble(
         log=logs.log,
     )
     return Assembly(
-        ingest, budget, counts, writer.root, storing, logs.running, logs.left_over, most + 1
+        ingest, budget, counts, writer.root, store, storing, logs.running, logs.left_over, most + 1
     )
 
 
-def make_writer(config: Config) -> ParquetWriter:
-    """The writer for the configured storage, or ``ConfigError``.
-
-    Its folder is made now, so that no row is taken for a place that cannot be written.
-    """
-    path = config.storage.fs.path
-    try:
-        make_folder(path)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make the folder {path}: {reason_of(error)}, expected a folder that can be "
-            "written (storage.fs.path)"
-        ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"the folder {path} cannot be written, expected one that can (storage.fs.path)"
-        )
-    return _parquet_writer(config, path)
-
-
-def _parquet_writer(config: Config, path: Path) -> ParquetWriter:
-    """A writer of the configured kind of files below ``path``."""
+def make_writer(config: Config, store: Store | None = None) -> ParquetWriter:
+    """The writer for the configured storage, or ``store``: see ``open_storage``."""
     parquet = config.parquet
     return ParquetWriter(
-        path,
+        open_storage(config.storage) if store is None else store,
         compression=cast("Compression", parquet.compression),
         level=parquet.level or None,
         row_group_rows=parquet.row_group_rows,
     )
-
-
-def _reach(config: Config, root: str) -> ParquetWriter | None:
-    """The writer for the storage that an earlier plan names, None if it cannot be reached."""
-    path = Path(root)
-    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
-        return None
-    return _parquet_writer(config, path)
 
 
 class _Logs:
@@ -239,8 +237,7 @@ def _logs_elsewhere(config: Config) -> Iterator[tuple[Path, int]]:
 
 
 def _neighbours(config: Config) -> Iterator[Path]:
-    here, storage = Path().absolute(), config.storage.fs.path.absolute()
-    seen = {storage.parent, here}
+    seen = {Path().absolute(), config.storage.fs.path.absolute().parent}
     for parent in sorted(seen):
         yield parent
         with suppress(OSError):
