@@ -5,7 +5,6 @@ Knows otlp2parquet's interfaces and the peers. Must not know how a page looks.
 
 from __future__ import annotations
 
-import itertools
 import os
 import statistics
 import subprocess
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otlp2parquet.core import Result
-    from otlp2parquet.writers import Compression
+    from otlp2parquet.writers import Compression, StoredFile
 
     from .payloads import Signal
 
@@ -164,24 +163,13 @@ class Write:
 def write(signal: Signal, compression: Compression, rounds: int) -> Write:
     """Write the finished batches of ``ROWS`` rows; the median of ``rounds`` runs."""
     batches = build(signal, batch_requests(signal))
-    names = itertools.count()
     seconds = []
     with tempfile.TemporaryDirectory() as folder, one_core():
         writer = ParquetWriter(folder, compression=compression)
-        stored = []
+        stored: list[StoredFile] = []
         for _ in range(rounds):
-            batch_id = f"{next(names):032x}"
             start = time.perf_counter()
-            stored = [
-                writer.write(
-                    [batch],
-                    table=batch.table,
-                    service=batch.service,
-                    hour=batch.hour,
-                    batch_id=batch_id,
-                )
-                for batch in batches
-            ]
+            stored = [writer.write(batch) for batch in batches]
             seconds.append(time.perf_counter() - start)
         rows = sum(pq.read_metadata(Path(folder, file.path)).num_rows for file in stored)
         insist(rows, ROWS, f"write {signal}")

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,8 +132,8 @@ def throughput(rounds: int, secs: int) -> dict[str, Any]:
     for encoding, bodies in (("", plain), ("gzip", [gzip.compress(body, 6) for body in plain])):
         click.echo(f"cpu a log, {encoding or 'identity'}", err=True)
         pair = beside(
-            lambda b=bodies, e=encoding: ours(b, records, e, secs),  # type: ignore[misc]
-            lambda b=bodies, e=encoding: rotel(b, e, secs),  # type: ignore[misc]
+            partial(ours, bodies, records, encoding, secs),
+            partial(rotel, bodies, encoding, secs),
             rounds,
         )
         pair["ours_us"] /= records

@@ -6,7 +6,6 @@ all figures here share.
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -31,20 +30,9 @@ def test_write(signal: Signal, tmp_path: Path, benchmark: BenchmarkFixture) -> N
     benchmark.group = f"write {signal}"
     batches = build(signal, batch_requests(signal))
     writer = ParquetWriter(tmp_path)
-    names = itertools.count()
 
     def write_all() -> list[str]:
-        name = f"{next(names):032x}"
-        return [
-            writer.write(
-                [batch],
-                table=batch.table,
-                service=batch.service,
-                hour=batch.hour,
-                batch_id=name,
-            ).path
-            for batch in batches
-        ]
+        return [writer.write(batch).path for batch in batches]
 
     paths = benchmark.pedantic(write_all, rounds=5)
     assert len(paths) == len(batches)

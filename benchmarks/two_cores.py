@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.payloads import SHAPES, Payloads
 from otlp2parquet.config import Config
-from otlp2parquet.platforms.server.run import make_application, make_writer
+from otlp2parquet.platforms.server.run import make_application
 
 IN_PROGRESS = 16
 DISTINCT = 32
@@ -29,7 +29,8 @@ DISTINCT = 32
 
 async def drive(config: Config, bodies: list[bytes], count: int, encoding: str) -> float:
     """Send ``count`` requests; the seconds until everything is stored."""
-    application = make_application(config, make_writer(config))
+    application, assembly = make_application(config)
+    assembly.start()
     application.start()
     headers = [(b"content-type", b"application/x-protobuf")]
     if encoding == "gzip":

@@ -23,7 +23,9 @@ TESTS = PROJECT / "tests"
 
 TESTS_OF_THE_WHOLE = {"test_api", "test_demo", "test_house"}
 
-OTHER_TEST_FOLDERS = frozenset({"clients", "components", "hostile", "proofs", "support", "vectors"})
+OTHER_TEST_FOLDERS = frozenset(
+    {"clients", "components", "hostile", "proofs", "simulation", "support", "vectors"}
+)
 """Folders of tests that are no part of the package; all others are named like one."""
 
 PURE = frozenset(

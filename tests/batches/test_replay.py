@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import logging
 import threading
@@ -14,17 +13,19 @@ from uuid import UUID
 import pyarrow.parquet as pq
 import pytest
 
-from otlp2parquet.batches import segment
 from otlp2parquet.batches.identity import new_batch_id
-from otlp2parquet.batches.plan import Plan, pack_key, pack_plan, read_key, read_plan
-from otlp2parquet.batches.segment import HEADER_BYTES
+from otlp2parquet.batches.log import record as form
+from otlp2parquet.batches.log.record import HEADER_BYTES
+from otlp2parquet.batches.plan import Plan, pack_plan
+from otlp2parquet.batches.request import Request
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.core import process_otlp
+from otlp2parquet.core.files import PlannedFile
 from otlp2parquet.errors import ConfigError, StorageError
 from otlp2parquet.writers import ParquetWriter, StoredFile
-from tests.support.batches_bench import HOUR, NOW, logs
+from tests.support.batches_bench import HOUR, NOW, logs, shards_of
 from tests.support.doubles import Recorder, Written
-from tests.support.node import Node, one
+from tests.support.node import Node, one, services
 from tests.support.waiting import PATIENCE_SECS, wait_for
 
 if TYPE_CHECKING:
@@ -40,24 +41,18 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
 
 
-def services(node: Node) -> list[str]:
-    """The service of every file."""
-    return sorted(path.parts[-6] for path in node.data.rglob("*.parquet"))
-
-
 def fill(node: Node) -> None:
     """Requests into both shards, of several services and hours."""
     node.keep(logs(1, "first"))
-    batch = node.batches._open  # noqa: SLF001 - to hold a shard as a decoding thread does
-    assert batch is not None
+    shards = shards_of(node.ingest)
     for number in range(12):
         payload = logs(3, f"s{number % 3}", NOW + number % 2 * HOUR)
         if number % 4 == 3:
-            with batch.shards[0].lock:
+            with shards[0].lock:
                 node.keep(payload)
         else:
             node.keep(payload)
-    assert [shard.rows > 0 for shard in batch.shards] == [True, True]
+    assert [shard.rows > 0 for shard in shards] == [True, True]
 
 
 def test_replay_gives_the_same_files_byte_for_byte(tmp_path: Path) -> None:
@@ -67,7 +62,7 @@ def test_replay_gives_the_same_files_byte_for_byte(tmp_path: Path) -> None:
         with Node(tmp_path / name, new_id=lambda: BATCH) as node:
             fill(node)
             if name == "whole":
-                node.batches.drain(PATIENCE_SECS)
+                node.ingest.drain(PATIENCE_SECS)
     assert files(tmp_path / "crashed" / "data") == {}
     with Node(tmp_path / "crashed", shards=1) as node:
         node.settle()
@@ -85,10 +80,10 @@ def test_nothing_of_an_earlier_run_is_taken_for_this_one(tmp_path: Path) -> None
         with Node(tmp_path) as node:
             node.keep(one(life))
             if life % 2:
-                assert node.batches.drain(PATIENCE_SECS)
+                assert node.ingest.drain(PATIENCE_SECS)
     with Node(tmp_path) as node:
         node.settle()
-        assert services(node) == [f"s{life}" for life in range(6)]
+        assert services(node.data) == [f"s{life}" for life in range(6)]
 
 
 def test_new_requests_are_taken_while_old_ones_are_replayed(tmp_path: Path) -> None:
@@ -99,13 +94,13 @@ def test_new_requests_are_taken_while_old_ones_are_replayed(tmp_path: Path) -> N
     writer = Recorder(gates={"sold": gate})
     with Node(tmp_path, writer=writer) as node:
         node.keep(one("new"))
-        held = node.batches.held()
-        assert (held.replays, held.closed_batches, held.open_rows) == (1, 1, 1)
+        status = node.ingest.status()
+        assert (status.backlog.replays, status.backlog.batches, status.open_rows) == (1, 1, 1)
         assert len(node.segments) == 2
         gate.set()
         node.settle()
-        assert node.batches.held().replays == 0
-        node.batches.drain(PATIENCE_SECS)
+        assert node.backlog.replays == 0
+        node.ingest.drain(PATIENCE_SECS)
         assert [written.service for written in writer.files] == ["sold", "snew"]
 
 
@@ -127,7 +122,7 @@ def test_limits_do_not_apply_again(tmp_path: Path) -> None:
     with Node(tmp_path) as node:
         node.keep(logs(2000))
     with Node(tmp_path, config=BatchConfig(max_rows=1), memory_bytes=1000) as node:
-        node.batches._max_payload_bytes = 10  # noqa: SLF001 - a smaller limit than then
+        node.ingest._max_payload_bytes = 10  # noqa: SLF001 - a smaller limit than then
         node.settle()
         assert node.counts.rows_stored == 2000
 
@@ -146,43 +141,29 @@ def test_the_oldest_is_replayed_first(tmp_path: Path) -> None:
 # -- plans and notes -------------------------------------------------------------------------
 
 
-def test_plans_and_notes_come_back() -> None:
-    """As they were written; and what is no plan is an error."""
-    with pytest.raises(ValueError, match="plan"):
-        read_plan(b'{"files": 3}')
-    with pytest.raises(ValueError, match="note"):
-        read_key(b"[1]")
-    key = ("otel_logs", None, HOUR_OF_NOW)
-    other = ("otel_traces", "a/é", HOUR_OF_NOW)
-    plan = Plan("/somewhere", {key: 5, other: 7})
-    assert read_plan(pack_plan(plan)) == plan
-    assert [read_key(pack_key(each)) for each in (key, other)] == [key, other]
-
-
 def half_stored(tmp_path: Path, *, noted: bool = True) -> None:
     """A life that ends when one of three files is stored."""
-    real = ParquetWriter(tmp_path / "data")
     stored = threading.Event()
 
-    class Half(Recorder):
-        def write(self, batches: Any, *, service: str | None, **named: Any) -> StoredFile:
-            if service != "sb":
+    class Half(ParquetWriter):
+        def store(self, file: PlannedFile, *args: Any, **named: Any) -> StoredFile:
+            if "sb" not in file.services:
                 assert stored.wait(PATIENCE_SECS)
                 raise StorageError("down")
-            done = real.write(batches, service=service, **named)
+            done = super().store(file, *args, **named)
             if not noted:
                 stored.set()
                 raise StorageError("the answer was lost")
             return done
 
-    with Node(tmp_path, writer=Half()) as node:
+    with Node(tmp_path, writer=Half(tmp_path / "data"), threads=4) as node:
         node.keep(one("a"), one("b"), one("c"))
-        node.batches.relieve()
+        node.ingest.relieve()
         wait_for(lambda: bool(files(tmp_path / "data")))
         if noted:
             wait_for(lambda: node.counts.files_stored == 1)
             stored.set()
-        wait_for(lambda: node.batches.held().retries >= 2)
+        wait_for(lambda: node.counts.storage_failures >= 2)
 
 
 @pytest.mark.parametrize("noted", [True, False])
@@ -195,7 +176,7 @@ def test_files_that_are_stored_are_kept_and_the_missing_ones_written(
     stamp = before.stat().st_mtime_ns
     with Node(tmp_path) as node:
         node.settle()
-        assert services(node) == ["sa", "sb", "sc"]
+        assert services(node.data) == ["sa", "sb", "sc"]
         assert before.stat().st_mtime_ns == stamp
         assert node.segments == []
 
@@ -207,46 +188,57 @@ def test_a_noted_file_is_not_written_again_though_it_is_gone(tmp_path: Path) -> 
     stored.unlink()
     with Node(tmp_path) as node:
         node.settle()
-        assert services(node) == ["sa", "sc"]
+        assert services(node.data) == ["sa", "sc"]
 
 
-def test_a_strange_file_in_the_way_is_not_taken_as_done(tmp_path: Path) -> None:
-    """Only a file with this batch id and row count is; the batch waits, others go on."""
+def strange_file(tmp_path: Path, batch_id: str, rows: int = 3) -> Path:
+    """A Parquet file of another batch, or of this one with other rows, in the way of ``BATCH``."""
+    elsewhere = ParquetWriter(tmp_path / "strange")
+    stored = elsewhere.write(process_otlp(logs(rows), "logs").batches, batch_id=batch_id)
+    place = tmp_path / "data" / stored.path
+    place = place.with_name(f"{BATCH}.parquet")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "strange" / stored.path).rename(place)
+    return place
+
+
+@pytest.mark.parametrize("case", ["another batch", "fewer rows", "no parquet"])
+def test_a_strange_file_in_the_way_is_not_taken_as_done(tmp_path: Path, case: str) -> None:
+    """Only a file with this batch id and row count is; the rows get another name, which is planned.
+
+    The strange file stays, and the batch is stuck neither now nor at the next start.
+    """
     with Node(tmp_path, new_id=lambda: BATCH) as node:
         node.keep(logs(3))
-    strange = ParquetWriter(tmp_path / "strange")
-    strange.write(
-        process_otlp(logs(3), "logs").batches,
-        table="otel_logs",
-        service="shop",
-        hour=HOUR_OF_NOW,
-        batch_id=new_batch_id(),
-    )
-    (other,) = (tmp_path / "strange").rglob("*.parquet")
-    in_the_way = tmp_path / "data" / other.relative_to(tmp_path / "strange")
-    in_the_way = in_the_way.with_name(f"{BATCH}.parquet")
-    in_the_way.parent.mkdir(parents=True)
-    in_the_way.write_bytes(other.read_bytes())
+    same = case == "fewer rows"
+    in_the_way = strange_file(tmp_path, BATCH if same else new_batch_id(), 2 if same else 3)
+    if case == "no parquet":
+        in_the_way.write_text("something else")
+    before = in_the_way.read_bytes()
+    aside = in_the_way.with_name(f"{BATCH}-1.parquet")
+    with Node(tmp_path, threads=0) as node:
+        # Up to the file that is written under its new name, and no further: as a crash would.
+        while not aside.exists():
+            assert node.storing.run_one(wait=False)
+        assert node.counts.names_taken == 1
     with Node(tmp_path) as node:
-        wait_for(lambda: node.batches.held().retries == 1)
-        assert "already exists" in node.batches.held().last_error
         node.keep(one("other"))
-        node.tick(2)
-        wait_for(lambda: "sother" in services(node))
-        wait_for(lambda: node.batches.held().closed_batches == 1)
-        in_the_way.unlink()
-        node.tick(60)
         node.settle()
-        assert pq.read_metadata(in_the_way).num_rows == 3
+        assert node.segments[1:] == []
+        assert node.counts.names_taken == 0
+    assert in_the_way.read_bytes() == before
+    assert pq.read_metadata(aside).num_rows == 3
+    names = {path.name for path in in_the_way.parent.glob("*.parquet")}
+    assert names == {in_the_way.name, aside.name}
 
 
 def test_stale_temporary_files_go(tmp_path: Path) -> None:
     """What a killed process left half-written beside a file of the batch."""
     with Node(tmp_path, new_id=lambda: BATCH) as node:
         node.keep(logs(1))
-    folder = tmp_path / "data/logs/shop/year=2026/month=01/day=01/hour=00"
+    folder = tmp_path / "data/logs/service=shop/date=2026-01-01/hour=0"
     folder.mkdir(parents=True)
-    (folder / f".{BATCH}.parquet.12345678.tmp").write_text("half")
+    (folder / f".{BATCH}.parquet.0123456789abcdef.tmp").write_text("half")
     with Node(tmp_path) as node:
         node.settle()
     assert [path.name for path in folder.iterdir()] == [f"{BATCH}.parquet"]
@@ -258,8 +250,8 @@ def test_another_storage_is_reported_and_the_recorded_one_used_if_it_can_be(
     """A batch whose first file lies in the old place is completed there."""
     half_stored(tmp_path)
     old = Recorder()
-    new = Recorder()
-    with Node(tmp_path, writer=new, root="new", writer_for=lambda _: old) as node:
+    new = Recorder(root="new")
+    with Node(tmp_path, writer=new, writer_for=lambda _: old) as node:
         node.settle()
     assert (new.files, sorted(str(w.service) for w in old.files)) == ([], ["sa", "sc"])
     (line,) = (vars(r)["fields"] for r in caplog.records if "another storage" in r.getMessage())
@@ -271,8 +263,8 @@ def test_another_storage_that_cannot_be_reached_is_left(
 ) -> None:
     """Then the rows go to the new one: nothing is lost with an old bucket."""
     half_stored(tmp_path)
-    new = Recorder()
-    with Node(tmp_path, writer=new, root="new") as node:
+    new = Recorder(root="new")
+    with Node(tmp_path, writer=new) as node:
         node.settle()
     assert sorted(str(written.service) for written in new.files) == ["sa", "sc"]
     (line,) = (vars(r)["fields"] for r in caplog.records if "another storage" in r.getMessage())
@@ -288,8 +280,8 @@ def test_rows_win_over_the_plan_and_it_is_counted(
         (path,) = node.segments
     append(
         path,
-        segment.PLAN,
-        pack_plan(Plan(str(tmp_path / "data"), {("otel_logs", "shop", HOUR_OF_NOW): 2})),
+        form.PLAN,
+        pack_plan(Plan(str(tmp_path / "data"), "service", (planned("shop", 2),))),
     )
     with Node(tmp_path) as node:
         node.settle()
@@ -298,15 +290,21 @@ def test_rows_win_over_the_plan_and_it_is_counted(
     assert any("not those of the plan" in message for message in caplog.messages)
 
 
+def planned(service: str, rows: int) -> PlannedFile:
+    """The file of one service in the hour of ``NOW``."""
+    folder = f"logs/service={service}/date=2026-01-01/hour=0"
+    return PlannedFile(folder, 0, "otel_logs", HOUR_OF_NOW, {service: rows})
+
+
 def append(path: Path, kind: int, body: bytes) -> None:
-    """Write one more record to a segment."""
+    """Write one more record to a form."""
     offset = path.stat().st_size
     batch = UUID(path.stem)
-    head = segment.other_head(kind)
-    if kind == segment.REQUEST:
-        head = segment.request_head(0, "logs", "application/x-protobuf", None, NOW)
+    head = form.other_head(kind)
+    if kind == form.REQUEST:
+        head = form.request_head(0, Request(body, "logs", "application/x-protobuf", None, NOW))
     with path.open("ab") as sink:
-        sink.write(segment.pack_prefix(segment.seed_of(batch), offset, head, body) + head + body)
+        sink.write(form.pack_prefix(form.seed_of(batch), offset, head, body) + head + body)
 
 
 # -- damage ----------------------------------------------------------------------------------
@@ -335,18 +333,18 @@ def test_damage_costs_the_record_it_hits_and_is_counted(
     path, data = three(tmp_path)
     step = 1 if request.config.getoption("--full") else 7
     ends = record_ends(data)
+    holds = ["", "s0", "s1", "s2"]  # the first record says where the files are to go
     for change, place in itertools.product(("cut", "flip"), every_place(data, step)):
         damaged = bytearray(data)
         if change == "cut":
             del damaged[place:]
             whole = sum(end <= place for end in ends)
-            expected = [f"s{number}" for number in range(whole)]
+            expected = [held for held in holds[:whole] if held]
             is_whole = place in (0, HEADER_BYTES, *ends)
         else:
             damaged[place] ^= 0x10
-            hit = sum(end <= place for end in ends)
-            lost = None if place < HEADER_BYTES else f"s{hit}"
-            expected = [f"s{number}" for number in range(3) if f"s{number}" != lost]
+            hit = -1 if place < HEADER_BYTES else sum(end <= place for end in ends)
+            expected = [held for number, held in enumerate(holds) if held and number != hit]
             is_whole = False
         path.write_bytes(bytes(damaged))
         writer = Recorder()
@@ -367,7 +365,10 @@ def test_damage_costs_the_record_it_hits_and_is_counted(
 
 def record_ends(data: bytes) -> list[int]:
     """Where the records of a sound segment end."""
-    return [item.end for item in segment.scan(io.BytesIO(data), len(data), UUID(BATCH))]
+    return [
+        item.end
+        for item in form.scan(lambda at, count: data[at : at + count], len(data), UUID(BATCH))
+    ]
 
 
 def test_an_unknown_version_refuses_the_start_and_touches_nothing(tmp_path: Path) -> None:
@@ -378,13 +379,13 @@ def test_an_unknown_version_refuses_the_start_and_touches_nothing(tmp_path: Path
     header[-4:] = zlib.crc32(header[:-4]).to_bytes(4, "big")
     path.write_bytes(bytes(header) + data[HEADER_BYTES:])
     before = {p: p.read_bytes() for p in (tmp_path / "log").iterdir() if p.name != "lock"}
-    with pytest.raises(ConfigError, match=r"found log format 9, expected 1"):
+    with pytest.raises(ConfigError, match=r"found log format 9, expected 2"):
         Node(tmp_path)
     assert {p: p.read_bytes() for p in (tmp_path / "log").iterdir() if p.name != "lock"} == before
     path.write_bytes(data)
     with Node(tmp_path) as node:
         node.settle()
-        assert services(node) == ["s0", "s1", "s2"]
+        assert services(node.data) == ["s0", "s1", "s2"]
 
 
 def test_a_request_that_no_longer_decodes_is_put_aside(tmp_path: Path) -> None:
@@ -392,11 +393,11 @@ def test_a_request_that_no_longer_decodes_is_put_aside(tmp_path: Path) -> None:
     with Node(tmp_path, new_id=lambda: BATCH) as node:
         node.keep(one(1))
         (path,) = node.segments
-    append(path, segment.REQUEST, b"\xff\xff not otlp")
-    append(path, segment.REQUEST, one(2))
+    append(path, form.REQUEST, b"\xff\xff not otlp")
+    append(path, form.REQUEST, one(2))
     with Node(tmp_path) as node:
         node.settle()
-        assert services(node) == ["s1", "s2"]
+        assert services(node.data) == ["s1", "s2"]
         assert node.counts.damaged_records == 1
     (aside,) = (tmp_path / "log" / "quarantine").iterdir()
     assert b"not otlp" in aside.read_bytes()
@@ -412,7 +413,7 @@ def test_damage_behind_the_plan_does_not_hold_the_batch(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     with Node(tmp_path) as node:
         node.settle()
-        assert services(node) == ["sa", "sb", "sc"]
+        assert services(node.data) == ["sa", "sb", "sc"]
         assert node.counts.damaged_records == 1
 
 
@@ -438,12 +439,12 @@ def test_memory_is_free_while_batches_wait_for_the_storage(tmp_path: Path) -> No
     with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=4)) as node:
         for number in range(10):
             node.keep(logs(2, f"a{number}"), logs(2, f"b{number}"))
-        wait_for(lambda: node.batches.held().retries == 20 and node.budget.used == 0)
+        wait_for(lambda: node.backlog.resting == 10 and node.budget.used == 0)
         assert len(node.segments) == 10
-        assert node.batches.held().last_error == "no such bucket"
+        assert node.backlog.last_error == "no such bucket"
         for _ in range(5):
             node.tick(40)
-            wait_for(lambda: node.batches.held().retries == 20 and node.budget.used == 0)
+            wait_for(lambda: node.backlog.resting == 10 and node.budget.used == 0)
         writer.fail = lambda _: None
         up()
         node.tick(40)
@@ -466,35 +467,34 @@ def test_one_stuck_batch_never_blocks_the_others(tmp_path: Path) -> None:
             node.keep(one(number))
             node.tick(40)
         wait_for(lambda: writer.rows == 10)
-        wait_for(lambda: node.batches.held().closed_batches == 1)
+        wait_for(lambda: node.backlog.batches == 1)
         writer.fail = lambda _: None
         up()
-        wait_for(lambda: bool(node.tick(40)) or node.storing.idle)
+        node.wait_with_ticks(lambda: node.storing.is_idle)
         assert writer.rows == 11
 
 
 def test_storage_that_comes_and_goes_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """Half of all writes fail, some of them after the file is there."""
-    real = ParquetWriter(tmp_path / "data")
     lock = threading.Lock()
     calls = [0]
 
-    class Flapping(Recorder):
-        def write(self, batches: Any, **named: Any) -> StoredFile:
+    class Flapping(ParquetWriter):
+        def store(self, *args: Any, **named: Any) -> StoredFile:
             with lock:
                 calls[0] += 1
                 turn = calls[0] % 4
             if turn == 1:
                 raise StorageError("before")
-            done = real.write(batches, **named)
+            done = super().store(*args, **named)
             if turn == 2:
                 raise StorageError("after")
             return done
 
-    with Node(tmp_path, writer=Flapping(), config=BatchConfig(max_rows=6)) as node:
+    with Node(tmp_path, writer=Flapping(tmp_path / "data"), config=BatchConfig(max_rows=6)) as node:
         for number in range(60):
             node.keep(logs(1, f"s{number % 3}"))
-        wait_for(lambda: bool(node.tick(40)) or node.storing.idle)
+        node.wait_with_ticks(lambda: node.storing.is_idle)
         rows = [pq.read_metadata(path).num_rows for path in node.data.rglob("*.parquet")]
         assert sum(rows) == 60
         assert node.budget.used == 0

@@ -101,8 +101,8 @@ def python_environment(name: str, requirements: Sequence[str]) -> Path:
             # An environment does not survive being moved: made in place, and marked when whole.
             shutil.rmtree(folder, ignore_errors=True)
             run_build([sys.executable, "-m", "venv", folder])
-            pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            run_build([*pip, "--upgrade", "pip>=25.1"])
-            run_build([*pip, *requirements])
+            pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            run_build([python, *pip, "--upgrade", "pip>=25.1"])
+            run_build([python, *pip, *requirements])
             ready.touch()
     return python

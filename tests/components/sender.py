@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SEND_SECS = 120
 
 
-def run_sender(command: Sequence[str]) -> None:
+def run_sender(command: Sequence[str], secs: float = SEND_SECS) -> None:
     """Run ``command``; ``ComponentError`` with its output when it fails or does not end."""
     # Nothing of the caller's may change what is sent, to where, or by which packages.
     env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PYTHON"))}
@@ -29,11 +29,11 @@ def run_sender(command: Sequence[str]) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=SEND_SECS,
+            timeout=secs,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        message = f"{' '.join(command)} did not end within {SEND_SECS} s"
+        message = f"{' '.join(command)} did not end within {secs} s"
         raise ComponentError(message) from error
     if done.returncode:
         message = f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-8000:]}"

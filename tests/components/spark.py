@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).with_name("spark_reader.py")
 REQUIREMENTS = ("pyspark==4.1.4",)
+QUERY_SECS = 900
+"""Ten seconds on an idle machine, most of it for starting; two minutes have been seen on one
+that had other things to do."""
 
 
 def build_spark() -> Path:
@@ -34,6 +37,7 @@ def query_with_spark(
     """
     asked, answered = scratch / "queries.json", scratch / "rows.json"
     asked.write_text(json.dumps(dict(queries)), encoding="utf-8")
-    run_sender([str(build_spark()), str(SCRIPT), str(folder), str(asked), str(answered)])
+    command = [str(build_spark()), str(SCRIPT), str(folder), str(asked), str(answered)]
+    run_sender(command, QUERY_SECS)
     rows: dict[str, list[list[Any]]] = json.loads(answered.read_text(encoding="utf-8"))
     return rows

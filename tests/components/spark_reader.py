@@ -15,6 +15,7 @@ from pathlib import Path
 
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ["PYSPARK_PYTHON"] = sys.executable
+os.environ.pop("SPARK_HOME", None)
 
 from pyspark.sql import SparkSession
 
@@ -26,9 +27,14 @@ def main(folder: str, queries: str, rows: str) -> None:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": "512m",
+        # For a process that lives for seconds: nothing that pays later.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.files.openCostInBytes": "0",
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
         "spark.ui.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.shuffle.partitions": "1",
     }.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()

@@ -31,6 +31,8 @@ OTHER = {
     "server.listen_addr": ('"0.0.0.0:4319"', "0.0.0.0:4319"),
     "server.log_level": ('"debug"', "debug"),
     "server.log_format": ('"json"', "json"),
+    "server.path_prefix": ('"/otlp/"', "/otlp"),
+    "server.idle_timeout_secs": ('"10m"', "600"),
     "server.threads": ("77", "77"),
     "server.auth.tokens": ('["one", "two"]', "one,two"),
     "server.tls.cert": ('"cert.pem"', "cert.pem"),
@@ -39,11 +41,11 @@ OTHER = {
     "server.tls.min_version": ('"1.3"', "1.3"),
     "server.cors.allowed_origins": ('["https://a", "https://b"]', "https://a, https://b"),
     "server.cors.allowed_headers": ('["x-a"]', "x-a"),
-    "server.cors.max_age_secs": ("9", "9"),
+    "server.cors.max_age_secs": ("9", "9s"),
     "request.max_payload_bytes": ("1000", "1000"),
     "batch.enabled": ("false", "false"),
     "batch.max_rows": ("10", "10"),
-    "batch.max_bytes": ("2000", "2000"),
+    "batch.max_bytes": ("2000", "2 kB"),
     "batch.max_age_secs": ("0.5", "0.5"),
     "batch.memory_bytes": ("1_000_000_000", "1_000_000_000"),
     "durability.mode": ('"MEMORY"', "Memory"),
@@ -137,6 +139,8 @@ def test_the_promised_defaults_are_these(tmp_path: Path) -> None:
     assert (config.batch.max_age_secs, config.batch.enabled) == (60, True)
     assert config.batch.memory_bytes == 512 << 20
     assert (config.storage.backend, config.storage.fs.path) == ("fs", Path("data"))
+    assert config.storage.layout == "service"
+    assert (config.server.path_prefix, config.server.idle_timeout_secs) == ("", 300)
     assert (config.durability.mode, config.durability.max_bytes) == ("fsync", 4 << 30)
     assert config.log_path == Path("data", ".otlp2parquet")
     assert (config.parquet.compression, config.parquet.row_group_rows) == ("zstd", 262_144)
@@ -246,7 +250,7 @@ def test_all_errors_come_at_once_with_key_source_and_expectation(tmp_path: Path)
         f"batch.max_row (file {file}): unknown key; the nearest known one is batch.max_rows",
         (
             "batch.max_age_secs (environment OTLP2PARQUET_BATCH_MAX_AGE_SECS): found -1.0, "
-            "expected a number of seconds above 0"
+            'expected a number of seconds above 0, or one with a unit ("500ms", "10s", "5m", "1h")'
         ),
         (
             'storage.backend (environment OTLP2PARQUET_STORAGE_BACKEND): found "s4", expected one '
@@ -258,8 +262,8 @@ def test_all_errors_come_at_once_with_key_source_and_expectation(tmp_path: Path)
             'address of the form "host:port"'
         ),
         (
-            f"batch.memory_bytes (file {file}): found 1000, expected at least 201326592: room "
-            "for one batch, batch.max_bytes (default), and one body, "
+            f"batch.memory_bytes (file {file}): found 1000, expected at least 268435456: room "
+            "for one batch, batch.max_bytes (default), and one body, as sent and inflated, "
             "request.max_payload_bytes (default)"
         ),
         (
@@ -291,6 +295,33 @@ def test_a_wrong_value_is_an_error_also_where_it_is_overridden(tmp_path: Path) -
         ("batch.max_age_secs", "inf"),
         ("batch.max_age_secs", "true"),
         ("batch.max_age_secs", "0"),
+        ("batch.max_age_secs", '"5"'),
+        ("batch.max_age_secs", '"5 parsecs"'),
+        ("batch.max_age_secs", '"-5s"'),
+        ("batch.max_age_secs", '"0s"'),
+        ("server.cors.max_age_secs", '"2d"'),
+        ("batch.max_bytes", "1.5"),
+        ("batch.max_bytes", '"5"'),
+        ("batch.max_bytes", '"0.5 B"'),
+        ("batch.max_bytes", '"5 MBit"'),
+        ("batch.max_bytes", '"5M"'),
+        ("request.max_payload_bytes", '"193 MiB"'),
+        ("request.max_payload_bytes", "201326593"),
+        ("server.path_prefix", '"otlp"'),
+        ("server.path_prefix", '"/a//b"'),
+        ("server.path_prefix", '"/a?b"'),
+        ("server.path_prefix", "7"),
+        ("server.cors.allowed_origins", '["shop.example"]'),
+        ("server.cors.allowed_origins", '["https://shop.*.example"]'),
+        ("server.cors.allowed_origins", '["https://shop.example/page"]'),
+        ("server.auth.tokens", "[]"),
+        ("server.auth.tokens", '[""]'),
+        ("server.auth.tokens", '[" ", "\\t"]'),
+        ("server.auth.tokens", '""'),
+        ("server.tls.cert", '""'),
+        ("server.tls.key", '""'),
+        ("server.tls.client_ca", '""'),
+        ("storage.layout", '"daily"'),
         ("storage.fs.path", '""'),
         ("storage.fs.path", "7"),
         ("server.listen_addr", '"localhost"'),
@@ -308,6 +339,63 @@ def test_a_value_that_does_not_fit_is_refused(key: str, value: str, tmp_path: Pa
     (line,) = errors_of(tmp_path)
     assert line.startswith(f"{key} (file ")
     assert "expected" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("batch.max_age_secs", "500ms", 0.5),
+        ("batch.max_age_secs", "10s", 10.0),
+        ("batch.max_age_secs", "1.5 m", 90.0),
+        ("batch.max_age_secs", "2 min", 120.0),
+        ("batch.max_age_secs", "1H", 3600.0),
+        ("batch.max_age_secs", "1d", 86_400.0),
+        ("batch.max_age_secs", ".5s", 0.5),
+        ("server.cors.max_age_secs", "0s", 0.0),
+        ("batch.max_bytes", "512B", 512),
+        ("batch.max_bytes", "1 kB", 1000),
+        ("batch.max_bytes", "1KiB", 1024),
+        ("batch.max_bytes", "64 MB", 64_000_000),
+        ("batch.max_bytes", "64mib", 64 << 20),
+        ("batch.max_bytes", "0.5GiB", 1 << 29),
+        ("durability.max_bytes", "1TiB", 1 << 40),
+        ("request.max_payload_bytes", "192MiB", 192 << 20),
+        ("server.log_level", "Warning", "warn"),
+        ("server.log_level", "WARN", "warn"),
+        ("server.log_level", "err", "error"),
+        ("server.log_level", "critical", "error"),
+    ],
+)
+def test_units_and_spellings(key: str, text: str, value: object, tmp_path: Path) -> None:
+    """As people write them, in a file and in the environment."""
+    (row,) = (row for row in settings() if row.key == key)
+    beside = {"OTLP2PARQUET_BATCH_MEMORY_BYTES": "4 GiB"}
+    loaded = load(environ={row.env_names[0]: text} | beside, folder=tmp_path)
+    assert in_effect(loaded, key) == value
+    (tmp_path / "config.toml").write_text(toml(key, f'"{text}"'))
+    assert in_effect(load(environ=beside, folder=tmp_path), key) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("HTTPS://Shop.Example", "https://shop.example"),
+        ("https://shop.example/", "https://shop.example"),
+        ("https://shop.example:443", "https://shop.example"),
+        ("http://shop.example:80/", "http://shop.example"),
+        ("http://shop.example:443", "http://shop.example:443"),
+        ("https://*.Shop.example:*", "https://*.shop.example:*"),
+        ("http://[::1]:3000", "http://[::1]:3000"),
+        ("*", "*"),
+        ("null", "null"),
+    ],
+)
+def test_origins_are_compared_as_browsers_send_them(
+    written: str, meant: str, tmp_path: Path
+) -> None:
+    """In lower case, without a scheme's own port, without a slash."""
+    environ = {"OTLP2PARQUET_SERVER_CORS_ALLOWED_ORIGINS": written}
+    assert load(environ=environ, folder=tmp_path).config.server.cors.allowed_origins == (meant,)
 
 
 @pytest.mark.parametrize(
@@ -394,11 +482,52 @@ def test_kubernetes_service_variables_are_ignored_quietly(tmp_path: Path) -> Non
 
 def test_an_empty_variable_counts_as_not_set(tmp_path: Path) -> None:
     """Compose files pass variables on that are empty when the operator did not set them."""
-    environ = {row.env_names[0]: "" for row in settings()}
+    environ = {row.env_names[0]: "" for row in settings() if not row.guard}
     environ |= {"OTLP2PARQUET_CONFIG": "", "OTLP2PARQUET_CONFIG_CONTENT": "", "OTLP2PARQUET_X": ""}
     loaded = load(environ=environ, folder=tmp_path)
     assert loaded.config == Config()
     assert loaded.warnings == ()
+
+
+GUARDS = [row for row in settings() if row.guard]
+
+
+@pytest.mark.parametrize("row", GUARDS, ids=lambda row: str(row.key))
+def test_an_empty_guard_is_an_error(row: Setting, tmp_path: Path) -> None:
+    """A secret that did not reach its variable must not open the server to everybody."""
+    for name in row.env_names:
+        for end in ("", "_FILE") if row.secret else ("",):
+            (line,) = errors_of(tmp_path, {name + end: ""})
+            assert line.startswith(f"{row.key} (environment {name}{end}): found an empty variable")
+
+
+def test_what_keeps_somebody_out_is_a_guard() -> None:
+    """Tokens and all files of TLS; every secret is one."""
+    assert {row.key for row in GUARDS} == {
+        "server.auth.tokens",
+        "server.tls.cert",
+        "server.tls.key",
+        "server.tls.client_ca",
+    }
+    assert all(row.guard for row in settings() if row.secret)
+
+
+def test_another_tools_file_is_none_of_ours(tmp_path: Path) -> None:
+    """``./config.toml`` is read if it has a section of ours; a file that is named always is."""
+    file = tmp_path / "config.toml"
+    file.write_text('title = "a site"\n[params]\nmax_rows = 5\n')
+    loaded = load(environ={}, folder=tmp_path)
+    assert loaded.config == Config()
+    assert loaded.warnings == ()
+    (note,) = loaded.notes
+    assert note == f"file {file} has no section of otlp2parquet, it is not read"
+    assert len(errors_of(tmp_path, {"OTLP2PARQUET_CONFIG": str(file)})) == 2
+    (tmp_path / ".otlp2parquet.toml").write_text("nonsense = 1\n")
+    assert len(errors_of(tmp_path)) == 1
+    (tmp_path / ".otlp2parquet.toml").unlink()
+    for ours in ("[batch]\n", "[iceberg]\n", "[catalog]\n", "[storage.s3]\n", "server = 1\n"):
+        file.write_text(f"nonsense = 1\n{ours}")
+        assert "nonsense" in errors_of(tmp_path)[0]
 
 
 def test_long_and_short_name_must_agree(tmp_path: Path) -> None:
@@ -480,7 +609,9 @@ def test_tokens_come_from_a_file_one_a_line(tmp_path: Path) -> None:
     assert shown == (MASK, "environment OTLP2PARQUET_SERVER_AUTH_TOKENS_FILE")
 
 
-@pytest.mark.parametrize("tokens", [",", " , \n", "hush hush", "hüsh", "a,hush\x7f", MASK, "a,***"])
+@pytest.mark.parametrize(
+    "tokens", [" ", "\n", ",", " , \n", "hush hush", "hüsh", "a,hush\x7f", MASK, "a,***"]
+)
 def test_what_is_no_token_stops_the_start(tokens: str, tmp_path: Path) -> None:
     """An empty file must not open the server to everybody, nor a printed mask be a token."""
     (tmp_path / "tokens").write_text(tokens)
@@ -604,7 +735,8 @@ def test_config_prints_toml_that_means_the_same(clean: Path) -> None:
     loaded = load(environ={}, folder=clean)
     before = load(folder=clean / "nowhere").config
     assert loaded.config == before
-    assert "default" not in loaded.sources.values()
+    unset = {key for key, source in loaded.sources.items() if source == "default"}
+    assert unset == {row.key for row in GUARDS}
 
 
 def test_config_prints_json(clean: Path) -> None:
@@ -620,7 +752,7 @@ def test_config_prints_json(clean: Path) -> None:
 
 def test_config_reports_errors_with_exit_code_1(clean: Path) -> None:
     """A configuration can be checked before it is deployed."""
-    (clean / "config.toml").write_text("nonsense = 1\n")
+    (clean / "config.toml").write_text("nonsense = 1\n[batch]\n")
     result = CliRunner().invoke(config_command, [])
     assert result.exit_code == 1
     assert "nonsense (file config.toml): unknown key" in result.stderr

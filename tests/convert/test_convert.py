@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 import os
 import re
-import signal as signals
 import struct
 import subprocess
 import sys
-import threading
-import time
 import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from otlp2parquet import ParquetWriter, StorageError, StoredFile
-from otlp2parquet.convert import ChunkReport, ConvertOptions, convert_files, find_inputs, pipeline
-from otlp2parquet.convert.frames import Frame, read_frames
-from otlp2parquet.writers import ParquetSettings
+from otlp2parquet.captures import Request, find_inputs, read_requests
 from tests.support.conversion import (
     bodies,
-    content,
-    count_rows,
+    convert_into,
     deep_request,
+    json_request,
     rows,
     run,
     stream,
@@ -38,7 +30,9 @@ from tests.support.conversion import (
 from tests.support.requests import START, logs_request, metrics_request, traces_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
+
+    from otlp2parquet.convert import ChunkReport
 
 HUGE_DEPTH_REASON = "nested deeper"
 
@@ -48,17 +42,25 @@ HUGE_DEPTH_REASON = "nested deeper"
 
 @pytest.mark.parametrize("suffix", [".pb", ".binpb", ".otlp"])
 @pytest.mark.parametrize(("packed", "pack"), [("", bytes), (".gz", gzip.compress), (".zst", zstd)])
-@pytest.mark.parametrize("framing", ["request", "stream"])
+@pytest.mark.parametrize(
+    ("framed", "expected"),
+    [(logs_request(5), 5), (stream(logs_request(5), logs_request(3, first=5)), 8)],
+    ids=["request", "stream"],
+)
 def test_formats(
-    tmp_path: Path, suffix: str, packed: str, pack: Callable[[bytes], bytes], framing: str
+    tmp_path: Path,
+    *,
+    suffix: str,
+    packed: str,
+    pack: Callable[[bytes], bytes],
+    framed: bytes,
+    expected: int,
 ) -> None:
     """Each extension, compression and framing gives the rows that were captured."""
-    data = logs_request(5)
     captured = tmp_path / f"logs{suffix}{packed}"
-    captured.write_bytes(pack(stream(data, logs_request(3, first=5)) if framing else data))
+    captured.write_bytes(pack(framed))
     result = run("convert", captured, "--output", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    expected = 8 if framing else 5
     assert [row["Timestamp"].second for row in rows(tmp_path / "out")] == list(range(expected))
 
 
@@ -141,7 +143,7 @@ def test_empty_inputs(tmp_path: Path) -> None:
     result = run("convert", captured, "-o", tmp_path / "out")
     assert result.exit_code == 0
     assert result.stderr == ""
-    assert "0 rows from 5 requests in 4 files" in result.stdout
+    assert "0 rows from 5 new requests in 4 files" in result.stdout
     assert not (tmp_path / "out").exists()
 
 
@@ -159,12 +161,18 @@ def test_other_files_in_folders(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "out")) == 3
 
 
-def test_unknown_extension(tmp_path: Path) -> None:
-    """A file that is named itself must be one that can be read; the message says which can."""
-    (tmp_path / "logs.csv").write_text("{}")
-    result = run("convert", tmp_path / "logs.csv", "-o", tmp_path / "out")
+@pytest.mark.parametrize("name", ["logs.csv", "logs", "logs.pb.1", "app.log", "2026.txt"])
+def test_a_file_that_is_named_is_read(tmp_path: Path, name: str) -> None:
+    """Whatever it is called: what it holds decides, and what it does not hold is told."""
+    (tmp_path / name).write_bytes(json_request("a") + b"\n")
+    assert run("convert", tmp_path / name, "-o", tmp_path / "out").exit_code == 0
+    assert bodies(tmp_path / "out") == {"a": 1}
+    (tmp_path / name).write_text("hello\n")
+    result = run("convert", tmp_path / name, "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert "logs.csv: has an unknown extension: expected .pb, .binpb, .otlp" in result.stderr
+    assert f"{name}: byte 0: request that begins at byte 0 left out: malformed json" in (
+        result.stderr
+    )
 
 
 def test_missing_and_irregular_inputs(tmp_path: Path) -> None:
@@ -287,10 +295,15 @@ def test_corrupt_compression(tmp_path: Path) -> None:
     assert "incorrect data check" in line
 
 
-def test_not_compressed_at_all(tmp_path: Path) -> None:
-    """A file that is not what its extension says is told."""
-    (line,) = problems(tmp_path, GOOD, "logs.pb.gz")
-    assert "the gzip data breaks in the frame here" in line
+@pytest.mark.parametrize("suffix", [".gz", ".zst", ""])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+def test_first_bytes_tell_the_compression(
+    tmp_path: Path, suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """A file that is not compressed as its name says is read as what it is."""
+    (tmp_path / f"logs.pb{suffix}").write_bytes(pack(GOOD))
+    assert run("convert", tmp_path / f"logs.pb{suffix}", "-o", tmp_path / "out").exit_code == 0
+    assert len(rows(tmp_path / "out")) == 4
 
 
 def test_frame_over_the_limit(tmp_path: Path) -> None:
@@ -343,8 +356,7 @@ def test_file_that_vanishes(tmp_path: Path) -> None:
     files = find_inputs([tmp_path / "logs-1.pb", tmp_path / "logs-2.pb"]).files
     (tmp_path / "logs-1.pb").unlink()
     told: list[ChunkReport] = []
-    writer = ParquetWriter(tmp_path / "out")
-    convert_files(files, writer, ConvertOptions(), on_chunk=told.append)
+    convert_into(tmp_path / "out", files, on_chunk=told.append)
     assert [str(one) for report in told for one in report.problems] == [
         f"{tmp_path / 'logs-1.pb'}: cannot be read: no such file or directory"
     ]
@@ -359,12 +371,12 @@ def test_claimed_lengths_are_not_allocated(tmp_path: Path, length: int) -> None:
     (file,) = find_inputs([captured]).files
     tracemalloc.start()
     try:
-        found = list(read_frames(file, max_payload_bytes=64 << 20))
+        found = list(read_requests(file, max_payload_bytes=64 << 20))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak < 4 << 20
-    assert isinstance(found[0], Frame)
+    assert isinstance(found[0], Request)
     assert "the file ends after 5 of them" in str(found[1])
 
 
@@ -471,363 +483,6 @@ def test_received_at_that_is_no_time(tmp_path: Path, text: str) -> None:
     assert "is not a time: expected RFC 3339 such as" in " ".join(result.stderr.split())
 
 
-# The same again ------------------------------------------------------------------------
-
-
-@pytest.fixture
-def captured(tmp_path: Path) -> Path:
-    """A folder with several files of several services, hours and signals."""
-    folder = tmp_path / "in"
-    folder.mkdir()
-    for number in range(4):
-        requests = [logs_request(60, f"s{one}", first=1800 * one) for one in range(number, 6)]
-        (folder / f"logs-{number}.pb").write_bytes(stream(*requests))
-    (folder / "logs-undated.pb.gz").write_bytes(gzip.compress(undated_request(5)))
-    (folder / "traces.pb").write_bytes(traces_request(20))
-    (folder / "metrics.pb.zst").write_bytes(zstd(metrics_request(20)))
-    return folder
-
-
-def test_again_changes_nothing(tmp_path: Path, captured: Path) -> None:
-    """The same command again finds all its files there and says so."""
-    first = run("convert", captured, "-o", tmp_path / "out")
-    before = content(tmp_path / "out")
-    again = run("convert", captured, "-o", tmp_path / "out")
-    assert content(tmp_path / "out") == before
-    assert f"{len(before)} files written" in first.stdout
-    assert re.search(rf"0 files written \(0\.0 MB\), {len(before)} already there", again.stdout)
-    assert (first.exit_code, again.exit_code) == (0, 0)
-
-
-def test_again_completes_what_is_missing(tmp_path: Path, captured: Path) -> None:
-    """Whatever subset of the files is missing, they come back byte for byte."""
-    run("convert", captured, "-o", tmp_path / "out")
-    before = content(tmp_path / "out")
-    for name in list(before)[::2]:
-        (tmp_path / "out" / name).unlink()
-    result = run("convert", captured, "-o", tmp_path / "out")
-    assert result.exit_code == 0
-    assert content(tmp_path / "out") == before
-
-
-def test_order_of_arguments_does_not_matter(tmp_path: Path, captured: Path) -> None:
-    """The same files in any order, or as their folder, are the same conversion."""
-    run("convert", captured, "-o", tmp_path / "out")
-    before = content(tmp_path / "out")
-    files = sorted(captured.iterdir(), reverse=True)
-    result = run("convert", *files, "-o", tmp_path / "out")
-    assert "0 files written" in result.stdout
-    assert content(tmp_path / "out") == before
-
-
-@pytest.mark.parametrize("threads", [1, 2, 7])
-def test_number_of_threads_does_not_matter(tmp_path: Path, captured: Path, threads: int) -> None:
-    """One core or many, small chunks or not: the same files with the same bytes."""
-    reports: list[list[Any]] = []
-    small = ConvertOptions(received_at=START, chunk_bytes=5000)
-    files = find_inputs([captured]).files
-    for output, workers in (("one", 1), ("many", threads)):
-        told: list[ChunkReport] = []
-        writer = ParquetWriter(tmp_path / output)
-        convert_files(files, writer, small, threads=workers, on_chunk=told.append)
-        reports.append([(report.rows, report.requests) for report in told])
-    assert len(reports[0]) > 5
-    assert reports[0] == reports[1]
-    assert content(tmp_path / "one") == content(tmp_path / "many")
-
-
-@pytest.mark.parametrize("change", ["content", "compression", "received_at", "signal"])
-def test_what_makes_another_conversion(tmp_path: Path, change: str) -> None:
-    """Other bytes, or an option that changes what is stored, give other files."""
-    (tmp_path / "logs.pb").write_bytes(undated_request(3))
-    arguments = ["convert", tmp_path / "logs.pb", "-o", tmp_path / "out"]
-    base = ["--received-at", "0", "--signal", "logs"]
-    run(*arguments, *base)
-    if change == "content":
-        (tmp_path / "logs.pb").write_bytes(undated_request(4))
-        run(*arguments, *base)
-    elif change == "compression":
-        run(*arguments, *base, "--compression", "none")
-    elif change == "received_at":
-        run(*arguments, "--received-at", "1000", "--signal", "logs")
-    else:
-        run(*arguments, "--received-at", "0", "--signal", "traces")
-        assert len(rows(tmp_path / "out", "traces")) == 3
-        return
-    assert len(content(tmp_path / "out")) == 2
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ConvertOptions(settings=ParquetSettings("gzip", 1)),
-        ConvertOptions(settings=ParquetSettings(level=2)),
-        ConvertOptions(settings=ParquetSettings(row_group_rows=10)),
-        ConvertOptions(chunk_bytes=1 << 20),
-        ConvertOptions(max_rows=1000),
-        ConvertOptions(max_groups=1000),
-    ],
-)
-def test_what_decides_over_a_file_is_in_its_name(tmp_path: Path, options: ConvertOptions) -> None:
-    """Everything that may give other bytes, or other rows, under one name gives another name."""
-    (tmp_path / "logs.pb").write_bytes(GOOD)
-    files = find_inputs([tmp_path / "logs.pb"]).files
-    names = []
-    for one in (ConvertOptions(), ConvertOptions(), options):
-        folder = tmp_path / str(len(names))
-        convert_files(files, ParquetWriter(folder), one, on_chunk=lambda _: None)
-        names.append(*content(folder))
-    assert names[0] == names[1] != names[2]
-
-
-def test_receive_time_of_dated_records_does_not_matter(tmp_path: Path) -> None:
-    """As long as no record needs it, another modification time changes nothing."""
-    captured = tmp_path / "logs.pb"
-    captured.write_bytes(GOOD)
-    run("convert", captured, "-o", tmp_path / "out")
-    os.utime(captured, ns=(0, 0))
-    run("convert", captured, "-o", tmp_path / "out")
-    run("convert", captured, "-o", tmp_path / "out", "--received-at", "5")
-    assert len(rows(tmp_path / "out")) == 4
-
-
-def test_names_are_uuids(tmp_path: Path, captured: Path) -> None:
-    """A converted file is named like the server's: by a UUID, of version 8 (our own)."""
-    run("convert", captured, "-o", tmp_path / "out")
-    pattern = r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-    for name in content(tmp_path / "out"):
-        assert re.fullmatch(pattern, Path(name).stem)
-
-
-@pytest.mark.parametrize("replacement", [b"", b"other rows"])
-def test_a_file_that_does_not_match(tmp_path: Path, replacement: bytes) -> None:
-    """A file under our name with other content is an error that names it; it is left alone."""
-    (tmp_path / "logs.pb").write_bytes(stream(GOOD, logs_request(3, "other")))
-    arguments = ("convert", tmp_path / "logs.pb", "-o", tmp_path / "out")
-    run(*arguments)
-    place = next((tmp_path / "out" / "logs" / "checkout").rglob("*.parquet"))
-    if replacement:
-        batch_id = pq.read_metadata(place).metadata[b"otlp2parquet.batch_id"]
-        table = pq.ParquetFile(place).read()
-        with pq.ParquetWriter(place, table.schema) as writer:
-            writer.write_table(table.slice(1))
-            writer.add_key_value_metadata({"otlp2parquet.batch_id": batch_id.decode()})
-    else:
-        place.write_bytes(b"")
-    before = content(tmp_path / "out")
-    next((tmp_path / "out" / "logs" / "other").rglob("*.parquet")).unlink()
-    result = run(*arguments)
-    assert result.exit_code == 1
-    assert f"{place.relative_to(tmp_path / 'out')} already exists and" in result.stderr
-    assert "1 files written" in result.stdout
-    assert content(tmp_path / "out") == before
-
-
-def test_bounds_split_a_chunk(tmp_path: Path) -> None:
-    """Past the bound on rows or groups a batch ends and the next begins: files, not memory."""
-    (tmp_path / "logs.pb").write_bytes(
-        stream(*[logs_request(10, f"s{n % 5}", first=10 * n) for n in range(20)])
-    )
-    files = find_inputs([tmp_path / "logs.pb"]).files
-    for output, options in {
-        "whole": ConvertOptions(),
-        "rows": ConvertOptions(max_rows=50),
-        "groups": ConvertOptions(max_groups=4),
-    }.items():
-        told: list[ChunkReport] = []
-        writer = ParquetWriter(tmp_path / output)
-        total = convert_files(files, writer, options, on_chunk=told.append)
-        assert len(told) == 1
-        assert total.files_written == {"whole": 5, "rows": 20, "groups": 20}[output]
-        assert len(rows(tmp_path / output)) == 200
-        again = convert_files(files, writer, options, on_chunk=told.append)
-        assert (again.files_written, again.files_there) == (0, total.files_written)
-    assert bodies(tmp_path / "rows") == bodies(tmp_path / "whole")
-
-
-def test_tiny_requests_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A chunk ends after a number of requests too, and after nothing but bad ones."""
-    monkeypatch.setattr("otlp2parquet.convert.chunks.CHUNK_FRAMES", 10)
-    (tmp_path / "logs.pb").write_bytes(stream(*[b""] * 25))
-    told: list[ChunkReport] = []
-    files = find_inputs([tmp_path / "logs.pb"]).files
-    convert_files(files, ParquetWriter(tmp_path), ConvertOptions(), on_chunk=told.append)
-    assert [report.requests for report in told] == [10, 10, 5]
-
-
-# Memory, failures, interruption ----------------------------------------------------------
-
-
-class Blocking:
-    """A writer that waits until it is let go."""
-
-    def __init__(self) -> None:
-        """Every ``write`` waits for ``go``."""
-        self.go = threading.Event()
-        self.waiting = threading.Semaphore(0)
-
-    def write(self, batches: Sequence[Any], **facts: Any) -> StoredFile:
-        """Wait, then say that it is stored."""
-        self.waiting.release()
-        assert self.go.wait(timeout=60)
-        part = facts.pop("part", 0)
-        del facts["batch_id"]
-        return StoredFile(path=str(part), rows=batches[0].num_rows, bytes=1, **facts)
-
-
-def test_bounded_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When files cannot be written as fast, reading waits: one chunk more than workers."""
-    data = stream(*[logs_request(10, first=10 * n) for n in range(20)])
-    (tmp_path / "logs.pb").write_bytes(data)
-    files = find_inputs([tmp_path / "logs.pb"]).files
-    taken: list[int] = []
-    blocked = threading.Event()
-    real_chunks = pipeline.read_chunks
-
-    def counted(*arguments: Any, **options: Any) -> Iterator[Any]:
-        for number, chunk in enumerate(real_chunks(*arguments, **options)):
-            taken.append(number)
-            if number == 2:
-                blocked.set()
-            yield chunk
-
-    monkeypatch.setattr(pipeline, "read_chunks", counted)
-    writer = Blocking()
-    options = ConvertOptions(chunk_bytes=len(data) // 20)
-    outcome: list[ChunkReport] = []
-
-    def work() -> None:
-        outcome.append(convert_files(files, writer, options, threads=2, on_chunk=lambda _: None))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    for _ in range(2):
-        assert writer.waiting.acquire(timeout=60)
-    assert blocked.wait(timeout=60)
-    # Two are being written, one waits, and there is no place to read a fourth into.
-    assert taken == [0, 1, 2]
-    writer.go.set()
-    thread.join(timeout=60)
-    assert outcome[0].rows == {"otel_logs": 200}
-
-
-class Failing(ParquetWriter):
-    """A writer whose storage fails at the nth file."""
-
-    def __init__(self, root: Path, at: int) -> None:
-        """Fail at file number ``at``, counted from 0, and at all after it."""
-        super().__init__(root)
-        self.count = itertools.count()
-        self.at = at
-
-    def write(self, *arguments: Any, **options: Any) -> StoredFile:
-        """As ``ParquetWriter.write``, as long as it lasts."""
-        if next(self.count) >= self.at:
-            raise StorageError("cannot write x: no space left on device")
-        return super().write(*arguments, **options)
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("at", [0, 3])
-def test_storage_failure_ends_it(tmp_path: Path, captured: Path, at: int, threads: int) -> None:
-    """When storage fails it is told once and nothing more is tried; a later run completes."""
-    files = find_inputs([captured]).files
-    options = ConvertOptions(received_at=START, chunk_bytes=5000)
-    writer = Failing(tmp_path / "out", at)
-    with pytest.raises(StorageError, match="no space left"):
-        convert_files(files, writer, options, threads=threads, on_chunk=lambda _: None)
-    assert next(writer.count) <= at + threads
-    convert_files(
-        files, ParquetWriter(tmp_path / "out"), options, threads=threads, on_chunk=lambda _: None
-    )
-    convert_files(
-        files, ParquetWriter(tmp_path / "whole"), options, threads=1, on_chunk=lambda _: None
-    )
-    assert content(tmp_path / "out") == content(tmp_path / "whole")
-
-
-class FailingSecond:
-    """A writer that fails for one service, and only then goes on with the others."""
-
-    def __init__(self) -> None:
-        """Nothing has failed yet."""
-        self.failed = threading.Event()
-
-    def write(self, batches: Sequence[Any], **facts: Any) -> StoredFile:
-        """Fail for ``bad``, else wait until that has happened."""
-        if facts["service"] == "bad":
-            self.failed.set()
-            raise StorageError("the true reason")
-        assert self.failed.wait(timeout=60)
-        del facts["batch_id"]
-        return StoredFile(path="x", rows=batches[0].num_rows, bytes=1, **facts)
-
-
-def test_the_first_failure_is_the_one_that_is_told(tmp_path: Path) -> None:
-    """A chunk that stopped because of a later one's failure does not hide that failure."""
-    many = b"".join(logs_request(1, f"s{n}") for n in range(500))
-    (tmp_path / "logs.pb").write_bytes(stream(many, logs_request(1, "bad")))
-    files = find_inputs([tmp_path / "logs.pb"]).files
-    options = ConvertOptions(chunk_bytes=len(many))
-    with pytest.raises(StorageError, match="the true reason"):
-        convert_files(files, FailingSecond(), options, threads=2, on_chunk=lambda _: None)
-
-
-def test_output_that_cannot_be_written(tmp_path: Path) -> None:
-    """A useless output folder is one message, not a traceback."""
-    (tmp_path / "logs.pb").write_bytes(GOOD)
-    (tmp_path / "file").touch()
-    result = run("convert", tmp_path / "logs.pb", "-o", tmp_path / "file" / "out")
-    assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: cannot write {tmp_path / 'file' / 'out'}/logs/")
-    assert result.stderr.endswith(": not a directory\n")
-
-
-@pytest.mark.parametrize("number", [signals.SIGINT, signals.SIGTERM])
-def test_interrupted(tmp_path: Path, number: signals.Signals) -> None:
-    """Ctrl-C and SIGTERM end it soon, leave no temporary file, and the next run completes."""
-    requests = [logs_request(1, f"service-{n}") for n in range(1000)]
-    (tmp_path / "logs.pb").write_bytes(stream(*requests))
-    output = tmp_path / "out"
-    command = [sys.executable, "-c", "from otlp2parquet.cli import main; main()"]
-    command += ["convert", str(tmp_path / "logs.pb"), "--output", str(output)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not any((output / "logs" / "service-0").rglob("*.parquet")):
-        assert process.poll() is None, "it ended before it could be interrupted"
-        assert time.monotonic() < deadline
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors == "interrupted: the same command again completes the rest\n"
-    done = content(output)
-    assert 0 < len(done) < 1000
-    assert all(name.endswith(".parquet") for name in done)
-    result = run("convert", tmp_path / "logs.pb", "-o", output)
-    assert result.exit_code == 0
-    assert count_rows(output) == 1000
-    assert f"{len(done)} already there" in result.stdout.replace(",", "")
-
-
-def test_killed(tmp_path: Path) -> None:
-    """After kill -9 the next run completes it, and no temporary file stays."""
-    requests = [logs_request(1, f"service-{n}") for n in range(500)]
-    (tmp_path / "logs.pb").write_bytes(stream(*requests))
-    output = tmp_path / "out"
-    command = [sys.executable, "-c", "from otlp2parquet.cli import main; main()"]
-    command += ["convert", str(tmp_path / "logs.pb"), "--output", str(output)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not any((output / "logs" / "service-0").rglob("*.parquet")):
-        assert process.poll() is None, "it ended before it could be killed"
-        assert time.monotonic() < deadline
-    process.kill()
-    process.wait(timeout=60)
-    assert run("convert", tmp_path / "logs.pb", "-o", output).exit_code == 0
-    assert count_rows(output) == 500
-    assert all(name.endswith(".parquet") for name in content(output))
-
-
 # The command ---------------------------------------------------------------------------
 
 
@@ -840,7 +495,7 @@ def test_no_progress_bar_without_a_terminal(tmp_path: Path) -> None:
     lines = result.stdout.splitlines()
     assert re.fullmatch(r"table +rows", lines[0])
     assert re.fullmatch(r"otel_logs +4", lines[1])
-    assert re.fullmatch(r"4 rows from 1 requests in 1 files \(0\.0 MB of OTLP\)", lines[2])
+    assert re.fullmatch(r"4 rows from 1 new requests in 1 files \(0\.0 MB of OTLP\)", lines[2])
     assert re.fullmatch(r"1 files written \(0\.0 MB\), 0 already there", lines[3])
     assert re.fullmatch(r"[\d.]+ s: [\d.]+ MB/s, [\d,]+ rows/s", lines[4])
 

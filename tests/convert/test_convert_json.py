@@ -118,7 +118,7 @@ def test_requests_over_the_limit(tmp_path: Path, suffix: str) -> None:
     captured = tmp_path / f"x{suffix}"
     captured.write_text("\n".join([logs("a"), logs("b" * 3_000_000), logs("c")]))
     limit = len(logs("a"))
-    arguments = ["--max-payload-bytes", str(limit), "-o", tmp_path / "out"]
+    arguments: list[str | Path] = ["--max-payload-bytes", str(limit), "-o", tmp_path / "out"]
     result = run("convert", captured, *arguments)
     assert result.exit_code == 1
     assert bodies(tmp_path / "out") == {"a": 1, "c": 1}
@@ -135,7 +135,7 @@ def test_empty_files(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
     result = run("convert", tmp_path, "-o", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert "0 rows from 0 requests in 2 files" in result.stdout
+    assert "0 rows from 0 new requests in 2 files" in result.stdout
 
 
 def test_broken_compression(tmp_path: Path) -> None:
@@ -150,10 +150,10 @@ def test_broken_compression(tmp_path: Path) -> None:
 
 
 def test_again_changes_nothing(tmp_path: Path) -> None:
-    """The same command finds its own files."""
+    """The same command finds everything converted."""
     (tmp_path / "x.jsonl").write_text("\n".join([logs("a"), spans("s"), gauge(1)]))
-    for there in (0, 3):
+    for new in (3, 0):
         result = run("convert", tmp_path / "x.jsonl", "-o", tmp_path / "out")
         assert result.exit_code == 0, result.output
-        assert f"{there} already there" in result.stdout
+        assert f"{new} rows from {new} new requests" in result.stdout
     assert count_rows(tmp_path / "out") == 3

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.hostile.wire import chunked, head, request
@@ -71,14 +72,26 @@ def add(
     INPUTS.append(Input(family, name, make, frozenset(answers), most_mib, heavy, many_files))
 
 
+def logs_of(make: Callable[..., bytes], *given: int, encoding: str = "identity") -> bytes:
+    """A whole request for logs, whose body is what ``make`` gives."""
+    return request("logs", make(*given), encoding)
+
+
 ONE = log(delimited(5, string_value(b"one")))
 
 
 # Depth: the record is rejected, or the unknown field skipped; the stack does not grow ----------
 
 DEPTH = "depth"
+
+
+def deep_body(levels: int) -> bytes:
+    """A log record whose body is so many levels deep."""
+    return log(delimited(5, deep(levels)))
+
+
 for levels, what in ((64, "deepest"), (65, "too deep"), (10_000, "ten thousand levels")):
-    add(DEPTH, f"value, {what}", lambda n=levels: request("logs", log(delimited(5, deep(n)))), 200)  # type: ignore[misc]
+    add(DEPTH, f"value, {what}", partial(logs_of, deep_body, levels), 200)
 add(
     DEPTH,
     "value, a million levels",
@@ -121,11 +134,18 @@ MANY: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "empty links": ("traces", lambda n: nested(SPAN, delimited(13, b"") * n)),
     "empty exemplars": ("metrics", lambda n: nested((*METRIC, 7, 1), delimited(5, b"") * n)),
 }
+
+
+def packed(signal: str, make: Callable[[int], bytes], count: int) -> bytes:
+    """A whole request whose body is so many of something, small in gzip."""
+    return request(signal, gzip.compress(make(count), 9), "gzip")
+
+
 for name, (signal, many) in MANY.items():
     add(
         AMPLIFICATION,
         f"a million {name}, gzip",
-        lambda s=signal, m=many: request(s, gzip.compress(m(MILLION), 9), "gzip"),  # type: ignore[misc]
+        partial(packed, signal, many, MILLION),
         200,
         most_mib=768,
         heavy=True,
@@ -133,7 +153,7 @@ for name, (signal, many) in MANY.items():
     add(
         AMPLIFICATION,
         f"ten million {name} (19 MiB), gzip",
-        lambda s=signal, m=many: request(s, gzip.compress(m(10 * MILLION), 9), "gzip"),  # type: ignore[misc]
+        partial(packed, signal, many, 10 * MILLION),
         413,
         most_mib=768,
         heavy=name != "empty log records",
@@ -218,7 +238,7 @@ for groups, answer in ((10_000, 200), (10_001, 413)):
         add(
             AMPLIFICATION,
             f"{groups:,} {kind} in one request",
-            lambda m=make, n=groups: request("logs", m(n)),  # type: ignore[misc]
+            partial(logs_of, make, groups),
             answer,
             most_mib=512,
             heavy=answer == 200,
@@ -238,13 +258,13 @@ for name, encoding, bomb in (
     ("zstd, 64 GiB in frames", "zstd", lambda: encoded.zstd_zeros(8192) * 64),
     ("zstd, a window of 2 GiB", "zstd", lambda: encoded.zstd_zeros(600, window_log=31)),
 ):
-    add(BOMBS, name, lambda b=bomb, e=encoding: request("logs", b(), e), 413, most_mib=64 + 32)  # type: ignore[misc]
+    add(BOMBS, name, partial(logs_of, bomb, encoding=encoding), 413, most_mib=64 + 32)
 for name, encoding, lie in (
     ("gzip, says 4 GiB", "gzip", lambda: gzip.compress(ONE)[:-4] + b"\xff" * 4),
     ("zstd, says 1 EiB", "zstd", lambda: encoded.zstd_zeros(1, content_size=1 << 60)),
     ("zstd, more than it says", "zstd", lambda: encoded.zstd_zeros(600, content_size=1 << 17)),
 ):
-    add(BOMBS, name, lambda b=lie, e=encoding: request("logs", b(), e), 400, most_mib=64 + 32)  # type: ignore[misc]
+    add(BOMBS, name, partial(logs_of, lie, encoding=encoding), 400, most_mib=64 + 32)
 add(
     BOMBS,
     "gzip, half a million empty members",
@@ -285,7 +305,7 @@ for name, body, answer in (
 ):
     # Field 9 of a metric is a histogram, so the packed one is among the metrics.
     where = "metrics" if "packed" in name else "logs"
-    add(WIRE, name, lambda b=body, s=where: request(s, b), answer)  # type: ignore[misc]
+    add(WIRE, name, partial(request, where, body), answer)
 
 
 # JSON: the same troubles, spelled out -----------------------------------------------------------
@@ -331,13 +351,13 @@ for name, text, answers in (
     ("two documents", b"{}{}", (400,)),
     ("a text where a list is expected", b'{"resourceLogs":"x"}', (400,)),
 ):
-    add(FORM, name, lambda t=text: request("logs", t, content_type=JSON), *answers, most_mib=64)  # type: ignore[misc]
+    add(FORM, name, partial(request, "logs", text, content_type=JSON), *answers, most_mib=64)
 for name, text, answers in (
     ("a million empty lines", b"\n" * MILLION, (200,)),
     ("a million empty requests", b"{}\n" * MILLION, (200, 413)),
     ("a bad line among good ones", b"{}\n" * 1000 + b"{\n" + b"{}\n", (400,)),
 ):
-    add(FORM, name, lambda t=text: request("logs", t, content_type=NDJSON), *answers, most_mib=64)  # type: ignore[misc]
+    add(FORM, name, partial(request, "logs", text, content_type=NDJSON), *answers, most_mib=64)
 add(
     FORM,
     "a million empty records, gzip",
@@ -388,7 +408,7 @@ for name, sent in (
     ("an unknown transfer coding", head("/v1/logs", "Transfer-Encoding: zip") + ONE),
     ("chunked twice", head("/v1/logs", "Transfer-Encoding: chunked, chunked") + ENDED[:-5]),
 ):
-    add(FRAMING, name, lambda s=sent: s, *BAD)  # type: ignore[misc]
+    add(FRAMING, name, partial(bytes, sent), *BAD)
 
 
 # Heads ------------------------------------------------------------------------------------------
@@ -412,4 +432,4 @@ for name, sent in (
     ),
     ("a path with a NUL", head("/v1/logs%00", "Content-Length: 0")),
 ):
-    add(HEADS, name, lambda s=sent: s, *BAD)  # type: ignore[misc]
+    add(HEADS, name, partial(bytes, sent), *BAD)

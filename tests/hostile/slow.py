@@ -95,13 +95,14 @@ class SlowClients:
         with selectors.DefaultSelector() as selector:
             for client, byte in self._clients:
                 if byte:
-                    selector.register(client, selectors.EVENT_WRITE, byte)
+                    selector.register(client, selectors.EVENT_WRITE, (client, byte))
             while not self._stop.wait(TRICKLE_SECS):
                 for key, _ in selector.select(0):
+                    client, byte = key.data
                     try:
-                        key.fileobj.send(key.data)  # type: ignore[union-attr]
+                        client.send(byte)
                     except OSError:  # the server has given it up
-                        selector.unregister(key.fileobj)
+                        selector.unregister(client)
 
 
 def among_slow_clients(process: RunningProcess, port: int, count: int, requests: int) -> Figures:

@@ -12,7 +12,7 @@ import pytest
 
 from otlp2parquet.core import Appended, BatchBuilder
 from otlp2parquet.errors import StorageError
-from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.acknowledgements import Acknowledgement, Acknowledgements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_the_later_of_two_outcomes_settles(appended: Appended, first: str) -> No
     """The log's thread may be faster than the one that appends; a 200 waits for both."""
 
     async def scenario() -> Appended:
-        answer = Acknowledgements(keeps_later=True).expect()
+        answer = Acknowledgements().expect(is_kept_later=True)
         calls = [lambda: answer.report_appended(appended), lambda: answer.report_kept(None)]
         if first == "kept":
             calls.reverse()
@@ -55,7 +55,7 @@ def test_without_a_log_the_append_settles(appended: Appended) -> None:
     """Nobody else would."""
 
     async def scenario() -> Appended:
-        answer = Acknowledgements(keeps_later=False).expect()
+        answer = Acknowledgements().expect(is_kept_later=False)
         elsewhere(lambda: answer.report_appended(appended))
         return await asyncio.wait_for(answer.future, PATIENCE_SECS)
 
@@ -67,7 +67,7 @@ def test_what_is_not_kept_is_no_success(appended: Appended, order: tuple[str, ..
     """In either order the log's reason is what the task gets."""
 
     async def scenario() -> None:
-        answer = Acknowledgements(keeps_later=True).expect()
+        answer = Acknowledgements().expect(is_kept_later=True)
         for outcome in order:
             if outcome == "kept":
                 answer.report_kept(StorageError("the disk is full"))
@@ -83,7 +83,7 @@ def test_what_is_not_appended_waits_for_no_log() -> None:
     """The log never heard of it."""
 
     async def scenario() -> None:
-        answer = Acknowledgements(keeps_later=True).expect()
+        answer = Acknowledgements().expect(is_kept_later=True)
         elsewhere(lambda: answer.report_failed(ValueError("no")))
         with pytest.raises(ValueError, match="no"):
             await asyncio.wait_for(answer.future, PATIENCE_SECS)
@@ -99,17 +99,17 @@ def test_a_group_wakes_the_loop_once(
 
     async def scenario() -> int:
         loop = asyncio.get_running_loop()
-        answers = Acknowledgements(keeps_later=False)
+        answers = Acknowledgements()
         wakes = 0
         real = loop.call_soon_threadsafe
 
-        def call_soon_threadsafe(*args: object) -> object:
+        def call_soon_threadsafe(callback: Callable[[], object]) -> object:
             nonlocal wakes
             wakes += 1
-            return real(*args)  # type: ignore[arg-type]
+            return real(callback)
 
         monkeypatch.setattr(loop, "call_soon_threadsafe", call_soon_threadsafe)
-        waiting = [answers.expect() for _ in range(5)]
+        waiting = [answers.expect(is_kept_later=False) for _ in range(5)]
         with answers if together else nullcontext():
             for answer in waiting[1:]:
                 answer.report_appended(appended)
@@ -126,8 +126,8 @@ def test_a_client_that_is_gone_holds_up_nobody(appended: Appended) -> None:
     """Its answer is dropped, the next one is given."""
 
     async def scenario() -> Appended:
-        answers = Acknowledgements(keeps_later=False)
-        gone, stays = answers.expect(), answers.expect()
+        answers = Acknowledgements()
+        gone, stays = answers.expect(is_kept_later=False), answers.expect(is_kept_later=False)
         gone.future.cancel()
         with answers:
             gone.report_appended(appended)
@@ -139,19 +139,19 @@ def test_a_client_that_is_gone_holds_up_nobody(appended: Appended) -> None:
 
 def test_an_ended_loop_is_passed_over(appended: Appended) -> None:
     """What is settled behind its end wakes nobody, and the next loop has answers again."""
-    answers = Acknowledgements(keeps_later=False)
+    answers = Acknowledgements()
 
-    async def expect() -> object:
-        return answers.expect()
+    async def expect() -> Acknowledgement:
+        return answers.expect(is_kept_later=False)
 
     for awake in (False, True):
         late = asyncio.run(expect())
         if awake:  # as if it ended between the wake-up and the telling
             answers._is_woken = True  # noqa: SLF001 - a moment that cannot be hit
-        late.report_appended(appended)  # type: ignore[attr-defined]
+        late.report_appended(appended)
 
         async def scenario() -> Appended:
-            answer = answers.expect()
+            answer = answers.expect(is_kept_later=False)
             answer.report_appended(appended)
             return await asyncio.wait_for(answer.future, PATIENCE_SECS)
 

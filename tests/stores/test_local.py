@@ -5,7 +5,9 @@ What all stores promise is in ``test_contract``; here is what a file system adds
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import fcntl
 import os
 import resource
 import shutil
@@ -22,7 +24,7 @@ from otlp2parquet.errors import (
     StorageRefusedError,
     StorageUnavailableError,
 )
-from otlp2parquet.stores import LocalStore, local
+from otlp2parquet.stores import LocalStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -173,11 +175,15 @@ def test_reason_is_told(tmp_path: Path, call: str, code: int, reason: str) -> No
 
 def test_disk_full_while_writing(tmp_path: Path) -> None:
     """A real refusal of a write (a file size limit) leaves nothing behind."""
+
+    def fill_too_much(sink: BinaryIO) -> None:
+        sink.write(bytes(4 << 20))
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
     try:
         with pytest.raises(StorageError, match="file too large"):
-            LocalStore(tmp_path).create(NAME, lambda sink: sink.write(bytes(4 << 20)) and None)
+            LocalStore(tmp_path).create(NAME, fill_too_much)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert files(tmp_path) == []
@@ -295,7 +301,7 @@ def test_leftovers_where_there_are_no_locks(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(local.fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
     place = (tmp_path / NAME).parent
     place.mkdir(parents=True)
     old, young = (place / f".x.{digit * 16}.tmp" for digit in "ab")
@@ -312,7 +318,7 @@ def test_a_temporary_file_that_is_removed_before_it_is_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who comes between the two calls takes it for abandoned: then another one is made."""
-    flock = local.fcntl.flock
+    flock = fcntl.flock
     removed: list[str] = []
 
     def overtaken(descriptor: int, operation: int) -> None:
@@ -321,7 +327,7 @@ def test_a_temporary_file_that_is_removed_before_it_is_locked(
             (tmp_path / NAME).with_name(removed[0]).unlink()
         flock(descriptor, operation)
 
-    monkeypatch.setattr(local.fcntl, "flock", overtaken)
+    monkeypatch.setattr(fcntl, "flock", overtaken)
     LocalStore(tmp_path).create(NAME, fill)
     assert len(removed) == 1
     assert files(tmp_path) == [NAME]
@@ -483,7 +489,7 @@ def no_links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(os, "link", refuse)
     if request.param == "rename":
-        monkeypatch.setattr(local.ctypes, "CDLL", lambda *_, **__: object())
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
     return str(request.param)
 
 

@@ -12,12 +12,11 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.ingestion import Batches
+from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import BatchConfig
-from otlp2parquet.platforms.server.application import (
-    Application,
-)
+from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.server.application import Application
 from tests.support.batches_bench import NOW
 from tests.support.doubles import Clock, Recorder
 
@@ -130,8 +129,9 @@ class Bench:
         self.clock = Clock()
         self.writer = Recorder() if writer is None else writer
         self.budget = Budget(memory_bytes)
-        self.storing = Storing(self.writer, threads=2, monotonic=self.clock)
-        self.batches = Batches(
+        self.storing = Storing(self.writer, monotonic=self.clock)
+        self.storing.start(2)
+        self.ingest = Ingest(
             BatchConfig() if config is None else config,
             self.storing,
             self.budget,
@@ -140,8 +140,9 @@ class Bench:
             monotonic=self.clock,
         )
         self.app = Application(
-            self.batches,
+            self.ingest,
             self.budget,
+            Acknowledgements(),
             threads=threads,
             max_payload_bytes=max_payload_bytes,
             monotonic=self.clock,
@@ -155,13 +156,14 @@ class Bench:
     @property
     def rows(self) -> int:
         """Rows in the open batch."""
-        return self.batches.held().open_rows
+        return self.ingest.status().open_rows
 
     @property
     def nothing_held(self) -> bool:
         """Whether no request holds any of the budget."""
-        opened = self.batches._open  # noqa: SLF001 - what the rows themselves hold
-        return self.budget.used == (0 if opened is None else opened.memory_bytes)
+        opened = self.ingest._open  # noqa: SLF001 - what the rows themselves hold
+        held = 0 if opened is None else opened._memory.bytes  # noqa: SLF001 - as above
+        return self.budget.used == held
 
     def __enter__(self) -> Self:
         return self

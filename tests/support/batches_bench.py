@@ -1,4 +1,4 @@
-"""Batches over doubles, and the requests that fill them; knows no log and no HTTP."""
+"""Batches over doubles, and the requests that fill them; knows no log on a disk and no HTTP."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ from typing import TYPE_CHECKING, Self
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.ingestion import Batches
+from otlp2parquet.batches.identity import new_batch_id
+from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import BatchConfig
 from tests.support.doubles import Clock, Recorder, Written
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pytest
+
+    from otlp2parquet.batches.log.protocol import Log
+    from otlp2parquet.batches.request import Acknowledge
+    from otlp2parquet.batches.shard import Shard
+    from otlp2parquet.batches.storing import Finisher
     from otlp2parquet.core import Appended
 
 NOW = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 HOUR = 3600 * 10**9
 
 
-def logs(rows: int = 1, service: str = "shop", when: int = NOW) -> bytes:
+def logs(rows: int = 1, service: str | None = "shop", when: int = NOW) -> bytes:
     """An export request with ``rows`` log records of one service."""
     request = ExportLogsServiceRequest()
     resource_logs = request.resource_logs.add()
-    attribute = resource_logs.resource.attributes.add(key="service.name")
-    attribute.value.string_value = service
+    if service is not None:
+        attribute = resource_logs.resource.attributes.add(key="service.name")
+        attribute.value.string_value = service
     scope_logs = resource_logs.scope_logs.add()
     for number in range(rows):
         record = scope_logs.log_records.add(time_unix_nano=when)
@@ -33,8 +43,42 @@ def logs(rows: int = 1, service: str = "shop", when: int = NOW) -> bytes:
     return bytes(request.SerializeToString())
 
 
+def append_logs(
+    ingest: Ingest, payload: bytes, *, wait: bool = True, acknowledge: Acknowledge | None = None
+) -> Appended | None:
+    """Append one request of logs in protobuf, received at ``NOW``."""
+    return ingest.append(
+        payload,
+        "logs",
+        content_type="application/x-protobuf",
+        content_encoding=None,
+        received_at=NOW,
+        wait=wait,
+        acknowledge=acknowledge,
+    )
+
+
+def shards_of(ingest: Ingest) -> list[Shard]:
+    """The shards of the open batch: to hold one as a decoding thread does."""
+    batch = ingest._open  # noqa: SLF001 - what a decoding thread has by claiming
+    assert batch is not None
+    return batch._shards  # noqa: SLF001 - as above
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    """The fields of the log lines about stored batches."""
+    return [
+        dict(vars(record)["fields"])
+        for record in caplog.records
+        if record.getMessage() == "batch stored"
+    ]
+
+
 class Bench:
-    """Batches over a recorder and a clock, ended with the test."""
+    """Batches over a recorder and a clock, ended with the test.
+
+    ``threads=0`` starts none: steps are done by ``bench.storing.run_one``.
+    """
 
     def __init__(
         self,
@@ -44,36 +88,51 @@ class Bench:
         memory_bytes: int = 512 << 20,
         writer: Recorder | None = None,
         config: BatchConfig | None = None,
+        log: Log | None = None,
+        finishers: Sequence[Finisher] = (),
+        new_id: Callable[[], str] = new_batch_id,
     ) -> None:
         self.clock = Clock()
         self.writer = Recorder() if writer is None else writer
         self.budget = Budget(memory_bytes)
         self.storing = Storing(
-            self.writer, threads=threads, monotonic=self.clock, jitter=lambda: 0.5
+            self.writer,
+            most_threads=max(1, threads - 1),
+            finishers=finishers,
+            monotonic=self.clock,
+            jitter=lambda: 0.5,
         )
-        self.batches = Batches(
+        self.storing.start(threads)
+        self.ingest = Ingest(
             BatchConfig() if config is None else config,
             self.storing,
             self.budget,
             shards=shards,
             max_payload_bytes=1 << 20,
+            log=log,
             monotonic=self.clock,
+            new_id=new_id,
         )
 
-    def append(self, payload: bytes, *, wait: bool = True) -> Appended | None:
+    def append(
+        self, payload: bytes, *, wait: bool = True, acknowledge: Acknowledge | None = None
+    ) -> Appended | None:
         """Append one request of logs."""
-        return self.batches.append(
-            payload,
-            "logs",
-            content_type="application/x-protobuf",
-            content_encoding=None,
-            received_at=NOW,
-            wait=wait,
-        )
+        return append_logs(self.ingest, payload, wait=wait, acknowledge=acknowledge)
+
+    def tick(self, secs: float) -> None:
+        """Let time pass."""
+        self.clock.now += secs
+        self.ingest.tick()
+
+    @property
+    def waiting(self) -> int:
+        """Closed batches that are not done."""
+        return self.ingest.status().backlog.batches
 
     def stored(self, rows: int) -> list[Written]:
         """Wait until ``rows`` rows are stored and no batch is left; the files."""
-        wait_for(lambda: self.writer.rows >= rows and not self.batches.held().closed_batches)
+        wait_for(lambda: self.writer.rows >= rows and not self.waiting)
         assert self.writer.rows == rows
         return self.writer.files
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,23 @@ from click.testing import CliRunner, Result
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otlp2parquet.cli import main
+from otlp2parquet.convert import ConvertOptions, convert_files, open_journal
+from otlp2parquet.writers import ParquetWriter
 from tests.support.requests import START
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from otlp2parquet.captures import InputFile
+    from otlp2parquet.convert import ChunkReport
+    from otlp2parquet.writers import OtlpWriter
+
+
+def json_request(*texts: str) -> bytes:
+    """A log record per text."""
+    records = [{"timeUnixNano": str(START), "body": {"stringValue": text}} for text in texts]
+    return json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).encode()
 
 
 def stream(*requests: bytes) -> bytes:
@@ -57,6 +71,22 @@ def run(*arguments: str | Path) -> Result:
     return result
 
 
+def convert_into(
+    output: Path,
+    files: Sequence[InputFile],
+    options: ConvertOptions | None = None,
+    *,
+    writer: OtlpWriter | None = None,
+    again: bool = False,
+    threads: int = 1,
+    on_chunk: Callable[[ChunkReport], None] = lambda _: None,
+) -> ChunkReport:
+    """``convert_files`` into a folder, with the journal that lies there."""
+    writer, options = writer or ParquetWriter(output), options or ConvertOptions()
+    with open_journal(output, again=again) as journal:
+        return convert_files(files, writer, journal, options, threads=threads, on_chunk=on_chunk)
+
+
 def rows(output: Path, table: str = "logs") -> list[dict[str, Any]]:
     """All rows of a table, in the order of their files' names and then of the file."""
     return [
@@ -83,3 +113,8 @@ def content(output: Path) -> dict[str, bytes]:
         for path in output.rglob("*")
         if path.is_file()
     }
+
+
+def tables(output: Path) -> dict[str, bytes]:
+    """Every file of the tables, without what is kept beside them."""
+    return {name: data for name, data in content(output).items() if not name.startswith(".")}

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from otlp2parquet.writers import StoredFile, file_name
+import pyarrow as pa
+
+from otlp2parquet.core.files import FoundFile, is_the_file
+from otlp2parquet.errors import NameTakenError
+from otlp2parquet.writers import StoredFile
 from tests.support.waiting import PATIENCE_SECS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
-    from otlp2parquet.writers import ArrowArrayExportable
+    from otlp2parquet.core.files import PlannedFile
+    from otlp2parquet.writers.protocol import ArrowArrayExportable, Existing
+
+FILE_BYTES = 100
+"""What every file of a recorder is said to take."""
 
 
 @dataclass
@@ -31,51 +38,95 @@ class Clock:
 class Written:
     """One file as the writer got it."""
 
-    table: str
-    service: str | None
-    hour: datetime
+    file: PlannedFile
     batch_id: str
     rows: int
     pieces: int
+    existing: Existing = "refuse"
+
+    @property
+    def service(self) -> str | None:
+        """The only service in the file."""
+        (service,) = self.file.services
+        return service
+
+    @property
+    def path(self) -> str:
+        """Where it lies below the root."""
+        return self.file.name(self.batch_id)
 
 
 @dataclass
 class Recorder:
-    """An ``OtlpWriter`` that keeps what it is given, and fails or waits when told to."""
+    """An ``OtlpWriter`` that keeps what it is given, and fails or waits when told to.
 
+    ``fail`` is asked before a file is there and ``fail_after`` behind it: then the answer is lost.
+    """
+
+    root: str = "recorder"
     files: list[Written] = field(default_factory=list)
     attempts: list[str | None] = field(default_factory=list)
-    fail: Callable[[Written], Exception | None] = field(default=lambda _: None)
+    taken_back: list[str] = field(default_factory=list)
+    fail: Callable[[Written], BaseException | None] = field(default=lambda _: None)
+    fail_after: Callable[[Written], BaseException | None] = field(default=lambda _: None)
+    fail_back: Callable[[Written], BaseException | None] = field(default=lambda _: None)
     gates: dict[str | None, threading.Event] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def write(
+    def store(
         self,
+        file: PlannedFile,
         batches: Sequence[ArrowArrayExportable],
-        *,
-        table: str,
-        service: str | None,
-        hour: datetime,
         batch_id: str,
-        part: int = 0,
+        *,
+        existing: Existing = "refuse",
     ) -> StoredFile:
-        """Record the file, as ``OtlpWriter.write``."""
-        rows = sum(batch.num_rows for batch in batches)  # type: ignore[attr-defined]
-        written = Written(table, service, hour, batch_id, rows, len(batches))
+        """Record the file, as ``OtlpWriter.store``."""
+        rows = sum(pa.record_batch(batch).num_rows for batch in batches)
+        written = Written(file, batch_id, rows, len(batches), existing)
+        service = next(iter(file.services))
         with self.lock:
             self.attempts.append(service)
         if service in self.gates:
             assert self.gates[service].wait(PATIENCE_SECS)
         with self.lock:
-            error = self.fail(written)
-            if error is not None:
-                raise error
-            self.files.append(written)
-        path = file_name(table, service, hour, batch_id, part)
-        return StoredFile(path, table, service, hour, rows, 100)
+            _raise(self.fail(written))
+            receipt = StoredFile(written.path, rows, FILE_BYTES)
+            there = next((one for one in self.files if one.path == written.path), None)
+            if there is None:
+                self.files.append(written)
+            else:
+                receipt = replace(self._found(there, written), was_there=True)
+            _raise(self.fail_after(written))
+        return receipt
+
+    @staticmethod
+    def _found(there: Written, written: Written) -> StoredFile:
+        """The receipt of a file that has the name, if it is the one."""
+        found = FoundFile(there.file.table, there.batch_id, there.file.part, there.rows)
+        rows = {written.rows, written.file.rows}
+        ours = written.existing != "refuse" and is_the_file(
+            found, written.batch_id, written.file.part, rows, or_more=written.existing == "whole"
+        )
+        if not ours:
+            raise NameTakenError(written.path)
+        return StoredFile(written.path, there.rows, FILE_BYTES)
+
+    def take_back(self, file: PlannedFile, batch_id: str) -> None:
+        """Forget the file, as ``OtlpWriter.take_back``."""
+        path = file.name(batch_id)
+        with self.lock:
+            self.taken_back.append(path)
+            _raise(self.fail_back(Written(file, batch_id, 0, 0)))
+            self.files = [written for written in self.files if written.path != path]
 
     @property
     def rows(self) -> int:
         """Rows stored so far."""
         with self.lock:
             return sum(written.rows for written in self.files)
+
+
+def _raise(error: BaseException | None) -> None:
+    if error is not None:
+        raise error

@@ -11,22 +11,29 @@ from typing import TYPE_CHECKING, Self
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.counts import Counts
 from otlp2parquet.batches.identity import new_batch_id
-from otlp2parquet.batches.ingestion import Batches
-from otlp2parquet.batches.log_folder import LogFolder, check_versions
-from otlp2parquet.batches.log_space import LogSpace
-from otlp2parquet.batches.segment_log import SegmentLog
+from otlp2parquet.batches.ingest import Ingest
+from otlp2parquet.batches.log.folder import LogFolder, check_versions
+from otlp2parquet.batches.log.group_commit import GroupCommit
+from otlp2parquet.batches.log.none import NoLog
+from otlp2parquet.batches.log.space import LogSpace
+from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import BatchConfig
+from otlp2parquet.core.layout import DEFAULT_LAYOUT
 from otlp2parquet.writers import ParquetWriter
-from tests.support.batches_bench import NOW, logs
-from tests.support.doubles import Clock
+from tests.support.batches_bench import append_logs, logs
+from tests.support.doubles import Clock, Recorder
+from tests.support.log_disk import ScriptedDisk
 from tests.support.waiting import PATIENCE_SECS, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from otlp2parquet.batches.log.protocol import Log
+    from otlp2parquet.batches.storing import Backlog, Finisher
     from otlp2parquet.core import Appended
+    from otlp2parquet.core.layout import Layout
     from otlp2parquet.errors import StorageError
     from otlp2parquet.writers import OtlpWriter
 
@@ -40,7 +47,7 @@ class Answer:
         self.calls = 0
 
     def __call__(self, error: StorageError | None) -> None:
-        """As the log calls ``kept``."""
+        """As the log calls ``acknowledge``."""
         self.calls += 1
         self.error = error
         self.told.set()
@@ -54,7 +61,11 @@ class Answer:
 
 
 class Node:
-    """Batches over a log in ``folder/log`` and files in ``folder/data``."""
+    """Batches over a log in ``folder/log`` and files in ``folder/data``.
+
+    ``mode`` is the one for new requests; the log is there in every mode, for what is replayed.
+    A recorder without a name of its own is taken for the storage in ``folder/data``.
+    """
 
     def __init__(
         self,
@@ -63,60 +74,71 @@ class Node:
         writer: OtlpWriter | None = None,
         shards: int = 2,
         threads: int = 3,
+        most_threads: int | None = None,
         memory_bytes: int = 512 << 20,
         max_bytes: int = 1 << 30,
         config: BatchConfig | None = None,
-        root: str | None = None,
+        layout: Layout = DEFAULT_LAYOUT,
         writer_for: Callable[[str], OtlpWriter | None] = lambda _: None,
+        finishers: Sequence[Finisher] = (),
         new_id: Callable[[], str] = new_batch_id,
         replays: bool = True,
+        mode: str = "fsync",
+        disk: ScriptedDisk | None = None,
     ) -> None:
         self.data = folder / "data"
         self.clock = Clock()
         self.counts = Counts()
         self.budget = Budget(memory_bytes)
-        log_folder = LogFolder.claim(folder / "log")
+        self.disk = ScriptedDisk() if disk is None else disk
+        if isinstance(writer, Recorder) and writer.root == Recorder.root:
+            writer.root = str(self.data)
+        self.writer: OtlpWriter = ParquetWriter(self.data) if writer is None else writer
+        log_folder = LogFolder.claim(folder / "log", self.disk)
         try:
-            check_versions(log_folder.segments())
+            check_versions(self.disk, log_folder.segments())
         except BaseException:
             log_folder.release()
             raise
-        self.disk_share = 0.0
-        space = LogSpace(log_folder.path, max_bytes, lambda _: self.disk_share)
-        self.log = SegmentLog(log_folder, space, self.counts, monotonic=self.clock)
+        self.log = GroupCommit(
+            log_folder,
+            LogSpace(self.disk, log_folder.path, max_bytes),
+            self.counts,
+            Plan(self.writer.root, layout),
+            monotonic=self.clock,
+        )
         self.storing = Storing(
-            ParquetWriter(self.data) if writer is None else writer,
-            threads=threads,
-            root=str(self.data) if root is None else root,
+            self.writer,
+            layout=layout,
+            most_threads=max(1, threads - 1) if most_threads is None else most_threads,
             writer_for=writer_for,
+            finishers=finishers,
             counts=self.counts,
             monotonic=self.clock,
             jitter=lambda: 0.5,
         )
-        self.batches = Batches(
+        log: Log = self.log
+        if mode != "fsync":
+            log = NoLog(until_stored=mode == "stored", replaying=self.log)
+        self.ingest = Ingest(
             BatchConfig() if config is None else config,
             self.storing,
             self.budget,
             shards=shards,
             max_payload_bytes=1 << 20,
-            log=self.log,
+            log=log,
             monotonic=self.clock,
             new_id=new_id,
         )
-        if replays:
-            self.batches.replay([(found.batch_id, found) for found in self.log.left_over()])
+        left_over = self.log.left_over() if replays else []
+        self.log.start()
+        self.storing.start(threads)
+        self.ingest.replay([(found.batch_id, found) for found in left_over])
 
     def append(self, payload: bytes, answer: Answer | None = None) -> tuple[Appended, Answer]:
         """Append one request of logs."""
         answer = Answer() if answer is None else answer
-        appended = self.batches.append(
-            payload,
-            "logs",
-            content_type="application/x-protobuf",
-            content_encoding=None,
-            received_at=NOW,
-            kept=answer,
-        )
+        appended = append_logs(self.ingest, payload, acknowledge=answer)
         assert appended is not None
         return appended, answer
 
@@ -126,13 +148,22 @@ class Node:
             assert self.append(payload)[1].is_kept
 
     def settle(self) -> None:
-        """Wait until nothing waits to be stored."""
-        wait_for(lambda: self.storing.idle)
+        """Wait until nothing waits to be stored that can be."""
+        wait_for(lambda: self.storing.is_idle)
 
     def tick(self, secs: float) -> None:
         """Let time pass."""
         self.clock.now += secs
-        self.batches.tick()
+        self.ingest.tick()
+
+    def wait_with_ticks(self, condition: Callable[[], bool], secs: float = 40) -> None:
+        """Wait until ``condition`` holds, while time passes in steps of ``secs``."""
+        wait_for(lambda: condition() or bool(self.tick(secs)))
+
+    @property
+    def backlog(self) -> Backlog:
+        """What is not stored yet."""
+        return self.storing.backlog()
 
     @property
     def segments(self) -> list[Path]:
@@ -141,6 +172,7 @@ class Node:
 
     def crash(self) -> None:
         """End without closing a batch: what is not on the disk is gone."""
+        self.disk.gate.set()
         self.log.stop()
         self.storing.stop()
 
@@ -154,3 +186,8 @@ class Node:
 def one(text: int | str) -> bytes:
     """A request with one record, of a service of its own."""
     return logs(1, service=f"s{text}")
+
+
+def services(data: Path) -> list[str]:
+    """The service of every file below ``data``, by its folder."""
+    return sorted(path.parts[-4].removeprefix("service=") for path in data.rglob("*.parquet"))

@@ -36,11 +36,12 @@ class Server(RunningProcess):
         port: int = 0,
         options: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
+        launcher: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.data = folder / "data"
         super().__init__(
-            [COMMAND, "-p", str(port), *options],
+            [*launcher, COMMAND, "-p", str(port), *options],
             folder / "server.log",
             env=environment() | dict(settings or {}),
             cwd=folder,

@@ -47,16 +47,8 @@ def logs_batch(
 def write(
     writer: ParquetWriter, batches: Sequence[Batch], batch_id: str = BATCH_ID, part: int = 0
 ) -> StoredFile:
-    """Write batches of one table, service and hour."""
-    first = batches[0]
-    return writer.write(
-        batches,
-        table=first.table,
-        service=first.service,
-        hour=first.hour,
-        batch_id=batch_id,
-        part=part,
-    )
+    """Write batches of one file under a name that is known."""
+    return writer.write(batches, batch_id=batch_id, part=part)
 
 
 def rows_of(batch: Batch) -> list[dict[str, Any]]:

@@ -17,13 +17,11 @@ from otlp2parquet import (
     NameTakenError,
     ParquetWriter,
     StorageError,
-    StoredFile,
     __version__,
     new_batch_id,
     process_otlp,
 )
 from otlp2parquet.core.schema import TABLE_FOLDERS, table_schema
-from otlp2parquet.writers import FoundFile
 from otlp2parquet.writers.columns import PLAIN_COLUMNS, STATISTICS_COLUMNS, leaf_path
 from tests.support.requests import (
     HOUR,
@@ -61,8 +59,6 @@ def test_reads_back_equal(tmp_path: Path, table: str) -> None:
     expected = rows_of(batch)
     assert len(expected) == ROWS
     path = tmp_path / write(ParquetWriter(tmp_path), [batch]).path
-    assert pq.read_table(path).to_pylist() == expected
-    # ParquetFile does not add columns for the year=… folders.
     assert pq.ParquetFile(path).read().to_pylist() == expected
     schema = pa.schema(table_schema(table))
     relation = duckdb.read_parquet(str(path), hive_partitioning=False)
@@ -80,16 +76,19 @@ def test_footer(tmp_path: Path) -> None:
         b"otlp2parquet.table": b"otel_logs",
         b"otlp2parquet.version": __version__.encode(),
         b"otlp2parquet.batch_id": BATCH_ID.encode(),
+        b"otlp2parquet.part": b"0",
     }
     assert footer.num_rows == 5
 
 
-def test_stored_file(tmp_path: Path) -> None:
-    """The answer tells where the file is, whose rows it has, how many, and its size."""
+def test_receipt(tmp_path: Path) -> None:
+    """The answer tells where the file is, how many rows it has, and its size."""
     stored = write(ParquetWriter(tmp_path), [logs_batch(5)])
-    path = f"logs/checkout/year=2026/month=07/day=01/hour=09/{BATCH_ID}.parquet"
-    size = (tmp_path / path).stat().st_size
-    assert stored == StoredFile(path, "otel_logs", "checkout", HOUR, 5, size)
+    path = f"logs/service=checkout/date=2026-07-01/hour=9/{BATCH_ID}.parquet"
+    assert stored.path == path
+    assert (stored.rows, stored.bytes) == (5, (tmp_path / path).stat().st_size)
+    assert stored.columns
+    assert not stored.was_there
 
 
 def test_parts_have_names_of_their_own(tmp_path: Path) -> None:
@@ -98,6 +97,8 @@ def test_parts_have_names_of_their_own(tmp_path: Path) -> None:
     names = [write(writer, [logs_batch(1)], part=part).path for part in range(3)]
     suffixes = [name.rpartition(BATCH_ID)[2] for name in names]
     assert suffixes == [".parquet", "-1.parquet", "-2.parquet"]
+    footers = [pq.read_metadata(tmp_path / name).metadata for name in names]
+    assert [footer[b"otlp2parquet.part"] for footer in footers] == [b"0", b"1", b"2"]
 
 
 def test_batches_follow_one_another(tmp_path: Path) -> None:
@@ -106,7 +107,7 @@ def test_batches_follow_one_another(tmp_path: Path) -> None:
     expected = [row for batch in batches for row in rows_of(batch)]
     stored = write(ParquetWriter(tmp_path), batches)
     assert stored.rows == 15
-    assert pq.read_table(tmp_path / stored.path).to_pylist() == expected
+    assert pq.ParquetFile(tmp_path / stored.path).read().to_pylist() == expected
 
 
 def test_mixed_encodings_of_the_same_columns(tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_mixed_encodings_of_the_same_columns(tmp_path: Path) -> None:
     for number, mixed in enumerate([batches, batches[::-1]]):
         expected = [row for batch in mixed for row in rows_of(batch)]
         stored = write(ParquetWriter(tmp_path), mixed, part=number)
-        assert pq.read_table(tmp_path / stored.path).to_pylist() == expected
+        assert pq.ParquetFile(tmp_path / stored.path).read().to_pylist() == expected
 
 
 def test_batches_of_other_libraries(tmp_path: Path) -> None:
@@ -128,15 +129,15 @@ def test_batches_of_other_libraries(tmp_path: Path) -> None:
         hour=HOUR,
         batch_id=BATCH_ID,
     )
-    assert stored.path.startswith("logs/unknown-service/")
-    assert pq.read_table(tmp_path / stored.path).to_pylist() == batch.to_pylist()
+    assert stored.path.startswith("logs/service=unknown-service/")
+    assert pq.ParquetFile(tmp_path / stored.path).read().to_pylist() == batch.to_pylist()
 
 
 def test_no_rows(tmp_path: Path) -> None:
     """There is no such thing as a file without rows."""
     empty = pa.RecordBatch.from_pylist([], schema=pa.schema(table_schema("otel_logs")))
-    for batches in ([], [empty]):
-        with pytest.raises(ValueError, match="no rows to write"):
+    for batches, message in (([], "no batch to write"), ([empty], "no rows to write")):
+        with pytest.raises(ValueError, match=message):
             ParquetWriter(tmp_path).write(
                 batches, table="otel_logs", service=None, hour=HOUR, batch_id=BATCH_ID
             )
@@ -186,8 +187,8 @@ def test_statistics_are_right(tmp_path: Path) -> None:
 
 def test_dictionaries_of_many_batches_are_one(tmp_path: Path) -> None:
     """Batches that bring different dictionaries cost no more than one batch with all rows."""
-    bodies = [logs_batch(50, first=50 * n, service=f"s{n}") for n in range(20)]
-    many = write(ParquetWriter(tmp_path), bodies)
+    bodies = [logs_batch(50, first=50 * n, service=f"s{n:02}") for n in range(20)]
+    many = write(ParquetWriter(tmp_path, layout="hour"), bodies)
     plain = pa.Table.from_batches([pa.record_batch(batch) for batch in bodies]).cast(
         pa.schema(table_schema("otel_logs"))
     )
@@ -227,7 +228,7 @@ def test_compression(tmp_path: Path, compression: Any, codec: str) -> None:
     assert {chunk.compression for chunks in columns_of(path).values() for chunk in chunks} == {
         codec
     }
-    assert pq.read_table(path).to_pylist() == rows_of(batch)
+    assert pq.ParquetFile(path).read().to_pylist() == rows_of(batch)
 
 
 def test_level(tmp_path: Path) -> None:
@@ -246,6 +247,7 @@ def test_level(tmp_path: Path) -> None:
         ({"level": 23}, "zstd level is 23: expected 1 to 22"),
         ({"compression": "gzip", "level": 0}, "gzip level is 0: expected 1 to 9"),
         ({"row_group_rows": 0}, "row_group_rows is 0: expected at least 1"),
+        ({"layout": "day"}, "layout is 'day': expected one of service, hour, classic"),
     ],
 )
 def test_settings_that_cannot_be(tmp_path: Path, options: Any, message: str) -> None:
@@ -261,7 +263,9 @@ def test_row_groups(tmp_path: Path) -> None:
     path = tmp_path / write(ParquetWriter(tmp_path, row_group_rows=10), batches).path
     footer = pq.read_metadata(path)
     assert [footer.row_group(n).num_rows for n in range(footer.num_row_groups)] == [10, 10, 5]
-    assert pq.read_table(path).to_pylist() == [row for batch in batches for row in rows_of(batch)]
+    assert pq.ParquetFile(path).read().to_pylist() == [
+        row for batch in batches for row in rows_of(batch)
+    ]
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -283,7 +287,6 @@ def test_taken_name(tmp_path: Path) -> None:
     with pytest.raises(NameTakenError, match=rf"holds batch {BATCH_ID} with 5 rows") as caught:
         write(writer, [logs_batch(6)])
     assert caught.value.path == stored.path
-    assert caught.value.found == FoundFile("otel_logs", BATCH_ID, 5)
     assert isinstance(caught.value, StorageError)
     assert (tmp_path / stored.path).read_bytes() == before
 
@@ -296,7 +299,7 @@ def test_taken_by_something_else(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(NameTakenError, match="is not a readable parquet file") as caught:
         write(writer, [logs_batch(5)])
-    assert caught.value.found is None
+    assert str(caught.value).startswith("logs/service=checkout/")
     assert path.read_bytes() == content
 
 
@@ -305,14 +308,13 @@ def test_taken_by_foreign_parquet(tmp_path: Path) -> None:
     writer = ParquetWriter(tmp_path)
     path = tmp_path / write(writer, [logs_batch(5)]).path
     pq.write_table(pa.table({"a": [1, 2]}), path, store_schema=False)
-    with pytest.raises(NameTakenError) as caught:
+    with pytest.raises(NameTakenError, match="holds 2 rows of no batch; expected a free name"):
         write(writer, [logs_batch(5)])
-    assert caught.value.found == FoundFile(None, None, 2)
 
 
 def test_disk_error_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sink that fails in the middle is a StorageError, and no trace of the file remains."""
-    monkeypatch.setattr("otlp2parquet.writers.local_files._BUFFER_BYTES", 4096)
+    monkeypatch.setattr("otlp2parquet.stores.local._BUFFER_BYTES", 4096)
     import resource  # noqa: PLC0415 - not on Windows, and only here
 
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -338,7 +340,7 @@ def test_many_threads(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     for path in tmp_path.rglob("*.parquet"):
-        assert pq.read_table(path).to_pylist() == rows_of(batches.pop(path.stem))
+        assert pq.ParquetFile(path).read().to_pylist() == rows_of(batches.pop(path.stem))
     assert batches == {}
 
 
@@ -346,4 +348,4 @@ def test_results_of_the_public_api(tmp_path: Path) -> None:
     """What ``process_otlp`` gives can be written as it is."""
     for batch in process_otlp(logs_request(3), "logs").batches:
         stored = write(ParquetWriter(tmp_path), [batch])
-        assert pq.read_table(tmp_path / stored.path).to_pylist() == rows_of(batch)
+        assert pq.ParquetFile(tmp_path / stored.path).read().to_pylist() == rows_of(batch)

@@ -30,13 +30,15 @@ class Budget:
         """Whether nothing more would be admitted."""
         return self._used >= self.limit
 
-    def try_take(self, count: int) -> bool:
+    def try_take(self, count: int, *, held: int = 0) -> bool:
         """Take ``count`` bytes if they fit; a request of none fits unless the budget is used up.
 
-        When nothing is in use whatever is asked for fits: there is nothing to wait for.
+        ``held`` is what the caller has taken before. When nothing else is held, everything fits:
+        what is too much for a server without work would never be taken.
         """
         with self._lock:
-            if self._used and (self._used >= self.limit or self._used + count > self.limit):
+            others = self._used > held
+            if others and (self._used >= self.limit or self._used + count > self.limit):
                 return False
             self._used += count
             return True

@@ -97,6 +97,9 @@ class Ingest:
         self._monotonic = monotonic
         self._new_id = new_id
         self._lock = threading.Lock()
+        # All of these under the lock; the open batch may be looked at without.
+        self._none_alone = threading.Condition(self._lock)
+        self._appending_alone = 0
         self._open: OpenBatch | None = None
         self._is_draining = False
         self._longest_age_secs = config.max_age_secs
@@ -151,23 +154,26 @@ class Ingest:
             return appended
 
     def _append_alone(self, request: Request, acknowledge: Acknowledge | None) -> Appended:
-        """Append to a batch of its own, which nobody else knows."""
-        self._refuse_when_draining()
-        batch = self._new_batch(shards=1)
-        shard = batch.claim(wait=True)
-        assert shard is not None  # noqa: S101 - it has one, and waits for it
-        try:
-            appended = batch.append(shard, request, acknowledge)
-        except BaseException:
-            batch.discard()
-            raise
-        finally:
-            shard.lock.release()
+        """Append to a batch of its own, which nobody else knows; a drain waits for it."""
         with self._lock:
-            if self._is_draining and not self.survives:
+            self._refuse_when_draining()
+            self._appending_alone += 1
+        try:
+            batch = self._new_batch(shards=1)
+            shard = batch.claim(wait=True)
+            assert shard is not None  # noqa: S101 - it has one, and waits for it
+            try:
+                appended = batch.append(shard, request, acknowledge)
+            except BaseException:
                 batch.discard()
-                raise StorageError(_STOPPING)  # nobody waits for its storage any more
+                raise
+            finally:
+                shard.lock.release()
             self._submit(batch, "request")
+        finally:
+            with self._lock:
+                self._appending_alone -= 1
+                self._none_alone.notify_all()
         return appended
 
     def _refuse_when_draining(self) -> None:
@@ -212,12 +218,14 @@ class Ingest:
         From now on an append is a ``StorageError``: it may be sent again, elsewhere or later.
         ``tick`` goes on being needed for retries until this returns.
         """
+        deadline = self._monotonic() + timeout_secs
         with self._lock:
             self._is_draining = True
+            self._none_alone.wait_for(lambda: not self._appending_alone, timeout_secs)
         batch = self._open
         if batch is not None:
             self._close(batch, "shutdown")
-        stored = self._storing.drain(timeout_secs)
+        stored = self._storing.drain(max(0.0, deadline - self._monotonic()))
         self._log.stop()
         return stored
 

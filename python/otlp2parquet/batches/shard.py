@@ -41,6 +41,7 @@ class Shard:
             self.groups = self.builder.num_groups
 
     def finish(self) -> list[Batch]:
-        """The rows, once."""
+        """The rows, once. After a failure they are still there: it may be called again."""
+        rows = self.builder.finish(dictionaries=True)
         self.is_finished = True
-        return self.builder.finish(dictionaries=True)
+        return rows

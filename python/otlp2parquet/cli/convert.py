@@ -25,18 +25,13 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from otlp2parquet.captures import Inputs, Problem, find_inputs
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.convert import (
-    ChunkReport,
-    ConvertOptions,
-    Inputs,
-    Problem,
-    convert_files,
-    find_inputs,
-)
+from otlp2parquet.convert import ChunkReport, ConvertOptions, convert_files, open_journal
+from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout
 from otlp2parquet.core.signals import SIGNALS, Signal
 from otlp2parquet.errors import OtlpError
-from otlp2parquet.writers import Compression, ParquetSettings, ParquetWriter
+from otlp2parquet.writers import Compression, ParquetWriter
 
 # RFC 3339, section 5.6; datetime would drop what is finer than a microsecond.
 _RFC_3339: Final = re.compile(
@@ -93,7 +88,7 @@ class _Moment(click.ParamType[int]):
     "--signal",
     type=click.Choice(SIGNALS),
     help="The signal of all inputs. [default: what each JSON request says itself, and the one "
-    "that each protobuf file's name contains]",
+    "that each protobuf file's name has as a word]",
 )
 @click.option(
     "--received-at",
@@ -101,6 +96,14 @@ class _Moment(click.ParamType[int]):
     type=_Moment(),
     help="Stands in where OTLP gives no time: RFC 3339, or nanoseconds since 1970. "
     "[default: each file's modification time]",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    default=DEFAULT_LAYOUT,
+    show_default=True,
+    help="Folders of the files: service=…/date=…/hour=…, date=…/hour=… with all services "
+    "together, or …/year=…/month=…/day=…/hour=….",
 )
 @click.option(
     "--compression",
@@ -123,6 +126,12 @@ class _Moment(click.ParamType[int]):
     type=click.IntRange(1, 1024),
     help="Threads that decode and write. The files do not depend on it. [default: all cores]",
 )
+@click.option(
+    "--again",
+    is_flag=True,
+    help="Convert everything once more, also what has been converted into the output before: its "
+    "rows are then there twice, unless you have removed them.",
+)
 @click.pass_context
 def convert(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
@@ -130,42 +139,50 @@ def convert(  # noqa: PLR0917 - click passes them by name
     output: str,
     signal: Signal | None,
     received_at: int | None,
+    layout: Layout,
     compression: Compression,
     max_payload_bytes: int,
     threads: int | None,
+    again: bool,  # noqa: FBT001 - as above
 ) -> None:
     """Convert captured OTLP files to Parquet files.
 
-    INPUT is a file or a folder. A protobuf file (.pb, .binpb, .otlp, also with .gz or .zst after
-    it) holds one export request, or the stream that the Collector's file exporter writes with
-    "format: proto": requests, each after its length in 4 bytes. A JSON file (.json, .jsonl,
-    .ndjson, also compressed) holds one export request, or one a line as the file exporter
-    writes them; lines may be of different signals. In folders, files with other extensions are
-    ignored.
+    INPUT is a file or a folder. What a file holds decides how it is read: export requests in
+    protobuf (one a file, or each after its length, as the Collector's file exporter writes them)
+    or in JSON (one a line, over many lines, in an array), plain or compressed with gzip or zstd,
+    also request by request. Lines may be of different signals. A file that is named itself is
+    read whatever it is called; in folders, those ending in .pb, .binpb, .otlp, .protobuf, .json,
+    .jsonl or .ndjson are, also with .gz or .zst or the number of a rotation after it.
 
     Whatever cannot be converted is named on standard error with its file, offset and reason,
     and the rest is converted; the exit code is then 1.
 
-    The names of the files derive from the inputs' contents and the options. The same command
-    again completes what is missing and doubles nothing. Other inputs, such as the same folder
-    with a file more, are another conversion and give other files: convert them into another
-    folder, or each input once.
+    What has been converted is remembered beside the output, by the content of each request and how
+    often it occurs. The same inputs again, also renamed, copied or with other options, add
+    nothing; of inputs that grew, what is new is added; and what was cut off is completed. One
+    conversion at a time may write to an output.
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     found = find_inputs(inputs, signal)
     failed = _tell(errors, found.problems)
     writer = ParquetWriter(output, compression=compression)
-    options = ConvertOptions(received_at, max_payload_bytes, ParquetSettings(compression))
+    options = ConvertOptions(received_at, max_payload_bytes, layout)
     started = time.monotonic()
     try:
-        with _terminated_like_interrupted(), _progress(errors, found) as progress:
+        with (
+            _terminated_like_interrupted(),
+            open_journal(output, again=again) as journal,
+            _progress(errors, found) as progress,
+        ):
 
             def on_chunk(report: ChunkReport) -> None:
                 nonlocal failed
                 failed |= _tell(errors, report.problems)
                 progress.advance(progress.task_ids[0], report.read_bytes)
 
-            total = convert_files(found.files, writer, options, threads=threads, on_chunk=on_chunk)
+            total = convert_files(
+                found.files, writer, journal, options, threads=threads, on_chunk=on_chunk
+            )
     except KeyboardInterrupt:
         errors.print("interrupted: the same command again completes the rest", markup=False)
         ctx.exit(130)
@@ -225,17 +242,21 @@ def _summary(found: Inputs, total: ChunkReport, seconds: float) -> None:
     rows = total.rows.total()
     seconds = max(seconds, 1e-9)
     written, there = total.bytes_written / 1e6, f"{total.files_there:,}"
-    requests, files = f"{total.requests:,} requests", f"{len(found.files):,} files"
+    requests, files = f"{total.requests:,} new requests", f"{len(found.files):,} files"
     megabytes = total.payload_bytes / 1e6
     lines = [
         f"{rows:,} rows from {requests} in {files} ({megabytes:,.1f} MB of OTLP)",
         f"{total.files_written:,} files written ({written:,.1f} MB), {there} already there",
         f"{seconds:.2f} s: {megabytes / seconds:,.1f} MB/s, {rows / seconds:,.0f} rows/s",
     ]
+    if total.converted_before:
+        known = f"{total.converted_before:,} requests were converted before"
+        lines.insert(1, f"{known}: nothing of them was added (--again converts them once more)")
     if total.rejected:
         lines.append(f"{total.rejected:,} records rejected")
     if found.ignored:
-        lines.append(f"{found.ignored:,} other files in the folders ignored")
+        ignored = f"{found.ignored:,} other files in the folders ignored"
+        lines.append(f"{ignored} (a file that is named itself is read whatever it is called)")
     for line in lines:
         output.print(line, markup=False)
     sys.stdout.flush()

@@ -4,6 +4,7 @@ Turns options into configuration and errors into one message and an exit code. K
 else of the server.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -43,22 +44,27 @@ def serve(
     """Receive OTLP over HTTP and write Parquet files.
 
     Listens on 127.0.0.1:4318 and writes to ./data unless told otherwise: by options, environment
-    variables or TOML files. "otlp2parquet config" shows what is in effect. SIGTERM or Ctrl-C
-    stores everything that was acknowledged and ends with 0.
+    variables or TOML files. "otlp2parquet config" shows what is in effect. SIGTERM, Ctrl-C or
+    closing the terminal stores everything that was acknowledged and ends with 0. Without a
+    terminal SIGHUP has tokens and certificates read again.
     """
     # Here, so that --help does not wait for pyarrow.
     from otlp2parquet.platforms.server import logs, run  # noqa: PLC0415
 
     try:
-        loaded = load(Flags(config, host, port, output, verbose))
+        flags = Flags(config, host, port, output, verbose)
+        loaded = load(flags)
         logs.configure(loaded.config.server.log_level, loaded.config.server.log_format)
         for warning in loaded.warnings:
             logging.getLogger("otlp2parquet").warning(warning)
-        code = run.serve(loaded.config)
+        for note in loaded.notes:
+            logging.getLogger("otlp2parquet").debug(note)
+        code = run.serve(loaded.config, lambda: load(flags).config)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     # Granian's threads may still be ending, and the interpreter would abort under them.
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
+            stream.flush()
     os._exit(code)

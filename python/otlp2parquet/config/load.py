@@ -20,7 +20,8 @@ from otlp2parquet.stores.location import backend_of, folder_of, is_url, parse_lo
 _GZIP_HIGHEST_LEVEL: Final = 9
 
 DEFAULT_FILES: Final = ("config.toml", ".otlp2parquet.toml")
-"""Looked for in the folder the process starts in; the first has precedence."""
+"""Looked for in the folder the process starts in; the first has precedence. Other tools have a
+``config.toml``, too: it is read if it has a section of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,13 @@ class Flags:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration, the source of each value by dotted key, and what deserves a warning."""
+    """A configuration, the source of each value by dotted key, and what is odd about them."""
 
     config: Config
     sources: Mapping[str, str]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What is worth a line at debug level."""
 
 
 def load(
@@ -72,7 +75,8 @@ def load(
         head = head or f"the configuration has {len(errors)} errors"
         raise ConfigError("\n  ".join([head + ":", *errors]))
     warnings = tuple(warning for layer in layers for warning in layer.warnings)
-    return Loaded(config, {key: origin.get(key, "default") for key in table}, warnings)
+    notes = tuple(note for layer in layers for note in layer.notes)
+    return Loaded(config, {key: origin.get(key, "default") for key in table}, warnings, notes)
 
 
 def read_layers(
@@ -83,7 +87,7 @@ def read_layers(
 ) -> list[Layer]:
     """All layers but the flags, lowest first."""
     layers = [
-        sources.read_file(folder / name, table)
+        sources.read_file(folder / name, table, if_ours=name == DEFAULT_FILES[0])
         for name in reversed(DEFAULT_FILES)
         if os.path.lexists(folder / name)
     ]
@@ -205,11 +209,12 @@ def _contradictions(config: Config, origin: Mapping[str, str]) -> list[str]:
 
     errors = []
     batch, parquet = config.batch, config.parquet
-    least = batch.max_bytes + config.request.max_payload_bytes
+    # A compressed body is held as it was sent and as it will be, which is the limit at most.
+    least = batch.max_bytes + 2 * config.request.max_payload_bytes
     if batch.memory_bytes < least:
         errors.append(
             f"{name('batch.memory_bytes')}: found {batch.memory_bytes}, expected at least {least}: "
-            f"room for one batch, {name('batch.max_bytes')}, and one body, "
+            f"room for one batch, {name('batch.max_bytes')}, and one body, as sent and inflated, "
             f"{name('request.max_payload_bytes')}"
         )
     if parquet.level and parquet.compression in ("snappy", "none"):

@@ -8,7 +8,7 @@ files or the environment.
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -48,6 +48,9 @@ class Setting:
     default_doc: str
     short: str | None
     secret: bool
+    guard: bool = False
+    """Whether it keeps somebody out. Given without a value it is an error, because what its
+    operator meant to close must not be open."""
     key: str = ""
 
     @property
@@ -65,6 +68,7 @@ def setting(
     default_doc: str | None = None,
     short: str | None = None,
     secret: bool = False,
+    guard: bool = False,
 ) -> T:
     """A dataclass field that is also a row of the table."""
     if callable(default):
@@ -77,7 +81,7 @@ def setting(
 
     if default_doc is None:
         default_doc = json.dumps(kind.show(factory())).strip('"')
-    row = Setting(kind, doc, default_doc, short, secret)
+    row = Setting(kind, doc, default_doc, short, secret, guard)
     made: Any = field(default_factory=factory, metadata={"setting": row})
     return cast("T", made)
 
@@ -110,31 +114,35 @@ class AuthConfig:
         "in a file one a line. `/health` and `/ready` need none.",
         default_doc="none",
         secret=True,
+        guard=True,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class TlsConfig:
-    """HTTPS instead of HTTP. Files are read at the start."""
+    """HTTPS instead of HTTP. Files are read at the start, and again on SIGHUP."""
 
     cert: Path | None = setting(  # noqa: RUF009 - it makes a field
-        values.optional_path(),
+        values.optional_path(may_be_empty=False),
         None,
         "The server's certificate and those between it and the root, in PEM form.",
         default_doc="none: HTTP",
+        guard=True,
     )
     key: Path | None = setting(  # noqa: RUF009 - it makes a field
-        values.optional_path(),
+        values.optional_path(may_be_empty=False),
         None,
         "Its private key, in PEM form and not encrypted.",
         default_doc="none",
+        guard=True,
     )
     client_ca: Path | None = setting(  # noqa: RUF009 - it makes a field
-        values.optional_path(),
+        values.optional_path(may_be_empty=False),
         None,
         "Certificates, in PEM form, of which one must have signed the client's: whoever has none "
         "is not let in.",
         default_doc="none: clients need no certificate",
+        guard=True,
     )
     min_version: str = setting(
         values.choice(("1.2", "1.3")), "1.2", "Lowest version of TLS that is spoken."
@@ -146,9 +154,10 @@ class CorsConfig:
     """Whether web pages may send, from a browser. Without origins they may not."""
 
     allowed_origins: tuple[str, ...] = setting(
-        values.texts('origins ("https://shop.example") or "*"'),
+        values.origins(),
         (),
-        'Origins whose pages may send; "*" is every page there is.',
+        "Origins whose pages may send, with the browser's credentials if it has any. `*` stands "
+        "for names at the beginning of a host, or for any port; alone it is every page there is.",
         default_doc="none",
     )
     allowed_headers: tuple[str, ...] = setting(
@@ -158,9 +167,9 @@ class CorsConfig:
         "Content-Type and X-API-Key.",
         default_doc="none",
     )
-    max_age_secs: int = setting(
-        values.integer(minimum=0, maximum=86_400),
-        7200,
+    max_age_secs: float = setting(
+        values.seconds(maximum=86_400, zero=True),
+        7200.0,
         "How long a browser may remember what it was allowed.",
     )
 
@@ -176,7 +185,16 @@ class ServerConfig:
         short="LISTEN_ADDR",
     )
     log_level: str = setting(
-        values.choice(("trace", "debug", "info", "warn", "error")),
+        values.choice(
+            ("trace", "debug", "info", "warn", "error"),
+            other_spellings={
+                "warning": "warn",
+                "information": "info",
+                "err": "error",
+                "critical": "error",
+                "fatal": "error",
+            },
+        ),
         "info",
         "Least severity that is logged, to standard error; trace is the same as debug.",
         short="LOG_LEVEL",
@@ -186,6 +204,18 @@ class ServerConfig:
         "text",
         "Form of the log lines.",
         short="LOG_FORMAT",
+    )
+    path_prefix: str = setting(
+        values.url_path(),
+        "",
+        "Path below which OTLP is taken, too: with `/otlp` also `/otlp/v1/logs` and the like.",
+        default_doc="none",
+    )
+    idle_timeout_secs: float = setting(
+        values.seconds(),
+        300.0,
+        "How long a connection is kept on which no request comes. Exporters send every 5 to 60 "
+        "seconds; a limit near that would close connections that are about to be used.",
     )
     threads: int = setting(
         values.integer(minimum=1, maximum=1024),
@@ -203,7 +233,7 @@ class RequestConfig:
     """What one request may be."""
 
     max_payload_bytes: int = setting(
-        values.integer(minimum=1, maximum=MAX_PAYLOAD_BYTES),
+        values.size(minimum=1, maximum=MAX_PAYLOAD_BYTES),
         64 << 20,
         "Largest body, as sent and after decompression. Larger ones are answered with 413.",
         short="MAX_PAYLOAD_BYTES",
@@ -225,7 +255,7 @@ class BatchConfig:
         "Rows after which a batch is closed.",
     )
     max_bytes: int = setting(
-        values.integer(minimum=1),
+        values.size(minimum=1),
         128 << 20,
         "Bytes of Arrow data after which a batch is closed.",
     )
@@ -236,7 +266,7 @@ class BatchConfig:
         "start is closed after 2 seconds at the latest.",
     )
     memory_bytes: int = setting(
-        values.integer(minimum=1),
+        values.size(minimum=1),
         512 << 20,
         "What may be held in memory: bodies in transit, the open batch and the closed ones that "
         "are not stored yet. Beyond it requests are answered with 503.",
@@ -260,7 +290,7 @@ class DurabilityConfig:
         default_doc="`.otlp2parquet` in storage.fs.path; for other storages `./.otlp2parquet`",
     )
     max_bytes: int = setting(
-        values.integer(minimum=1 << 20),
+        values.size(minimum=1 << 20),
         4 << 30,
         "What the log may hold; from 80 % on batches are closed early. Beyond it, or when 90 % of "
         "the disk are in use, requests are answered with 503.",
@@ -507,9 +537,7 @@ def settings(root: type[Any] = Config, prefix: str = "") -> Iterator[Setting]:
     for item in fields(root):
         row = item.metadata.get("setting")
         if row is not None:
-            yield Setting(
-                row.kind, row.doc, row.default_doc, row.short, row.secret, prefix + item.name
-            )
+            yield replace(row, key=prefix + item.name)
         elif is_dataclass(hints[item.name]):
             yield from settings(cast("type[Any]", hints[item.name]), f"{prefix}{item.name}.")
 

@@ -15,12 +15,16 @@ MASK = "********"
 def effective(
     config: object, sources: Mapping[str, str], rows: Iterable[Setting] | None = None
 ) -> dict[str, tuple[object, str]]:
-    """Each setting's value as plain data and its source, secrets that are set masked."""
+    """Each setting's value as plain data and its source, secrets that are set masked.
+
+    The value of a guard that is not set is None.
+    """
     shown: dict[str, tuple[object, str]] = {}
     for row in settings() if rows is None else rows:
         value = value_of(config, row.key)
         plain: object = MASK if row.secret and value else row.kind.show(value)
-        shown[row.key] = (plain, sources[row.key])
+        # A guard that is not set has no value: an empty one would be an error.
+        shown[row.key] = (None if row.guard and not value else plain, sources[row.key])
     return shown
 
 
@@ -34,7 +38,8 @@ def as_toml(shown: Mapping[str, tuple[object, str]]) -> str:
             section = head
             lines += ["", f"[{head}]"] if lines else [f"[{head}]"]
         # JSON's text, numbers, booleans and lists of text are TOML's too.
-        setting = f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        text = json.dumps(value, ensure_ascii=False)
+        setting = f"# {name} is not set" if value is None else f"{name} = {text}"
         lines.append(f"{setting:<44} # {source}")
     return "\n".join(lines) + "\n"
 
@@ -56,7 +61,7 @@ A setting is a key of a TOML file or an environment variable. Sources, highest f
 2. environment variables
 3. the file named by `--config` or `OTLP2PARQUET_CONFIG`
 4. TOML text in `OTLP2PARQUET_CONFIG_CONTENT`
-5. `./config.toml`
+5. `./config.toml`, if it has a section of those below
 6. `./.otlp2parquet.toml`
 7. the defaults below
 
@@ -64,8 +69,13 @@ They merge key by key: a file that sets one key of a section leaves the others a
 wrong (an unknown key, a wrong type, a contradiction, a file that cannot be read) stops the start,
 and all errors are reported together. An unknown `OTLP2PARQUET_*` variable is a warning, because
 Kubernetes sets such variables for a service of that name (those it sets are ignored). An empty
-variable counts as not set. A secret may also come from a file: append `_file` to the key, or
+variable counts as not set; but for tokens and certificates it is an error, because what was meant
+to be closed must not be open. A secret may also come from a file: append `_file` to the key, or
 `_FILE` to the variable's name, and give a path.
+
+Sizes are bytes, or have a unit: `64MiB` is 67,108,864 and `64 MB` 64,000,000. Durations are
+seconds, with decimals if need be, or have one: `500ms`, `10s`, `5m`, `1h`, `1d`. In a file, what
+has a unit is text.
 
 `otlp2parquet config` prints the value in effect for each setting and where it comes from.
 """

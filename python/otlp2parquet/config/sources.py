@@ -40,6 +40,8 @@ class Layer:
     values: dict[str, Raw] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What only who looks for it wants to know."""
 
 
 def _not_yet(key: str) -> bool:
@@ -51,13 +53,23 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return f"; the nearest known one is {near[0]}" if near else ""
 
 
-def read_document(content: str, source: str, table: Mapping[str, Setting]) -> Layer:
-    """The layer of one TOML document. ``source`` names it in messages."""
+def read_document(
+    content: str, source: str, table: Mapping[str, Setting], *, if_ours: bool = False
+) -> Layer:
+    """The layer of one TOML document. ``source`` names it in messages.
+
+    With ``if_ours`` a document in which nothing at the top is called as one of our sections is
+    somebody else's: it sets nothing, and that is noted.
+    """
     layer = Layer()
     try:
         document = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         layer.errors.append(f"{source}: not valid TOML: {error}")
+        return layer
+    ours = {key.partition(".")[0] for key in (*table, *NOT_YET)}
+    if if_ours and not ours & document.keys():
+        layer.notes.append(f"{source} has no section of otlp2parquet, it is not read")
         return layer
     _walk(document, "", source, table, layer)
     return layer
@@ -105,17 +117,17 @@ def _why_unreadable(error: OSError | ValueError | RuntimeError) -> str:
     return str(error).lower()  # a NUL in the path, or the home folder of nobody
 
 
-def read_file(path: Path, table: Mapping[str, Setting]) -> Layer:
+def read_file(path: Path, table: Mapping[str, Setting], *, if_ours: bool = False) -> Layer:
     """The layer of a TOML file; one that cannot be read is an error, never nothing."""
     try:
         content = path.read_text(encoding="utf-8")
     except (OSError, ValueError, RuntimeError) as error:
         return Layer(errors=[f"file {path}: cannot be read: {_why_unreadable(error)}"])
-    return read_document(content, f"file {path}", table)
+    return read_document(content, f"file {path}", table, if_ours=if_ours)
 
 
 def read_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -> Layer:
-    """The layer of the environment. A variable that is empty counts as not set."""
+    """The layer of the environment. A variable that is empty counts as not set, but for guards."""
     layer = Layer()
     known = {CONFIG_PATH, CONFIG_CONTENT}
     for key, row in table.items():
@@ -124,11 +136,15 @@ def read_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -
             known.add(name)
             if environ.get(name):
                 given.append(Raw(environ[name], f"environment {name}", is_text=True))
+            elif row.guard and name in environ:
+                layer.errors.append(_empty_guard(row, name))
             if row.secret:
                 known.add(name + "_FILE")
                 path = environ.get(name + "_FILE")
                 if path:
                     given += _read_secret(key, f"environment {name}_FILE", path, layer)
+                elif row.guard and path is not None:
+                    layer.errors.append(_empty_guard(row, f"{name}_FILE"))
         if len({raw.value for raw in given}) > 1:
             sources = " and ".join(raw.source for raw in given)
             layer.errors.append(f"{key} ({sources}): set twice, to different values")
@@ -138,6 +154,13 @@ def read_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -
         if name.startswith(PREFIX) and name not in known and environ[name]:
             _judge_unknown(name, environ[name], known, layer)
     return layer
+
+
+def _empty_guard(row: Setting, name: str) -> str:
+    return (
+        f"{row.key} (environment {name}): found an empty variable, expected {row.kind.expected}, "
+        "or no such variable"
+    )
 
 
 def _twice(key: str, source: str) -> str:

@@ -9,15 +9,33 @@ what was expected, and no other error.
 # ruff: noqa: TRY004 - a wrong type is a wrong value here: one error class for the caller
 
 import json
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
 _LONGEST_QUOTE = 80
 _LAST_PORT = 65_535
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>(\*\.)?[a-z0-9._-]+|\*|\[[0-9a-f:.]+\])"
+    r"(?P<port>:(\d{1,5}|\*))?/?"
+)
+_OWN_PORT = {"http": ":80", "https": ":443"}
+
+_URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
+
+_NUMBER_AND_UNIT = re.compile(r"(?P<number>\d+(\.\d*)?|\.\d+)\s*(?P<unit>[A-Za-z]+)", re.ASCII)
+_DURATIONS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
+_SIZES = {"b": 1} | {
+    f"{prefix}{unit}": base**power
+    for power, prefix in enumerate("kmgt", 1)
+    for unit, base in (("b", 1000), ("ib", 1024))
+}
 
 _TRUE = frozenset({"true", "1", "yes", "on"})
 _FALSE = frozenset({"false", "0", "no", "off"})
@@ -81,23 +99,62 @@ def integer(*, minimum: int | None = None, maximum: int | None = None) -> Kind[i
     return Kind(expected, check, parse, _same)
 
 
-def seconds() -> Kind[float]:
-    """A finite duration above zero, decimals allowed."""
-    expected = "a number of seconds above 0"
+def _with_unit(text: str, units: Mapping[str, int | float]) -> float | None:
+    """The number that ``text`` names with one of ``units`` (lower case); None if it does not."""
+    match = _NUMBER_AND_UNIT.fullmatch(text.strip())
+    unit = units.get(match["unit"].lower()) if match else None
+    return float(match["number"]) * unit if match and unit is not None else None
+
+
+def seconds(*, maximum: float | None = None, zero: bool = False) -> Kind[float]:
+    """A finite duration, decimals allowed: in seconds, or a text with a unit."""
+    bounds = " from 0" if zero else " above 0"
+    if maximum is not None:
+        bounds += f" to {maximum:g}"
+    expected = f'a number of seconds{bounds}, or one with a unit ("500ms", "10s", "5m", "1h")'
 
     def check(value: object) -> float:
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        number = _with_unit(value, _DURATIONS) if isinstance(value, str) else value
+        if not isinstance(number, int | float) or isinstance(number, bool):
             raise ValueError(f"found {found(value)}, expected {expected}")
         # Written so that NaN fails it too.
-        if not 0 < value < float("inf"):
-            raise ValueError(f"found {value}, expected {expected}")
-        return float(value)
+        if not (number >= 0 if zero else number > 0) or not number < float("inf"):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        if maximum is not None and number > maximum:
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        return float(number)
 
     def parse(text: str) -> float:
         try:
-            number = float(text)
+            number: object = float(text)
         except ValueError:
-            raise ValueError(f"found {found(text)}, expected {expected}") from None
+            number = text
+        return check(number)
+
+    return Kind(expected, check, parse, _same)
+
+
+def size(*, minimum: int, maximum: int | None = None) -> Kind[int]:
+    """A number of bytes: a whole number, or a text with a unit."""
+    bounds = _bounds(minimum, maximum)
+    expected = f'a whole number{bounds}, or a size with a unit ("64MiB", "1.5 GB")'
+
+    def check(value: object) -> int:
+        number = value
+        if isinstance(value, str):
+            exact = _with_unit(value, _SIZES)
+            number = None if exact is None or exact == float("inf") else int(exact)
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        if number < minimum or (maximum is not None and number > maximum):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        return number
+
+    def parse(text: str) -> int:
+        try:
+            number: object = int(text)
+        except ValueError:
+            number = text
         return check(number)
 
     return Kind(expected, check, parse, _same)
@@ -181,26 +238,59 @@ def tokens() -> Kind[tuple[str, ...]]:
     kind = texts("tokens of visible ASCII characters, without commas")
 
     def judged(value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:  # an empty list or file must not open the server to everybody
+            raise ValueError(f"found none, expected {kind.expected}")
         for item in value:
             # A printed configuration masks a token with asterisks; that is not one.
             if not item.isascii() or not item.isprintable() or " " in item or not item.strip("*"):
                 raise ValueError(f"found another text, expected {kind.expected}")
         return value
 
-    def parse(text: str) -> tuple[str, ...]:
-        value = kind.from_text(text)
-        if not value:  # an empty file must not open the server to everybody
-            raise ValueError(f"found none, expected {kind.expected}")
-        return judged(value)
+    return Kind(
+        kind.expected,
+        lambda value: judged(kind.from_toml(value)),
+        lambda text: judged(kind.from_text(text)),
+        kind.show,
+    )
 
-    return Kind(kind.expected, lambda value: judged(kind.from_toml(value)), parse, kind.show)
+
+def origins() -> Kind[tuple[str, ...]]:
+    """Origins of web pages as they are compared: lower case, without a scheme's own port."""
+    kind = texts(
+        'origins ("https://shop.example", "https://*.shop.example", "http://localhost:*"), or "*"'
+    )
+
+    def normal(item: str) -> str:
+        if item in ("*", "null"):
+            return item
+        match = _ORIGIN.fullmatch(item.lower())
+        if match is None:
+            raise ValueError(f"found {found(item)}, expected {kind.expected}")
+        scheme, host, port = match["scheme"], match["host"], match["port"] or ""
+        return f"{scheme}://{host}" + ("" if port == _OWN_PORT.get(scheme) else port)
+
+    def judged(value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(normal(item) for item in value))
+
+    return Kind(
+        kind.expected,
+        lambda value: judged(kind.from_toml(value)),
+        lambda text: judged(kind.from_text(text)),
+        kind.show,
+    )
 
 
-def choice(available: Sequence[str], later: Sequence[str] = ()) -> Kind[str]:
+def choice(
+    available: Sequence[str],
+    later: Sequence[str] = (),
+    other_spellings: Mapping[str, str] = MappingProxyType({}),
+) -> Kind[str]:
     """One of the words in ``available``; those in ``later`` exist, but not in this version."""
     expected = "one of " + ", ".join(available) if len(available) > 1 else available[0]
 
     def check(value: object) -> str:
+        if isinstance(value, str):
+            value = other_spellings.get(value.lower(), value)
         if isinstance(value, str) and value.lower() in available:
             return value.lower()
         if isinstance(value, str) and value.lower() in later:
@@ -247,14 +337,28 @@ def path() -> Kind[Path]:
     return Kind(expected, check, check, str)
 
 
-def optional_path() -> Kind[Path | None]:
-    """A path, or none (an empty text): then something else says where."""
+def optional_path(*, may_be_empty: bool = True) -> Kind[Path | None]:
+    """A path, or none: then something else says where. An empty text is none, if that may be."""
     kind = path()
 
     def check(value: object) -> Path | None:
-        return None if value == "" else kind.from_toml(value)
+        return None if value == "" and may_be_empty else kind.from_toml(value)
 
     def show(value: Path | None) -> object:
         return "" if value is None else str(value)
 
     return Kind(kind.expected, check, check, show)
+
+
+def url_path() -> Kind[str]:
+    """The path of a URL, without a trailing slash; an empty text is none."""
+    expected = 'a path such as "/otlp"'
+
+    def check(value: object) -> str:
+        if value in ("", "/"):
+            return ""
+        if not isinstance(value, str) or not _URL_PATH.fullmatch(value):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        return value.removesuffix("/")
+
+    return Kind(expected, check, check, _same)

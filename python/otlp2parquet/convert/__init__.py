@@ -1,23 +1,22 @@
-"""convert: captured OTLP files become the same Parquet files that the server writes.
+"""convert: captured OTLP becomes the same Parquet files that the server writes, once.
 
-    inputs    which files, of which signal and compression
-    frames    a file as export requests, one after another
-    chunks    requests packed into pieces of bounded size, each with its identity
-    pipeline  chunks decoded and written on all cores, reported in order
+    naming     what a request is called, so that it is recognised when it comes again
+    keys       which requests have been converted, sorted on the disk
+    journal    what has been converted and what was begun, beside the output
+    lock       one conversion into a folder at a time
+    selection  which requests are new, in chunks of bounded size
+    pipeline   chunks decoded and written on all cores, reported in order
 
-Knows files, the decode and writers. Must not know the terminal.
+Knows captures, the decode, stores and writers. Must not know the terminal.
 """
 
-from otlp2parquet.convert.inputs import InputFile, Inputs, find_inputs
+from otlp2parquet.convert.journal import Journal, open_journal
 from otlp2parquet.convert.pipeline import ChunkReport, ConvertOptions, convert_files
-from otlp2parquet.convert.problems import Problem
 
 __all__ = [
     "ChunkReport",
     "ConvertOptions",
-    "InputFile",
-    "Inputs",
-    "Problem",
+    "Journal",
     "convert_files",
-    "find_inputs",
+    "open_journal",
 ]

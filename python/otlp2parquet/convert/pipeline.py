@@ -2,45 +2,42 @@
 
 One thread reads and packs; each chunk is decoded and written by one worker (the decoder, the
 Parquet writer and the file system all work without the GIL). At most one chunk more than
-there are workers is in memory. Knows the writer protocol only, and no terminal.
+there are workers is in memory. Knows the writer's protocol and the journal, and no terminal.
 """
 
 import os
-import re
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
-from otlp2parquet.batches.identity import ContentHash, content_batch_id
-from otlp2parquet.convert.chunks import CHUNK_BYTES, Chunk, read_chunks
-from otlp2parquet.convert.frames import Frame
-from otlp2parquet.convert.inputs import InputFile
-from otlp2parquet.convert.problems import Problem
-from otlp2parquet.core import SIGNALS, Batch, BatchBuilder, Signal, recognize_json
+from otlp2parquet.captures import InputFile, Problem, Request
+from otlp2parquet.convert.journal import Journal, Plan
+from otlp2parquet.convert.naming import MARK, Name, batch_id_of
+from otlp2parquet.convert.selection import CHUNK_BYTES, Chunk, read_chunks
+from otlp2parquet.core import Batch, BatchBuilder
 from otlp2parquet.core.files import PlannedFile, plan_files
-from otlp2parquet.core.schema import SCHEMA_VERSION
+from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout, utc_hour
 from otlp2parquet.errors import DecodeError, NameTakenError, TooLargeError
-from otlp2parquet.writers import OtlpWriter, ParquetSettings
+from otlp2parquet.writers import OtlpWriter
 
-_EMPTY_OBJECT: Final = re.compile(rb"[ \t\r\n]*\{[ \t\r\n]*\}[ \t\r\n]*")
 _MAX_BYTES: Final = 256 << 20  # of Arrow data; an ordinary chunk stays well below
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertOptions:
-    """What decides over the output, besides the input.
+    """What decides over the output, besides the input and the writer.
 
     ``received_at`` (ns) stands in for times that OTLP does not give; ``None``: each file's
-    modification time. ``settings`` are those of the writer: they are part of a batch's
-    identity. The last three close a batch, or a chunk, early.
+    modification time. The last three close a batch, or a chunk, early.
     """
 
     received_at: int | None = None
     max_payload_bytes: int = 64 << 20
-    settings: ParquetSettings = field(default_factory=ParquetSettings)
+    layout: Layout = DEFAULT_LAYOUT
     chunk_bytes: int = CHUNK_BYTES
     max_rows: int = 1_000_000
     max_groups: int = 10_000
@@ -54,6 +51,8 @@ class ChunkReport:
     """Rows by table."""
     rejected: int = 0
     requests: int = 0
+    converted_before: int = 0
+    """Requests of which nothing was added, because an earlier conversion has done so."""
     files_written: int = 0
     files_there: int = 0
     bytes_written: int = 0
@@ -66,6 +65,7 @@ class ChunkReport:
         self.rows.update(other.rows)
         self.rejected += other.rejected
         self.requests += other.requests
+        self.converted_before += other.converted_before
         self.files_written += other.files_written
         self.files_there += other.files_there
         self.bytes_written += other.bytes_written
@@ -80,18 +80,19 @@ class _StoppedError(Exception):
 def convert_files(
     files: Sequence[InputFile],
     writer: OtlpWriter,
+    journal: Journal,
     options: ConvertOptions,
     *,
     threads: int | None = None,
     on_chunk: Callable[[ChunkReport], None],
 ) -> ChunkReport:
-    """Convert ``files`` in order; the sum of all reports, without their problems.
+    """Convert what is new in ``files``, in order; the sum of all reports, without their problems.
 
-    ``on_chunk`` is called in the caller's thread, in the order of the input. ``threads`` is
-    the number of workers, all cores by default. Problems of single requests and files are
-    reported and the rest is converted; a ``StorageError`` other than a name that is taken
-    ends everything. Also on ``KeyboardInterrupt``: each worker first completes or removes the
-    file that it is writing.
+    ``journal`` is that of the storage to which ``writer`` writes. ``on_chunk`` is called in the
+    caller's thread, in the order of the input. ``threads`` is the number of workers, all cores by
+    default. Problems of single requests and files are reported and the rest is converted; a
+    ``StorageError`` other than a name that is taken ends everything. Also on
+    ``KeyboardInterrupt``: each worker first completes or removes the file that it is writing.
     """
     workers = threads or _cores()
     total = ChunkReport()
@@ -102,7 +103,7 @@ def convert_files(
 
     def work(chunk: Chunk) -> ChunkReport:
         try:
-            return _convert_chunk(chunk, writer, options, stop)
+            return _Conversion(chunk, writer, journal, options, stop).run()
         except Exception as error:
             if not stop.is_set():
                 failures.append(error)
@@ -118,7 +119,7 @@ def convert_files(
 
     chunks = read_chunks(
         files,
-        ContentHash(_identity(options)),
+        journal,
         max_payload_bytes=options.max_payload_bytes,
         chunk_bytes=options.chunk_bytes,
     )
@@ -141,6 +142,7 @@ def convert_files(
         finally:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
+    journal.end()
     return total
 
 
@@ -150,131 +152,166 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _identity(options: ConvertOptions) -> dict[str, object]:
-    """The options that change what is in a file, or which rows it holds."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "compression": options.settings.compression,
-        "level": options.settings.effective_level,
-        "row_group_rows": options.settings.row_group_rows,
-        "chunk_bytes": options.chunk_bytes,
-        "max_rows": options.max_rows,
-        "max_groups": options.max_groups,
-    }
+class _Conversion:
+    """One chunk on its way: decoded, planned, stored, done."""
 
+    def __init__(
+        self,
+        chunk: Chunk,
+        writer: OtlpWriter,
+        journal: Journal,
+        options: ConvertOptions,
+        stop: threading.Event,
+    ) -> None:
+        self._chunk = chunk
+        self._writer = writer
+        self._journal = journal
+        self._options = options
+        self._stop = stop
+        self._report = ChunkReport(
+            converted_before=chunk.converted_before,
+            payload_bytes=chunk.payload_bytes,
+            read_bytes=chunk.read_bytes,
+        )
+        self._builder = BatchBuilder(max_payload_bytes=options.max_payload_bytes)
+        self._names: list[Name] = []
+        self._also: list[Name] = []
+        self._undated: dict[int, int] = {}
 
-def _convert_chunk(
-    chunk: Chunk, writer: OtlpWriter, options: ConvertOptions, stop: threading.Event
-) -> ChunkReport:
-    report = ChunkReport(payload_bytes=chunk.payload_bytes, read_bytes=chunk.read_bytes)
-    builder = BatchBuilder(max_payload_bytes=options.max_payload_bytes)
-    undated: list[tuple[int, int]] = []
-    part = 0
-
-    def store() -> None:
-        nonlocal part
-        batch_id = content_batch_id(chunk.content, part, undated)
-        batches = builder.finish(dictionaries=True)
-        for file in plan_files(batches):
-            if stop.is_set():
+    def run(self) -> ChunkReport:
+        """Do all of it."""
+        chunk, builder, options = self._chunk, self._builder, self._options
+        for place, (item, names) in enumerate(zip(chunk.items, chunk.names, strict=True)):
+            if self._stop.is_set():
                 raise _StoppedError
-            _store(file, batches, batch_id, writer, report)
-        part += 1
-        undated.clear()
-
-    for place, item in enumerate(chunk.items):
-        if stop.is_set():
-            raise _StoppedError
-        if isinstance(item, Problem):
-            report.problems.append(item)
-        elif item is not None:
             chunk.items[place] = None  # its bytes are needed no longer than the append
-            received_at = item.file.mtime_ns if options.received_at is None else options.received_at
-            if _append(builder, item, received_at, report):
-                undated.append((place, received_at))
-            if (
-                builder.num_rows >= options.max_rows
-                or builder.num_groups >= options.max_groups
-                or builder.num_bytes >= _MAX_BYTES
-            ):
-                store()
-    store()
-    return report
+            if isinstance(item, Problem):
+                self._report.problems.append(item)
+            elif item is not None and names is None:
+                self._tell(item)
+            elif item is not None and names is not None:
+                self._append(place, item, names)
+                if chunk.plan is None and (
+                    builder.num_rows >= options.max_rows
+                    or builder.num_groups >= options.max_groups
+                    or builder.num_bytes >= _MAX_BYTES
+                ):
+                    self._store_new()
+        if chunk.plan is None:
+            self._store_new()
+        else:
+            self._complete(chunk.plan)
+        return self._report
+
+    def _append(self, place: int, request: Request, names: tuple[Name, ...]) -> None:
+        """Append one request to the batch; one without a row has no part in it."""
+        self._report.requests += 1
+        received_at = self._received_at(request)
+        if self._chunk.plan is not None:
+            received_at = self._chunk.plan.undated.get(place, received_at)
+        accepted, undated, told = self._decode(self._builder, request, received_at)
+        if not accepted:
+            return
+        if undated:
+            self._undated[len(self._names)] = received_at
+        # What was told of a request is told again when it comes again.
+        first, *others = [(name[0], name[1] | (MARK if told else 0)) for name in names]
+        self._names.append(first)
+        self._also += others
+
+    def _received_at(self, request: Request) -> int:
+        given = self._options.received_at
+        return request.file.mtime_ns if given is None else given
+
+    def _tell(self, request: Request) -> None:
+        """Say again what is wrong with a request whose rows are there."""
+        scratch = BatchBuilder(max_payload_bytes=self._options.max_payload_bytes)
+        self._decode(scratch, request, self._received_at(request))
+
+    def _decode(
+        self, builder: BatchBuilder, request: Request, received_at: int
+    ) -> tuple[int, int, bool]:
+        """Append a request to ``builder``: its rows, those without a time, and what is told."""
+        report, path = self._report, str(request.file.path)
+        try:
+            appended = builder.append(
+                request.payload,
+                request.signal,
+                content_type=request.content_type,
+                received_at=received_at,
+            )
+        except DecodeError as error:
+            # The decoder counts from the request, people look into the file.
+            offset = request.offset + (error.offset or 0)
+            reason = f"request that begins at byte {request.offset} left out: {error}"
+            report.problems.append(Problem(path, offset, reason))
+            return 0, 0, True
+        except TooLargeError as error:
+            reason = f"request left out: {error}"
+            report.problems.append(Problem(path, request.offset, reason))
+            return 0, 0, True
+        report.rejected += appended.rejected
+        if appended.message:
+            # A request that holds something and gives nothing is left out, whatever the reason.
+            left_out = appended.rejected > 0 or not appended.accepted
+            report.problems.append(
+                Problem(path, request.offset, appended.message, left_out=left_out)
+            )
+        return appended.accepted, appended.undated, bool(appended.message)
+
+    def _store_new(self) -> None:
+        """Plan the batch that has been built, store its files, and note that it is done."""
+        names, also, undated = self._names, self._also, self._undated
+        self._names, self._also, self._undated = [], [], {}
+        batches = self._builder.finish(dictionaries=True)
+        if not batches:
+            return
+        files = tuple(plan_files(batches, self._options.layout))
+        plan = Plan(batch_id_of(names), files, names, also, undated, self._journal.again)
+        self._journal.begin(plan)
+        self._store(plan, files, batches)
+
+    def _complete(self, plan: Plan) -> None:
+        """Write what is missing of a batch that was begun, and find the rest."""
+        batches = self._builder.finish(dictionaries=True)
+        # Another version's decoder may have found other groups: nothing of them is lost.
+        planned = {
+            (file.table, file.hour, service) for file in plan.files for service in file.services
+        }
+        unplanned = [batch for batch in batches if _group(batch) not in planned]
+        more = plan_files(unplanned, self._options.layout, planned=plan.files)
+        self._store(plan, (*plan.files, *more), batches)
+
+    def _store(self, plan: Plan, files: Iterable[PlannedFile], batches: Sequence[Batch]) -> None:
+        by_group = {_group(batch): batch for batch in batches}
+        is_whole = True
+        for file in files:
+            if self._stop.is_set():
+                raise _StoppedError
+            groups = [(file.table, file.hour, service) for service in file.services]
+            rows = [by_group[group] for group in groups if group in by_group]
+            if rows:
+                is_whole &= self._store_file(plan, file, rows)
+        if is_whole:
+            self._journal.finish(plan)
+
+    def _store_file(self, plan: Plan, file: PlannedFile, rows: Sequence[Batch]) -> bool:
+        """Write one file, or find that an earlier run has done so."""
+        report = self._report
+        try:
+            stored = self._writer.store(file, rows, plan.batch_id, existing="same")
+        except NameTakenError as error:
+            reason = f"{error}; left as it is: once it is gone, the same inputs again complete it"
+            report.problems.append(Problem(error.path, None, reason))
+            return False
+        if stored.was_there:
+            report.files_there += 1
+        else:
+            report.files_written += 1
+            report.bytes_written += stored.bytes
+        report.rows[file.table] += stored.rows
+        return True
 
 
-def _append(builder: BatchBuilder, frame: Frame, received_at: int, report: ChunkReport) -> bool:
-    """Append one request; whether rows of it took ``received_at`` as their Timestamp."""
-    report.requests += 1
-    undated = False
-    for signal in _signals(frame, report):
-        undated |= _append_signal(builder, frame, signal, received_at, report)
-    return undated
-
-
-def _signals(frame: Frame, report: ChunkReport) -> list[Signal]:
-    """Whose records a request holds: as it says itself, where it does."""
-    told = frame.file.signal
-    if frame.file.format == "protobuf":
-        return [told] if told is not None else []
-    end, found = recognize_json(frame.payload)
-    if end != "whole":
-        # The decode says what is wrong; for that any signal will do.
-        return (found or [told or "logs"])[:1]
-    expected = [told] if told is not None else list(SIGNALS)
-    taken = [signal for signal in found if signal in expected]
-    if len(taken) < len(found) or (not found and not _EMPTY_OBJECT.fullmatch(frame.payload)):
-        what = ", ".join(signal for signal in found if signal not in expected) or "no signal"
-        reason = f"found {what} in the request here, expected {' or '.join(expected)}"
-        report.problems.append(Problem(str(frame.file.path), frame.offset, reason))
-    return taken
-
-
-def _append_signal(
-    builder: BatchBuilder, frame: Frame, signal: Signal, received_at: int, report: ChunkReport
-) -> bool:
-    path = str(frame.file.path)
-    content_type = (
-        "application/x-protobuf" if frame.file.format == "protobuf" else "application/json"
-    )
-    try:
-        appended = builder.append(
-            frame.payload, signal, content_type=content_type, received_at=received_at
-        )
-    except DecodeError as error:
-        # The decoder counts from the request, people look into the file.
-        offset = frame.offset + (error.offset or 0)
-        reason = f"request that begins at byte {frame.offset} left out: {error}"
-        report.problems.append(Problem(path, offset, reason))
-        return False
-    except TooLargeError as error:
-        report.problems.append(Problem(path, frame.offset, f"request left out: {error}"))
-        return False
-    report.rejected += appended.rejected
-    if appended.message:
-        report.problems.append(
-            Problem(path, frame.offset, appended.message, left_out=appended.rejected > 0)
-        )
-    return appended.undated > 0
-
-
-def _store(
-    file: PlannedFile,
-    batches: Sequence[Batch],
-    batch_id: str,
-    writer: OtlpWriter,
-    report: ChunkReport,
-) -> None:
-    """Write one file, or find that an earlier run of the same command has done so."""
-    by_service = {batch.service: batch for batch in batches if file.has(batch)}
-    rows = [by_service[service] for service in file.services]
-    try:
-        stored = writer.store(file, rows, batch_id, existing="same")
-    except NameTakenError as error:
-        report.problems.append(Problem(error.path, None, f"{error}; left as it is"))
-        return
-    if stored.was_there:
-        report.files_there += 1
-    else:
-        report.files_written += 1
-        report.bytes_written += stored.bytes
-    report.rows[file.table] += file.rows
+def _group(batch: Batch) -> tuple[str, datetime, str | None]:
+    return batch.table, utc_hour(batch.hour), batch.service or None

@@ -155,7 +155,7 @@ def is_the_file(
     return found.rows in rows or (or_more and found.rows > min(rows))
 
 
-def checked_batch_id(batch_id: str) -> str:
+def checked_batch_id(batch_id: object) -> str:
     """``batch_id`` if it is the text of a UUID in its usual form; else ``ValueError``.
 
     It becomes part of a file's name: nothing else may stand there.

@@ -88,11 +88,12 @@ class Admission:
     def cover(self, size: int) -> None:
         """Hold enough for a body of ``size`` bytes in all, and its inflated form if compressed.
 
-        Raises ``RefusedError`` when that does not fit; what is held already stays held.
+        Raises ``RefusedError`` when that does not fit; what is held already stays held. Where
+        nobody else holds anything it always fits.
         """
         needed = size + min(size * self._factor, self._top if self._factor else 0)
         if needed > self._taken or not size:
-            if not self._budget.try_take(max(0, needed - self._taken)):
+            if not self._budget.try_take(max(0, needed - self._taken), held=self._taken):
                 raise RefusedError(NO_MEMORY)
             self._taken = max(needed, self._taken)
 

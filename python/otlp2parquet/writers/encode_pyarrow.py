@@ -4,6 +4,7 @@ Knows Parquet and the tables' schemas. Must not know where the bytes go: the sin
 file object. What a file's footer says is read in ``footer``.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -159,8 +160,14 @@ def write_parquet(
         store_schema=False,
         metadata_collector=footers,
     )
-    writer.write_table(rows, row_group_size=settings.row_group_rows)
-    # With store_schema=False this is the only way into the footer.
-    writer.add_key_value_metadata(dict(metadata))
-    writer.close()
+    try:
+        writer.write_table(rows, row_group_size=settings.row_group_rows)
+        # With store_schema=False this is the only way into the footer.
+        writer.add_key_value_metadata(dict(metadata))
+        writer.close()
+    except BaseException:
+        # Closed here: its destructor would try it later, and complain to nobody.
+        with contextlib.suppress(Exception):
+            writer.close()
+        raise
     return footers[0]

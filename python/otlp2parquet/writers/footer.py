@@ -1,7 +1,6 @@
 """What a Parquet file's footer says: whose file it is, and the statistics of its columns.
 
-Knows Parquet's metadata, of a file just written as of one that is found. Must not know where the
-file lies.
+Knows Parquet's metadata. Must not know where the file lies.
 """
 
 import io
@@ -47,7 +46,7 @@ def read_footer(file: BinaryIO) -> Footer | None:
         tail = _last(file, footer_bytes)
     try:
         metadata = pq.read_metadata(pa.BufferReader(tail[-footer_bytes:]))
-    except (OSError, pa.ArrowInvalid):
+    except (OSError, ValueError, pa.ArrowException):
         return None  # from the bytes alone: they are no footer
     return Footer(metadata, size)
 
@@ -71,7 +70,10 @@ def found_file(metadata: pq.FileMetaData) -> FoundFile:
 
 
 def column_statistics(metadata: pq.FileMetaData) -> dict[int, ColumnStatistics]:
-    """The statistics of each column that has them in every row group, by Parquet field id."""
+    """The statistics of each column that has them in every row group, by Parquet field id.
+
+    Not for a footer that was read: pyarrow ends the process at some that are damaged.
+    """
     row_groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     if not row_groups:
         return {}

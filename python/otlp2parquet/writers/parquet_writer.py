@@ -5,7 +5,7 @@ there (a store). Knows no batch but the one that it is given.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO, Protocol, runtime_checkable
@@ -38,7 +38,12 @@ from otlp2parquet.writers.encode_pyarrow import (
     write_parquet,
 )
 from otlp2parquet.writers.footer import Footer, column_statistics, found_file, read_footer
-from otlp2parquet.writers.protocol import ArrowArrayExportable, Existing, StoredFile
+from otlp2parquet.writers.protocol import (
+    ArrowArrayExportable,
+    ColumnStatistics,
+    Existing,
+    StoredFile,
+)
 
 
 class ParquetWriter:
@@ -141,7 +146,7 @@ class ParquetWriter:
         try:
             size = self._store.create(name, fill)
         except NameTakenError:
-            return self._existing(file, batch_id, rows.num_rows, existing)
+            return self._existing(file, rows, batch_id, existing)
         return StoredFile(name, rows.num_rows, size, statistics)
 
     def take_back(self, file: PlannedFile, batch_id: str) -> None:
@@ -154,7 +159,7 @@ class ParquetWriter:
             self._store.delete(name)
 
     def _existing(
-        self, file: PlannedFile, batch_id: str, rows: int, existing: Existing
+        self, file: PlannedFile, rows: pa.Table, batch_id: str, existing: Existing
     ) -> StoredFile:
         """The receipt of the file that has the name, if it is the one; else ``NameTakenError``."""
         name = file.name(batch_id)
@@ -165,17 +170,23 @@ class ParquetWriter:
                 raise NameTakenError(name) from None
             raise
         found = None if footer is None else found_file(footer.metadata)
-        ours = existing != "refuse" and is_the_file(found, batch_id, file.part, {rows, file.rows})
+        given = rows.num_rows
+        ours = existing != "refuse" and is_the_file(found, batch_id, file.part, {given, file.rows})
         if existing == "whole" and not ours:
-            ours = is_the_file(found, batch_id, file.part, [rows], or_more=True)
+            ours = is_the_file(found, batch_id, file.part, [given], or_more=True)
         if footer is None or not ours:
             expected = "a free name"
             if existing != "refuse":
-                expected = f"batch {batch_id}, part {file.part}, with {rows} rows"
+                expected = f"batch {batch_id}, part {file.part}, with {given} rows"
             raise NameTakenError(name, f"{name} {_what_it_is(found)}; expected {expected}")
-        columns = column_statistics(footer.metadata)
-        receipt = StoredFile(name, footer.metadata.num_rows, footer.file_bytes, columns)
-        return replace(receipt, was_there=True)
+        columns: Mapping[int, ColumnStatistics] = {}
+        if footer.metadata.num_rows == given:
+            # From the rows, which are the file's, and not from its footer: see there.
+            encoded = write_parquet(rows, pa.MockOutputStream(), self.settings, {})
+            columns = column_statistics(encoded)
+        return StoredFile(
+            name, footer.metadata.num_rows, footer.file_bytes, columns, was_there=True
+        )
 
     def _footer(self, name: str) -> Footer | None:
         """The footer of what has the name; ``None`` if that is no Parquet file, or is gone."""

@@ -92,7 +92,7 @@ def test_the_application_answers_the_same(
     for case in group:
         with Bench(max_payload_bytes=LIMIT) as bench:
             if case.outcome == "503":
-                monkeypatch.setattr(bench.batches, "append", fail)
+                monkeypatch.setattr(bench.ingest, "append", fail)
             got = asyncio.run(
                 ask(
                     front_door(bench.app, config),

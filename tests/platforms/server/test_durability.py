@@ -14,18 +14,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from otlp2parquet import __version__
-from otlp2parquet.batches import log_segment
-from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.ingestion import Batches
-from otlp2parquet.batches.log import NoLog
-from otlp2parquet.batches.storing import Storing
-from otlp2parquet.config import BatchConfig
+from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.errors import StorageError
+from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.server.application import Application
 from tests.components.process import wait_until
 from tests.support.asgi_bench import ask, logs_request, parts_of, with_length
-from tests.support.batches_bench import NOW, logs
-from tests.support.doubles import Clock, Recorder
+from tests.support.batches_bench import NOW, Bench, logs
+from tests.support.doubles import Recorder
 from tests.support.node import Answer, Node, one
 from tests.support.server_process import COMMAND, Server, environment, logs_of
 from tests.support.waiting import PATIENCE_SECS, wait_for
@@ -39,36 +35,16 @@ if TYPE_CHECKING:
 # -- stored ----------------------------------------------------------------------------------
 
 
-class Stored:
+class Stored(Bench):
     """Batches in the mode ``stored`` over a recorder and a clock."""
 
     def __init__(self, writer: Recorder) -> None:
-        self.writer = writer
-        self.clock = Clock()
-        self.budget = Budget(512 << 20)
-        log = NoLog(until_stored=True)
-        self.storing = Storing(writer, threads=3, gives_up=True, monotonic=self.clock)
-        self.batches = Batches(
-            BatchConfig(),
-            self.storing,
-            self.budget,
-            shards=2,
-            max_payload_bytes=1 << 20,
-            log=log,
-            monotonic=self.clock,
-        )
+        super().__init__(writer=writer, threads=3, log=NoLog(until_stored=True))
 
-    def append(self, payload: bytes) -> Answer:
-        """Append one request of logs."""
+    def ask(self, payload: bytes) -> Answer:
+        """Append one request of logs; what it is told."""
         answer = Answer()
-        self.batches.append(
-            payload,
-            "logs",
-            content_type="application/x-protobuf",
-            content_encoding=None,
-            received_at=NOW,
-            kept=answer,
-        )
+        self.append(payload, acknowledge=answer)
         return answer
 
 
@@ -77,13 +53,13 @@ def test_stored_answers_once_the_files_are_there() -> None:
     gate = threading.Event()
     writer = Recorder(gates={"sslow": gate})
     mode = Stored(writer)
-    first = mode.append(one("slow"))
+    first = mode.ask(one("slow"))
     wait_for(lambda: writer.attempts == ["sslow"])
-    later = [mode.append(logs(1)) for _ in range(5)]
+    later = [mode.ask(logs(1)) for _ in range(5)]
     assert not first.told.is_set()
     gate.set()
     assert all(answer.is_kept for answer in (first, *later))
-    wait_for(lambda: mode.storing.idle)
+    wait_for(lambda: mode.storing.is_idle)
     assert [written.rows for written in writer.files] == [1, 5]
     assert mode.budget.used == 0
     mode.storing.stop()
@@ -94,14 +70,14 @@ def test_stored_waits_a_second_for_the_batch_before_at_most() -> None:
     gate = threading.Event()
     writer = Recorder(gates={"sstuck": gate})
     mode = Stored(writer)
-    stuck = mode.append(one("stuck"))
+    stuck = mode.ask(one("stuck"))
     wait_for(lambda: writer.attempts == ["sstuck"])
-    answer = mode.append(one(1))
+    answer = mode.ask(one(1))
     mode.clock.now += 0.9
-    mode.batches.tick()
-    assert mode.batches.held().open_rows == 1
+    mode.ingest.tick()
+    assert mode.ingest.status().open_rows == 1
     mode.clock.now += 0.1
-    mode.batches.tick()
+    mode.ingest.tick()
     assert answer.is_kept
     assert not stuck.told.is_set()
     gate.set()
@@ -113,15 +89,15 @@ def test_stored_refuses_what_cannot_be_stored_and_keeps_nothing_of_it() -> None:
     """Nobody was promised it: the client sends it again, and it is not stored later as well."""
     writer = Recorder(fail=lambda _: StorageError("no such bucket"))
     mode = Stored(writer)
-    answer = mode.append(one(1))
+    answer = mode.ask(one(1))
     assert not answer.is_kept
     assert "no such bucket" in str(answer.error)
     assert mode.budget.used == 0
     writer.fail = lambda _: None
     mode.clock.now += 1000
-    mode.batches.tick()
-    assert mode.append(one(2)).is_kept
-    assert mode.batches.drain(PATIENCE_SECS)
+    mode.ingest.tick()
+    assert mode.ask(one(2)).is_kept
+    assert mode.ingest.drain(PATIENCE_SECS)
     assert [written.service for written in writer.files] == ["s2"]
 
 
@@ -131,8 +107,9 @@ def test_stored_refuses_what_cannot_be_stored_and_keeps_nothing_of_it() -> None:
 def application(node: Node) -> Application:
     """An application over a node's batches."""
     return Application(
-        node.batches,
+        node.ingest,
         node.budget,
+        Acknowledgements(),
         threads=2,
         max_payload_bytes=1 << 20,
         mode="fsync",
@@ -147,28 +124,18 @@ def get(app: Application, path: str) -> Response:
 
 
 @pytest.mark.parametrize("rows", [1, 3000])
-def test_a_200_waits_for_the_sync_and_the_loop_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
-) -> None:
+def test_a_200_waits_for_the_sync_and_the_loop_does_not(tmp_path: Path, rows: int) -> None:
     """A small body and one for the pool: no answer before the sync, other requests meanwhile."""
-    gate, entered = threading.Event(), threading.Event()
-    real = log_segment.sync_data
-
-    def sync(descriptor: int) -> None:
-        entered.set()
-        assert gate.wait(PATIENCE_SECS)
-        real(descriptor)
-
-    monkeypatch.setattr(log_segment, "sync_data", sync)
     with Node(tmp_path) as node:
         app = application(node)
+        node.disk.hold()
 
         async def scenario() -> Response:
             task = asyncio.create_task(ask(app, parts_of(logs_request(rows))))
-            await asyncio.to_thread(entered.wait, PATIENCE_SECS)
+            await asyncio.to_thread(node.disk.entered.wait, PATIENCE_SECS)
             health = await ask(app, path="/health", method="GET")
             assert (health.status, task.done()) == (200, False)
-            gate.set()
+            node.disk.gate.set()
             return await task
 
         assert asyncio.run(scenario()).status == 200
@@ -176,19 +143,16 @@ def test_a_200_waits_for_the_sync_and_the_loop_does_not(
 
 
 def test_a_failed_group_is_a_503_and_then_the_body_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """With Retry-After; while the log is in trouble no body is taken, and /ready says why."""
-
-    def broken(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
+    full = OSError(28, "No space left on device")
     payload = logs_request(5)
     with Node(tmp_path) as node:
         app = application(node)
-        with monkeypatch.context() as patch:
-            patch.setattr(log_segment, "sync_data", broken)
-            answer = asyncio.run(ask(app, parts_of(payload), headers=with_length(payload)))
+        node.disk.fail = lambda call, _: full if call == "sync" else None
+        answer = asyncio.run(ask(app, parts_of(payload), headers=with_length(payload)))
+        node.disk.fail = lambda _call, _what: None
         assert answer.status == 503
         assert b"retry-after" in answer.headers
         assert b"no space left" in answer.body
@@ -198,39 +162,31 @@ def test_a_failed_group_is_a_503_and_then_the_body_is_not_read(
         assert ready.status == 503
         (reason,) = json.loads(ready.body)["reasons"]
         assert reason == "the log cannot be written: no space left on device"
-        wait_for(lambda: bool(node.tick(1)) or node.batches.refusal() is None)
+        node.wait_with_ticks(lambda: node.ingest.refusal() is None, 1)
         assert get(app, "/ready").status == 200
         answer = asyncio.run(ask(app, parts_of(payload), headers=with_length(payload)))
         assert answer.status == 200
         node.settle()
-        assert node.batches.held().open_rows == 5
+        assert node.ingest.status().open_rows == 5
         assert app.exports.counts.refused == {"storage": 1, "log": 1}
 
 
 def test_a_client_that_leaves_while_its_answer_waits_disturbs_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """Its task is gone when the log's thread comes back."""
-    gate, entered = threading.Event(), threading.Event()
-    real = log_segment.sync_data
-
-    def sync(descriptor: int) -> None:
-        entered.set()
-        assert gate.wait(PATIENCE_SECS)
-        real(descriptor)
-
-    monkeypatch.setattr(log_segment, "sync_data", sync)
     with Node(tmp_path) as node:
         app = application(node)
+        node.disk.hold()
 
         async def scenario() -> Response:
             gone = asyncio.create_task(ask(app, parts_of(logs_request(1))))
-            await asyncio.to_thread(entered.wait, PATIENCE_SECS)
+            await asyncio.to_thread(node.disk.entered.wait, PATIENCE_SECS)
             stays = asyncio.create_task(ask(app, parts_of(logs_request(1))))
             gone.cancel()
             with pytest.raises(AssertionError, match="no answer"):
                 await gone
-            gate.set()
+            node.disk.gate.set()
             return await stays
 
         assert asyncio.run(scenario()).status == 200
@@ -260,7 +216,7 @@ def test_the_metrics_count_what_happened(tmp_path: Path) -> None:
         bad = logs_request(2, attributes=10_001)
         asyncio.run(ask(app, parts_of(bad)))
         asyncio.run(ask(app, path="/other"))
-        node.disk_share = 0.95
+        node.disk.share = 0.95
         node.tick(1)
         asyncio.run(ask(app, parts_of(payload)))
         page = get(app, "/metrics")

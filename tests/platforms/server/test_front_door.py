@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from google.rpc import status_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otlp2parquet.config import AuthConfig, CorsConfig, ServerConfig
+from otlp2parquet.config import AuthConfig, CorsConfig, ServerConfig, load
 from otlp2parquet.core.auth import Tokens
 from otlp2parquet.platforms.server import front_door as module
 from otlp2parquet.platforms.server.asgi import DRAIN_BYTES
@@ -225,7 +226,7 @@ def test_a_preflight_of_an_allowed_page_is_answered(auth: AuthConfig) -> None:
     assert allowed == {"authorization", "content-encoding", "content-type", "x-api-key"}
     assert answer.headers[b"access-control-max-age"] == b"7200"
     assert names(answer.headers[b"vary"]) == {"origin"}
-    assert b"access-control-allow-credentials" not in answer.headers
+    assert answer.headers[b"access-control-allow-credentials"] == b"true"
     assert b"connection" not in answer.headers
 
 
@@ -237,7 +238,60 @@ def test_other_header_fields_may_be_allowed() -> None:
     assert "x-team" in names(allowed)
     assert allowed.count(b"content-type") == 1
     assert answer.headers[b"access-control-max-age"] == b"60"
-    assert answer.headers[b"access-control-allow-origin"] == b"*"
+    assert answer.headers[b"access-control-allow-origin"] == PAGE
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin"),
+    [
+        ("*", b"https://anything.example:8443"),
+        ("*", b"null"),
+        ("https://shop.example", b"https://shop.example"),
+        ("https://Shop.Example", b"https://shop.example"),
+        ("https://*.shop.example", b"https://eu.shop.example"),
+        ("https://*.shop.example", b"https://a.b.shop.example"),
+        ("http://localhost:*", b"http://localhost"),
+        ("http://localhost:*", b"http://localhost:5173"),
+        ("http://*.local:*", b"http://a.local:99"),
+        ("http://*", b"http://intranet"),
+        ("http://[::1]:*", b"http://[::1]:3000"),
+        ("capacitor://localhost", b"capacitor://localhost"),
+        ("null", b"null"),
+    ],
+)
+def test_an_allowed_page_is_named_back_with_credentials(allowed: str, origin: bytes) -> None:
+    """A browser in credentials mode (sendBeacon) takes no ``*``: it wants its page's origin."""
+    environ = {"OTLP2PARQUET_SERVER_CORS_ALLOWED_ORIGINS": allowed}
+    config = load(environ=environ, folder=Path("/nonexistent")).config.server
+    for method, rest in (("OPTIONS", PREFLIGHT[1:]), ("POST", [PROTOBUF])):
+        answer = knock(config, [(b"origin", origin), *rest], method=method)
+        assert answer.headers[b"access-control-allow-origin"] == origin
+        assert answer.headers[b"access-control-allow-credentials"] == b"true"
+        assert names(answer.headers[b"vary"]) == {"origin"}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "origin"),
+    [
+        ("https://*.shop.example", b"https://shop.example"),
+        ("https://*.shop.example", b"https://evilshop.example"),
+        ("https://*.shop.example", b"https://evil.example/.shop.example"),
+        ("https://*.shop.example", b"https://eu.shop.example:8443"),
+        ("https://*.shop.example", b"http://eu.shop.example"),
+        ("https://*.shop.example", b"https://eu.shopxexample"),
+        ("https://*.shop.example", b"https://.shop.example"),
+        ("http://localhost:*", b"http://localhost:80.evil.example"),
+        ("http://localhost:*", b"http://localhost.evil.example"),
+        ("http://*", b"http://intranet:8080"),
+        ("https://shop.example", b""),
+    ],
+)
+def test_a_wildcard_is_no_open_door(allowed: str, origin: bytes) -> None:
+    """It stands for names before the host's rest, or for a port, and for nothing else."""
+    config = ServerConfig(cors=CorsConfig(allowed_origins=(allowed,)))
+    answer = knock(config, [(b"origin", origin), *PREFLIGHT[1:]], method="OPTIONS")
+    assert answer.status == REACHED
+    assert not [name for name in answer.headers if name.startswith(b"access-control")]
 
 
 NOT_ALLOWED = [

@@ -38,6 +38,7 @@ from tests.support.asgi_bench import (
     parts_of,
     with_length,
 )
+from tests.support.batches_bench import shards_of
 from tests.support.doubles import Recorder
 from tests.support.encoded import zstd_zeros
 from tests.support.waiting import wait_for
@@ -191,30 +192,53 @@ def test_without_memory_the_body_is_not_read() -> None:
     with Bench(memory_bytes=1000) as bench:
         payload = logs_request(60)
         assert len(payload) > 1000
+        bench.budget.take(1)  # an idle server takes whatever the limits allow
         for headers in (with_length(payload), with_length(payload, GZIP)):
             answer = bench.ask(parts_of(payload), headers=headers)
             assert (answer.status, answer.received_before) == (503, 0)
             assert 1 <= int(answer.headers[b"retry-after"]) <= 3
-        bench.budget.take(1000)
+        bench.budget.take(999)
         answer = bench.ask(parts_of(payload))
         assert (answer.status, answer.received_before) == (503, 0)
         assert bench.budget.used == 1000
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("announced", [False, True])
+def test_an_idle_server_takes_any_request_that_the_settings_accept(
+    *, compressed: bool, announced: bool
+) -> None:
+    """However small the budget is: a retry would find the server no idler than this."""
+    payload = logs_request(1, "x" * (LIMIT - 100))
+    sent = gzip.compress(payload, 0) if compressed else payload
+    assert len(sent) <= LIMIT
+    extra = [GZIP] if compressed else []
+    headers = with_length(sent, *extra) if announced else [PROTOBUF, *extra]
+    with Bench(memory_bytes=1) as bench:
+        for _ in range(3):
+            parts = parts_of(sent[:1000], sent[1000:])
+            if bench.ask(parts, headers=headers).status == 503:
+                wait_for(lambda: bench.budget.used == 0)
+                assert bench.ask(parts_of(sent), headers=headers).status == 200
+
+
 def test_a_chunked_body_is_admitted_as_it_grows() -> None:
     """It is refused at the chunk for which there is no memory."""
     with Bench(memory_bytes=1000) as bench:
+        bench.budget.take(1)
         answer = bench.ask(parts_of(*[b"x" * 300] * 9))
         assert (answer.status, answer.received_before) == (503, 4)
-        assert bench.budget.used == 0
+        assert bench.budget.used == 1
 
 
 def test_a_compressed_body_is_budgeted_with_its_inflated_form() -> None:
     """A small gzip body that will be large does not slip in."""
     payload = gzip.compress(logs_request(1, "x" * 3000), 0)
     headers = with_length(payload, GZIP)
-    for room, status in ((len(payload) * (1 + INFLATE_ESTIMATE) - 1, 503), (1 << 20, 200)):
+    needed = len(payload) * (1 + INFLATE_ESTIMATE)
+    for room, used, status in ((needed, 1, 503), (needed + 1, 1, 200), (1000, 0, 200)):
         with Bench(memory_bytes=room) as bench:
+            bench.budget.take(used)
             assert bench.ask(parts_of(payload), headers=headers).status == status
 
 
@@ -355,7 +379,7 @@ def test_an_unforeseen_error_is_a_503_and_is_logged(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("hush")
 
-    monkeypatch.setattr(bench.batches, "append", broken)
+    monkeypatch.setattr(bench.ingest, "append", broken)
     answer = bench.ask(parts_of(b"x"))
     assert answer.status == 503
     assert b"hush" not in answer.body
@@ -365,7 +389,7 @@ def test_an_unforeseen_error_is_a_503_and_is_logged(
 
 def test_after_the_drain_a_request_is_a_503(bench: Bench) -> None:
     """A late request is not acknowledged, and not lost either: its client tries again."""
-    assert bench.batches.drain(10)
+    assert bench.ingest.drain(10)
     answer = bench.ask(parts_of(logs_request(1)))
     assert answer.status == 503
     assert b"retry-after" in answer.headers
@@ -464,13 +488,13 @@ def test_small_bodies_are_decoded_inline_and_large_ones_in_the_pool(
     """
     encoding, body, inline = SMALL_AND_LARGE[case]
     threads: list[str] = []
-    real = bench.batches.append
+    real = bench.ingest.append
 
     def append(*args: Any, **kwargs: Any) -> Any:
         threads.append(threading.current_thread().name)
         return real(b"", *args[1:], **kwargs | {"content_encoding": None})
 
-    monkeypatch.setattr(bench.batches, "append", append)
+    monkeypatch.setattr(bench.ingest, "append", append)
     headers = [PROTOBUF, (b"content-encoding", encoding.encode())]
     assert bench.ask(parts_of(body), headers=headers).status == 200
     (thread,) = threads
@@ -481,16 +505,15 @@ def test_small_bodies_are_decoded_inline_and_large_ones_in_the_pool(
 def test_a_small_body_goes_to_the_pool_when_all_shards_are_busy(bench: Bench) -> None:
     """The event loop does not wait for another thread's decode: it serves others meanwhile."""
     bench.ask(parts_of(logs_request(1)))
-    opened = bench.batches._open  # noqa: SLF001 - to hold the shards as decoding threads do
-    assert opened is not None
+    shards = shards_of(bench.ingest)
 
     async def scenario() -> tuple[Answer, Answer]:
-        for shard in opened.shards:
+        for shard in shards:
             shard.lock.acquire()
         waiting = asyncio.create_task(ask(bench.app, parts_of(logs_request(5))))
         health = await ask(bench.app, path="/health", method="GET")
         assert not waiting.done()
-        for shard in opened.shards:
+        for shard in shards:
             shard.lock.release()
         return await waiting, health
 
@@ -567,11 +590,11 @@ def test_ready_shows_a_storage_that_fails() -> None:
     writer = Recorder(fail=lambda _: OSError("the disk is full"))
     with Bench(writer=writer, config=BatchConfig(max_rows=1)) as bench:
         bench.ask(parts_of(logs_request(1)))
-        wait_for(lambda: bench.batches.held().retries == 1)
+        wait_for(lambda: bench.ingest.status().backlog.resting == 1)
         page = bench.ask(path="/ready", method="GET")
         assert page.status == 200
         shown = json.loads(page.body)["batches"]
-        assert (shown["closed"], shown["retries"]) == (1, 1)
+        assert (shown["waiting"], shown["resting"]) == (1, 1)
         assert shown["last_error"] == "the disk is full"
 
 
@@ -618,14 +641,14 @@ def test_the_clockwork_closes_batches_and_survives_trouble(
     """Ages are looked at while the server lives, also after a tick that failed."""
     monkeypatch.setattr(application, "TICK_SECS", 0.001)
     troubles = [ZeroDivisionError("once")]
-    real = bench.batches.tick
+    real = bench.ingest.tick
 
     def tick() -> None:
         if troubles:
             raise troubles.pop()
         real()
 
-    monkeypatch.setattr(bench.batches, "tick", tick)
+    monkeypatch.setattr(bench.ingest, "tick", tick)
 
     async def during() -> None:
         await ask(bench.app, parts_of(logs_request(1)))
@@ -659,7 +682,7 @@ def test_there_is_one_stop_and_everybody_awaits_it(
         assert drained.wait(30)
         return True
 
-    monkeypatch.setattr(bench.batches, "drain", drain)
+    monkeypatch.setattr(bench.ingest, "drain", drain)
 
     async def scenario() -> None:
         bench.app.start()
@@ -694,8 +717,16 @@ def test_what_fails_is_tried_again_until_the_stop_is_over(
         bench.app.start()
         await ask(bench.app, parts_of(logs_request(4)))
         first, second = (asyncio.create_task(bench.app.stop()) for _ in range(2))
-        await asyncio.to_thread(wait_for, lambda: len(bench.writer.attempts) >= 20)
+
+        def attempted() -> bool:
+            bench.clock.now += 0.01
+            return len(bench.writer.attempts) >= 20
+
+        await asyncio.to_thread(wait_for, attempted)
         down.clear()
+        while not first.done():
+            bench.clock.now += 0.01
+            await asyncio.sleep(0)
         await asyncio.gather(first, second)
 
     asyncio.run(scenario())

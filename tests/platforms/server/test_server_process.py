@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gzip
 import http.client
@@ -31,7 +30,6 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otlp2parquet.platforms.server import run
 from tests.components.process import wait_until
 from tests.support.server_process import (
     COMMAND,
@@ -252,32 +250,6 @@ def test_a_second_signal_ends_it_at_once(server: Server) -> None:
         server.process.send_signal(signal.SIGTERM)
         assert ended(server.process) == 1
         assert "second signal" in server.log
-
-
-@pytest.fixture
-def _handlers() -> Iterator[None]:
-    """The process's signal handlers are afterwards what they were."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("_handlers")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_not_lost_on_a_busy_loop(number: signal.Signals) -> None:
-    """It comes by the pipe that wakes the loop, and under load that is full."""
-
-    async def busy() -> None:
-        stop = asyncio.Event()
-        run._on_signal(stop, survives=True)  # noqa: SLF001 - a server takes long to be so busy
-        loop = asyncio.get_running_loop()
-        for _ in range(20_000):
-            loop.call_soon_threadsafe(lambda: None)
-        signal.raise_signal(number)
-        await asyncio.wait_for(stop.wait(), PATIENCE_SECS)
-
-    asyncio.run(busy())
 
 
 def test_a_client_that_sends_nothing_does_not_stop_the_stop(server: Server) -> None:

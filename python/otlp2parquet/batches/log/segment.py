@@ -305,9 +305,10 @@ class Segment:
         error = self._refused if self._takes_requests else None
         if error is None:
             try:
-                self._write([entry for entry in entries if entry.order is Order.WRITE], entries)
+                # Before the writes: behind their sync no failure may refuse what is durable.
                 if any(entry.order is Order.CHECK for entry in entries):
                     self._check()
+                self._write([entry for entry in entries if entry.order is Order.WRITE], entries)
             except OSError as trouble:
                 error = self._fail(trouble)
         if any(entry.order is Order.CLOSE for entry in entries):

@@ -51,7 +51,8 @@ class FrontDoor:
     ) -> None:
         self._application = application
         self._report = report
-        self._tokens = tokens
+        self.tokens = tokens
+        """The secrets that open the door, which may be replaced under way; None: it is open."""
         self._cors = cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,9 +70,9 @@ class FrontDoor:
                 return
             send = _with_fields(send, self._cors.fields(headers))
         if (
-            self._tokens is not None
+            self.tokens is not None
             and scope["path"] not in OPEN_PATHS
-            and not self._tokens.admit(headers)
+            and not self.tokens.admit(headers)
         ):
             answer = unauthenticated(format_of(headers))
             await answer_then_drain(answer, scope, receive, send)

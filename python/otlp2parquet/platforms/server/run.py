@@ -6,23 +6,19 @@ know requests or rows.
 
 Ending: the first SIGTERM or SIGINT closes the listener; requests in progress are answered (bodies
 that are still coming get ``DRAIN_SECS``), then every batch is stored, then the process ends with
-0, or with 1 if rows had to be left. A second signal ends it at once with 1.
+0, or with 1 if rows had to be left. A second signal ends it at once with 1. What SIGHUP does is in
+``signals`` and ``reload``.
 """
 
 import asyncio
 import contextlib
 import logging
 import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Any, Final
-
-from granian._granian import SocketHolder
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
+from typing import Final
 
 from otlp2parquet.assembly import Assembly, assemble, promise
 from otlp2parquet.config import Address, Config, ServerConfig
@@ -30,14 +26,14 @@ from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.server import logs
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
-from otlp2parquet.platforms.server.asgi import Asgi
 from otlp2parquet.platforms.server.front_door import front_door
+from otlp2parquet.platforms.server.granian_server import BACKLOG, GranianServer
+from otlp2parquet.platforms.server.reload import Reload
+from otlp2parquet.platforms.server.signals import on_signals
 from otlp2parquet.platforms.server.tls import granian_arguments
 
 log = logging.getLogger(__name__)
 
-BACKLOG: Final = 1024
-MAX_CONNECTIONS: Final = 8192
 DRAIN_SECS: Final = 5.0
 """How long bodies may still be coming once the server is asked to stop."""
 
@@ -49,35 +45,8 @@ GIVE_UP_SECS: Final = 2.0
 """How long connections may then still hang. With ``STORE_SECS`` it stays below the 30 s after
 which Kubernetes kills."""
 
-
-class _Granian(Server):
-    """Granian on a socket that is ours.
-
-    Granian's own sets SO_REUSEPORT, with which a second server on a port in use starts without
-    a word and takes half of the connections.
-    """
-
-    def __init__(self, sock: socket.socket, target: Asgi, tls: Mapping[str, Any]) -> None:
-        super().__init__(
-            target,
-            interface=Interfaces.ASGI,
-            http=HTTPModes.auto,
-            websockets=False,
-            backlog=BACKLOG,
-            backpressure=MAX_CONNECTIONS,
-            log_enabled=False,
-            **tls,
-        )
-        # Its errors go where all log lines go; what it says of itself is not for operators.
-        its_log = logging.getLogger("_granian")
-        its_log.handlers.clear()
-        its_log.propagate = True
-        its_log.setLevel(logging.ERROR)
-        self._socket = sock
-
-    def _init_shared_socket(self) -> None:
-        uds = False
-        self._shd = SocketHolder(self._socket.detach(), uds, BACKLOG)  # type: ignore[assignment, call-arg]
+END_SECS: Final = 1.0
+"""How long the HTTP server may take to end, when everything is stored."""
 
 
 def listen(address: Address) -> socket.socket:
@@ -121,12 +90,15 @@ def make_application(config: Config) -> tuple[Application, Assembly]:
         threads=config.server.threads,
         max_payload_bytes=config.request.max_payload_bytes,
         mode=config.durability.mode,
+        path_prefix=config.server.path_prefix,
     )
     return application, assembly
 
 
-def serve(config: Config) -> int:
+def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int:
     """Serve until a signal; the exit code. Logging is configured by the caller.
+
+    ``read_again`` reads the configuration from its sources once more, when SIGHUP asks for that.
 
     Raises ``ConfigError`` when the address or the folder cannot be used. When this returns,
     threads of Granian may still be ending: leave the process by ``os._exit`` after a flush,
@@ -150,9 +122,10 @@ def serve(config: Config) -> int:
         _warn_of_open_door(config.server, host)
 
     door = front_door(application, config.server, application.report_response)
-    server = _Granian(sock, door, tls)
+    server = GranianServer(sock, door, tls, config.server.idle_timeout_secs)
+    reload = Reload(config.server, door, server.renew_certificates, read_again)
     assembly.start()
-    return asyncio.run(_serve(application, server, announce))
+    return asyncio.run(_serve(application, server, announce, reload))
 
 
 def _warn_of_open_door(server: ServerConfig, host: str) -> None:
@@ -166,25 +139,27 @@ def _warn_of_open_door(server: ServerConfig, host: str) -> None:
         )
 
 
-async def _serve(application: Application, server: Server, announce: Callable[[], None]) -> int:
+async def _serve(
+    application: Application, server: GranianServer, announce: Callable[[], None], reload: Reload
+) -> int:
     stop = asyncio.Event()
-    _on_signal(stop, survives=application.survives)
+    on_signals(stop, reload.begin, survives=application.survives)
     announce()  # whoever reads that it listens may send it a signal
+    application.start()
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
         log.error("the http server ended by itself")
     application.refuse_new()
-    server.stop()  # type: ignore[no-untyped-call]
+    server.stop()
     await asyncio.wait({serving}, timeout=DRAIN_SECS)
     if not serving.done():
         application.bodies.expire(everything=True)
-        # Granian ends its lifespan only after the last connection. One that hangs must not
-        # keep us from storing what is acknowledged.
+        # A connection that hangs must not keep us from storing what is acknowledged.
         await asyncio.wait({serving}, timeout=GIVE_UP_SECS)
     await application.stop()
-    await asyncio.wait({serving}, timeout=1.0)
+    await asyncio.wait({serving}, timeout=END_SECS)
     if application.unsaved_rows and application.survives:
         log.warning(
             "stopped; what could not be stored within %d s is in the log, and is stored after the "
@@ -197,28 +172,6 @@ async def _serve(application: Application, server: Server, announce: Callable[[]
     else:
         log.info("stopped, everything acknowledged is stored")
     return 0 if stopping.done() else 1
-
-
-def _on_signal(stop: asyncio.Event, *, survives: bool) -> None:
-    loop = asyncio.get_running_loop()
-
-    def signalled() -> None:
-        if stop.is_set():
-            price = "the log is kept" if survives else "rows may be lost"
-            log.error("stopped at once by a second signal, %s", price)
-            logging.shutdown()
-            os._exit(1)
-        log.info("stopping: requests in progress are answered, then all rows are stored")
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with contextlib.suppress(NotImplementedError):  # Windows
-            # A signal wakes the loop, by a byte in the pipe by which threads wake it, too.
-            loop.add_signal_handler(number, lambda: None)
-        # Under load that pipe can be full, and the byte, by which asyncio knows the signal, be
-        # lost. The interpreter does not lose it, and a full pipe is a loop that is awake.
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(signalled))
-    signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
 
 
 def _raise_file_limit() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import zlib
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
@@ -11,9 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otlp2parquet._native import crc32
-from otlp2parquet.batches import segment
-from otlp2parquet.batches.segment import HEADER_BYTES, Damage, Header, Record, VersionError, scan
+from otlp2parquet.batches.log import record as form
+from otlp2parquet.batches.log.record import (
+    HEADER_BYTES,
+    Damage,
+    Header,
+    Record,
+    UnknownRecordError,
+    VersionError,
+    scan,
+)
+from otlp2parquet.batches.request import Request
+from otlp2parquet.core.decoder import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,19 +33,33 @@ BODIES = (b"first body", b"", b"the third, which is longer than the others" * 3)
 
 def packed(bodies: Sequence[bytes], batch: UUID = BATCH) -> tuple[bytes, list[tuple[int, int]]]:
     """A segment with one request for each body, and where their records lie."""
-    data = segment.pack_header(Header(uuid4(), batch, 7))
+    data = form.pack_header(Header(uuid4(), batch, 7))
     places = []
     for number, body in enumerate(bodies):
-        head = segment.request_head(number, "traces", "application/json", "gzip", 99)
+        head = form.request_head(number, Request(body, "traces", "application/json", "gzip", 99))
         begin = len(data)
-        data += segment.pack_prefix(segment.seed_of(batch), begin, head, body) + head + body
+        data += form.pack_prefix(form.seed_of(batch), begin, head, body) + head + body
         places.append((begin, len(data)))
     return data, places
 
 
+class Reads:
+    """A ``ReadAt`` over bytes that counts what it is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.count = 0
+
+    def __call__(self, offset: int, count: int) -> bytes:
+        """Up to so many bytes from an offset on."""
+        part = self._data[offset : offset + count]
+        self.count += len(part)
+        return part
+
+
 def found(data: bytes, batch: UUID = BATCH) -> list[Record | Damage]:
     """What is read."""
-    return list(scan(io.BytesIO(data), len(data), batch))
+    return list(scan(Reads(data), len(data), batch))
 
 
 def bodies(items: Sequence[Record | Damage]) -> list[bytes]:
@@ -67,12 +89,12 @@ def test_what_is_written_is_read(
     requests: list[tuple[bytes, int, str, str, str | None, int]],
 ) -> None:
     """Every field of every request comes back, in order, and the places join without a gap."""
-    data = segment.pack_header(Header(uuid4(), BATCH, 1))
+    data = form.pack_header(Header(uuid4(), BATCH, 1))
     for body, shard, signal, kind, encoding, when in requests:
-        head = segment.request_head(shard, signal, kind, encoding, when)  # type: ignore[arg-type]
-        size = segment.record_size(head, body)
+        head = form.request_head(shard, Request(body, signal, kind, encoding, when))  # type: ignore[arg-type]
+        size = form.record_size(head, body)
         before = len(data)
-        data += segment.pack_prefix(segment.seed_of(BATCH), before, head, body) + head + body
+        data += form.pack_prefix(form.seed_of(BATCH), before, head, body) + head + body
         assert len(data) - before == size
     read = found(data)
     assert damages(read) == []
@@ -80,11 +102,11 @@ def test_what_is_written_is_read(
     end = HEADER_BYTES
     for item in read:
         assert isinstance(item, Record)
-        assert (item.kind, item.offset) == (segment.REQUEST, end)
+        assert (item.kind, item.offset) == (form.REQUEST, end)
         end = item.end
         seen.append(
-            (item.body, item.shard, item.signal, item.content_type, item.content_encoding,
-             item.received_at)
+            (item.body, item.shard, item.request.signal, item.request.content_type,
+             item.request.content_encoding, item.request.received_at)
         )  # fmt: skip
     assert seen == requests
     assert end == len(data)
@@ -93,20 +115,20 @@ def test_what_is_written_is_read(
 def test_the_header_comes_back() -> None:
     """Node, batch and time are where a reader needs them."""
     header = Header(uuid4(), BATCH, 2**63)
-    data = segment.pack_header(header)
+    data = form.pack_header(header)
     assert len(data) == HEADER_BYTES
-    assert segment.read_header(data + b"more") == header
+    assert form.read_header(data + b"more") == header
 
 
 def test_every_damaged_header_is_known_as_one() -> None:
     """Each bit flipped, each byte cut: damage, never another version and never a header."""
-    data = segment.pack_header(Header(uuid4(), BATCH, 5))
+    data = form.pack_header(Header(uuid4(), BATCH, 5))
     for bit in range(len(data) * 8):
         flipped = bytearray(data)
         flipped[bit // 8] ^= 1 << bit % 8
-        assert segment.read_header(bytes(flipped)) is None
+        assert form.read_header(bytes(flipped)) is None
     for length in range(len(data)):
-        assert segment.read_header(data[:length]) is None
+        assert form.read_header(data[:length]) is None
 
 
 @given(st.binary(max_size=300), st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 3000]))
@@ -117,11 +139,11 @@ def test_the_checksum_is_that_of_zlib(data: bytes, value: int, times: int) -> No
 
 def test_another_version_under_a_right_crc_is_told() -> None:
     """It is no damage: a later or earlier version of the program wrote it."""
-    data = bytearray(segment.pack_header(Header(uuid4(), BATCH, 5)))
-    data[8:10] = (segment.FORMAT_VERSION + 1).to_bytes(2, "big")
+    data = bytearray(form.pack_header(Header(uuid4(), BATCH, 5)))
+    data[8:10] = (form.FORMAT_VERSION + 1).to_bytes(2, "big")
     data[-4:] = zlib.crc32(data[:-4]).to_bytes(4, "big")
-    with pytest.raises(VersionError, match=f"found log format {segment.FORMAT_VERSION + 1}"):
-        segment.read_header(bytes(data))
+    with pytest.raises(VersionError, match=f"found log format {form.FORMAT_VERSION + 1}"):
+        form.read_header(bytes(data))
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
@@ -178,8 +200,52 @@ def test_bytes_that_look_like_a_record_are_none() -> None:
 def test_the_search_crosses_its_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     """A marker that lies across two reads is found."""
     data, places = packed([b"a" * 50, b"b" * 50])
-    for window in range(4, 40):
-        monkeypatch.setattr(segment, "_SEARCH_BYTES", window)
+    for window in range(16, 80):
+        monkeypatch.setattr(form, "_SEARCH_BYTES", window)
         broken = bytearray(data)
         broken[places[0][0]] ^= 1
         assert bodies(found(bytes(broken))) == [b"b" * 50]
+
+
+def test_the_search_reads_each_byte_a_bounded_number_of_times() -> None:
+    """Whatever a sender puts into a body: markers, whole prefixes, or lengths that span it all."""
+    marker = form._MARKER  # noqa: SLF001 - what a sender may have seen in a log of his own
+    size = 1 << 20
+    prefix = marker + (size // 2).to_bytes(4, "big") + bytes(8)
+    for filling in (marker, prefix, marker[:3], b"\0"):
+        body = filling * (size // len(filling))
+        data, places = packed([body, b"behind"])
+        broken = bytearray(data)
+        broken[places[0][0] + 9] ^= 1  # the prefix is none any more: its length is not believed
+        reads = Reads(bytes(broken))
+        items = list(scan(reads, len(data), BATCH))
+        assert bodies(items) == [b"behind"]
+        assert [(d.offset, d.end) for d in damages(items)] == [places[0]]
+        assert reads.count < 3 * len(data)
+
+
+def with_record(kind: int, body: bytes = b"", signal: int = 0) -> tuple[bytes, int]:
+    """A segment whose last record has a right CRC and this head, and where that record begins."""
+    data, places = packed(BODIES)
+    head = form._HEAD.pack(kind, 0, 0, signal, 0, 0)  # noqa: SLF001 - as another version packs it
+    begin = places[-1][1]
+    return data + form.pack_prefix(form.seed_of(BATCH), begin, head, body) + head + body, begin
+
+
+@pytest.mark.parametrize(("kind", "signal"), [(5, 0), (0, 0), (255, 0), (form.REQUEST, 3)])
+def test_a_kind_that_is_not_known_is_no_damage(kind: int, signal: int) -> None:
+    """Under a right CRC it is what another version has written: nothing may be read behind it."""
+    data, begin = with_record(kind, b"something new", signal)
+    items = scan(Reads(data), len(data), BATCH)
+    assert [next(items) for _ in BODIES] == found(data[:begin])
+    with pytest.raises(UnknownRecordError, match=f"kind {kind} at byte {begin}"):
+        next(items)
+
+
+def test_records_of_all_our_kinds_are_read() -> None:
+    """A plan, a note and a destination are a body behind an empty head."""
+    for kind in (form.PLAN, form.STORED, form.DESTINATION):
+        data, begin = with_record(kind, b"a body")
+        last = found(data)[-1]
+        assert isinstance(last, Record)
+        assert (last.kind, last.offset, last.body) == (kind, begin, b"a body")

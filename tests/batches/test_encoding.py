@@ -4,46 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
 
 from otlp2parquet.batches.budget import Budget
+from otlp2parquet.batches.encoding import BudgetedWriter
 from otlp2parquet.config import ParquetConfig
-from otlp2parquet.platforms.server.encoding import BudgetedWriter
-from otlp2parquet.writers.protocol import StoredFile
+from otlp2parquet.core.files import PlannedFile
+from tests.support.doubles import Recorder, Written
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from otlp2parquet.writers.protocol import ArrowArrayExportable
-
-WHERE: dict[str, Any] = {
-    "table": "otel_logs",
-    "service": "shop",
-    "hour": datetime(2026, 1, 1, tzinfo=UTC),
-    "batch_id": "b",
-}
+FILE = PlannedFile("logs/x", 0, "otel_logs", datetime(2026, 1, 1, tzinfo=UTC), {"shop": 1000})
 ROWS = pa.record_batch({"n": list(range(1000))})
 """8,000 bytes."""
 
 
-class Looking:
-    """An ``OtlpWriter`` that looks at the budget while it is at work."""
+class Looking(Recorder):
+    """A writer that looks at the budget while it is at work."""
 
     def __init__(self, budget: Budget, error: Exception | None = None) -> None:
-        self.budget, self.error = budget, error
+        super().__init__(root="somewhere")
         self.seen: list[int] = []
 
-    def write(self, batches: Sequence[ArrowArrayExportable], **where: Any) -> StoredFile:
-        """Look, then fail if told to."""
-        self.seen.append(self.budget.used)
-        if self.error is not None:
-            raise self.error
-        return StoredFile(
-            "x", where["table"], where["service"], where["hour"], len(list(batches)), 1
-        )
+        def look(_: Written) -> Exception | None:
+            self.seen.append(budget.used)
+            return error
+
+        self.fail = look
 
 
 @pytest.mark.parametrize(
@@ -58,10 +45,12 @@ def test_a_row_group_is_counted_while_it_is_encoded(settings: ParquetConfig, exp
     """Half of it where pages are compressed, and never more than one row group."""
     budget = Budget(100)
     looking = Looking(budget)
-    stored = BudgetedWriter(looking, budget, settings).write([ROWS], **WHERE)
-    assert stored.path == "x"
+    writer = BudgetedWriter(looking, budget, settings)
+    stored = writer.store(FILE, [ROWS], "b", existing="same")
+    assert stored.path == "logs/x/b.parquet"
     assert looking.seen == [expected]
     assert budget.used == 0
+    assert looking.files[0].existing == "same"
 
 
 def test_a_write_that_fails_gives_it_back() -> None:
@@ -71,5 +60,14 @@ def test_a_write_that_fails_gives_it_back() -> None:
     writer = BudgetedWriter(looking, budget, ParquetConfig())
     for _ in range(3):
         with pytest.raises(OSError, match="disk"):
-            writer.write([ROWS], **WHERE)
+            writer.store(FILE, [ROWS], "b")
     assert budget.used == 0
+
+
+def test_all_else_is_the_other_writers() -> None:
+    """Its root, and what is taken back."""
+    looking = Looking(Budget(1))
+    writer = BudgetedWriter(looking, Budget(1), ParquetConfig())
+    assert writer.root == "somewhere"
+    writer.take_back(FILE, "b")
+    assert looking.taken_back == ["logs/x/b.parquet"]

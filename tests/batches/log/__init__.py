@@ -1,0 +1,1 @@
+"""Tests of the log: its bytes, its groups, its folder, and the room that it has."""

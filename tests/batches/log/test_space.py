@@ -1,0 +1,82 @@
+"""The room of the log: marks of its own limit and of its disk, and what is done at each."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otlp2parquet.batches.log.disk import SystemDisk
+from otlp2parquet.batches.log.space import LogSpace
+from otlp2parquet.config import BatchConfig
+from tests.support.doubles import Recorder
+from tests.support.node import Node, one
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_at_90_percent_of_the_disk_requests_are_refused(tmp_path: Path) -> None:
+    """And taken again when there is room."""
+    with Node(tmp_path) as node:
+        for share, taken in ((0.89, True), (0.9, False), (0.97, False), (0.5, True)):
+            node.disk.share = share
+            node.tick(1)
+            assert (node.ingest.refusal() is None) == taken
+        node.disk.share = 0.93
+        node.tick(1)
+        assert node.ingest.refusal() == "the disk of the log is 93% full, 716 MiB are free"
+
+
+def test_a_log_at_its_limit_refuses(tmp_path: Path) -> None:
+    """Also when storage is what keeps it from shrinking."""
+    writer = Recorder(fail=lambda _: OSError("down"))
+    with Node(tmp_path, writer=writer, max_bytes=2000, config=BatchConfig(max_rows=1)) as node:
+        count = 0
+        while node.ingest.refusal() is None:
+            node.keep(one(1))
+            count += 1
+        assert 3 < count < 12
+        assert "bytes that are not stored yet" in str(node.ingest.refusal())
+        writer.fail = lambda _: None
+        node.wait_with_ticks(lambda: node.ingest.refusal() is None)
+        node.keep(one(2))
+
+
+@pytest.mark.parametrize("by", ["limit", "disk"])
+def test_at_80_percent_the_open_batch_closes_early(tmp_path: Path, by: str) -> None:
+    """Two seconds old is old enough then, and a small log is left alone."""
+    with Node(tmp_path, max_bytes=1 << 30) as node:
+        node.keep(one(0))
+        node.tick(2)
+        node.settle()  # the first batch of a start
+        if by == "disk":
+            node.disk.share = 0.8
+            node.log.grow(16 << 20)
+        else:
+            node.log.grow(int(0.8 * (1 << 30)))
+        node.keep(one(1))
+        node.tick(1.9)
+        assert node.ingest.status().open_rows == 1
+        node.tick(0.1)
+        node.settle()
+        assert node.ingest.status().open_rows == 0
+        assert node.counts.batches_closed == {"age": 1, "disk": 1}
+        node.log.grow(-(1 << 30))
+        node.keep(one(2))
+        node.tick(3)
+        assert node.ingest.status().open_rows == 1
+
+
+def test_the_disk_is_measured_as_df_does(tmp_path: Path) -> None:
+    """Blocks that only root may use count as used, as they do in ``df``."""
+    usage = os.statvfs(tmp_path)
+    used = usage.f_blocks - usage.f_bfree
+    space = LogSpace(SystemDisk(), tmp_path, 10)
+    space.look()
+    share = space.usage(0).disk_share
+    assert share == pytest.approx(used / (used + usage.f_bavail), abs=0.01)
+    space = LogSpace(SystemDisk(), tmp_path / "gone", 10)
+    space.look()  # a disk that cannot say stops nothing
+    assert space.refusal(0) is None

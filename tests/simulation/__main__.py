@@ -1,0 +1,62 @@
+"""``python -m tests.simulation SEED``: one seed again, with its script and its trace.
+
+``python -m tests.simulation run FIRST END [MUTATION]``: many, on all cores, until one is found.
+"""
+
+from __future__ import annotations
+
+import logging
+import pprint
+import sys
+
+from tests.simulation import instrumented, mutations
+from tests.simulation.run import Result, run_seed, spread, work
+from tests.simulation.scheduler import Step
+
+
+def show(seed: int, mutation: str) -> int:
+    """Run a seed, print all that happened and what was found."""
+    instrumented.install(mutations.replacements(mutation))
+    from tests.simulation.script import script_of  # noqa: PLC0415 - behind the loader
+
+    logging.disable(logging.CRITICAL)
+    trace: list[Step] = []
+    pprint.pprint(script_of(seed), width=110)
+    result = run_seed(seed, trace)
+    for step in trace:
+        if step.what != "statement":
+            print(f"{step.number:6} {step.now:12.3f}  {step.task:22} {step.what} {step.about}")
+    print(f"digest {result.digests[seed]}, {result.steps} steps, {result.lives} lives")
+    for found in result.findings.get(seed, ()):
+        print(found)
+    return int(bool(result.findings))
+
+
+def run(first: int, end: int, mutation: str) -> int:
+    """Run many seeds."""
+    whole = Result()
+    for result in spread(first, end, mutation=mutation):
+        whole.add(result)
+        for seed, found in result.findings.items():
+            print(seed, found[0][:300], flush=True)
+    print(
+        f"{whole.seeds} seeds, {whole.lives} lives, {whole.steps} steps, {whole.requests} requests "
+        f"of which {whole.acknowledged} acknowledged, {whole.faults} faults, "
+        f"{len(whole.findings)} seeds with findings"
+    )
+    return int(bool(whole.findings))
+
+
+def main(arguments: list[str]) -> int:
+    """What the command line says."""
+    if arguments[0] == "work":
+        first, end, step, mutation = arguments[1:]
+        instrumented.install(mutations.replacements(mutation))
+        work(int(first), int(end), int(step))
+        return 0
+    if arguments[0] == "run":
+        return run(int(arguments[1]), int(arguments[2]), "".join(arguments[3:]))
+    return show(int(arguments[0]), "".join(arguments[1:]))
+
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""What was sent, what its senders were told, and whether what is stored agrees with it.
+
+The rules:
+
+- a row whose request was acknowledged is stored exactly once;
+- a row whose request was refused is stored nowhere;
+- a row whose request was never answered is stored at most once;
+- nothing else is stored, and every row lies in a file of its table, service and hour.
+
+The exceptions, each of which a request has to be given by name (``excuse``, ``may_be_there``):
+
+- in the mode ``memory`` a process that does not live until all is stored loses what it held;
+- who damages or removes bytes of the log loses the requests that those bytes were;
+- a refused request may be stored if the disk failed under it and the process ended before the
+  log could be cut: its bytes are in the segment, and nobody is left who knows that they must go;
+- a refused request may be stored if the storage said that it failed and did it nevertheless,
+  after the file was taken back.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.simulation.requests import Export
+    from tests.simulation.storage import Storage
+
+Answer = Literal["none", "acknowledged", "refused"]
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One sending of one request, and what became of it."""
+
+    client: int
+    name: str
+    export: Export
+    life: int
+    mode: str
+    answer: Answer = "none"
+    reason: str = ""
+    excused: str = ""
+    """Why rows may be missing although they were acknowledged."""
+    may_be_there: str = ""
+    """Why rows may be stored although they were refused."""
+
+    def excuse(self, reason: str) -> None:
+        """It may be lost."""
+        self.excused = self.excused or reason
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All attempts of a seed."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+    def open(self, client: int, number: int, export: Export, life: int, mode: str) -> Attempt:
+        """A request is sent now."""
+        attempt = Attempt(client, f"request {client}.{number}", export, life, mode)
+        self.attempts.append(attempt)
+        return attempt
+
+    def find(self, what: str) -> None:
+        """Something that must not be."""
+        if what not in self.findings:
+            self.findings.append(what)
+
+    def acknowledged(self, life: int) -> Iterator[Attempt]:
+        """The requests of a life that were acknowledged."""
+        for attempt in self.attempts:
+            if attempt.life == life and attempt.answer == "acknowledged":
+                yield attempt
+
+    def judge(self, storages: Iterable[Storage], *, final: bool) -> None:
+        """Compare with what is stored; what is not stored yet is lost only at the end."""
+        places: dict[str, list[str]] = defaultdict(list)
+        for storage in storages:
+            for misplaced in storage.misplaced:
+                self.find(f"misplaced: {misplaced}")
+            for file in storage.files.values():
+                for row in file.rows:
+                    places[row].append(f"{storage.root}/{file.name}")
+        for attempt in self.attempts:
+            for row in attempt.export.ids:
+                self._judge(attempt, row, places.pop(row, []), final=final)
+        for row, where in places.items():
+            self.find(f"unknown: {row} in {where}")
+
+    def _judge(self, attempt: Attempt, row: str, places: list[str], *, final: bool) -> None:
+        whose = f"{row} of {attempt.name}, {attempt.answer} in the mode {attempt.mode}"
+        if len(places) > 1:
+            self.find(f"doubled: {whose}, is in {sorted(places)}")
+        elif places and attempt.answer == "refused" and not attempt.may_be_there:
+            self.find(f"refused and stored: {whose} ({attempt.reason}), is in {places[0]}")
+        elif not places and final and attempt.answer == "acknowledged" and not attempt.excused:
+            self.find(f"lost: {whose}")
