@@ -29,7 +29,7 @@ from otlp2parquet.config import Config
 from otlp2parquet.config.settings import LOG_FOLDER
 from otlp2parquet.durable import reason_of
 from otlp2parquet.errors import ConfigError
-from otlp2parquet.storage import open_storage, reach_storage, trouble_of
+from otlp2parquet.storage import StorageStatus, open_storage, reach_storage
 from otlp2parquet.stores import Store
 from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
 
@@ -55,13 +55,11 @@ class Assembly:
     counts: Counts
     root: str
     """What names the storage."""
-    store: Store
+    storage: StorageStatus
     _storing: Storing
     _logs: list[GroupCommit] = field(default_factory=list)
     _left_over: list[Segment] = field(default_factory=list)
     _threads: int = 2
-    storage_trouble: str = ""
-    """Why the storage did not answer at the start; empty if it did, or has not yet."""
 
     def start(self) -> None:
         """Start the threads, and begin to store what an earlier process has left."""
@@ -69,7 +67,7 @@ class Assembly:
             one.start()
         self._storing.start(self._threads)
         # Beside everything else: a storage that hangs must not hold up the start.
-        threading.Thread(target=self._probe, name="otlp2parquet-probe", daemon=True).start()
+        threading.Thread(target=self.storage.probe, name="otlp2parquet-probe", daemon=True).start()
         if self._left_over:
             size = sum(segment.size for segment in self._left_over)
             log.info(
@@ -77,16 +75,6 @@ class Assembly:
                 extra={"fields": {"batches": len(self._left_over), "bytes": size}},
             )
         self.ingest.replay([(segment.batch_id, segment) for segment in self._left_over])
-
-    def _probe(self) -> None:
-        """Ask the storage once. That it fails is told, and keeps nobody from sending."""
-        self.storage_trouble = trouble_of(self.store)
-        if self.storage_trouble:
-            log.warning(
-                "the storage does not answer as it should; what is acknowledged is kept as the "
-                "mode of durability says, and stored when the storage is well again",
-                extra={"fields": {"storage": self.root, "error": self.storage_trouble}},
-            )
 
 
 def assemble(
@@ -132,8 +120,9 @@ def assemble(
         max_payload_bytes=config.request.max_payload_bytes,
         log=logs.log,
     )
+    status = StorageStatus(store, lambda: counts.files_stored)
     return Assembly(
-        ingest, budget, counts, writer.root, store, storing, logs.running, logs.left_over, most + 1
+        ingest, budget, counts, writer.root, status, storing, logs.running, logs.left_over, most + 1
     )
 
 

@@ -4,10 +4,12 @@ Knows which settings each kind of storage has, and which store it becomes. Must 
 written there. Stores over the network are loaded only where one is configured.
 """
 
+import logging
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otlp2parquet.config import StorageConfig
 from otlp2parquet.durable import make_folder, reason_of
@@ -18,7 +20,9 @@ from otlp2parquet.stores.location import Location, backend_of, is_url, parse_loc
 if TYPE_CHECKING:
     from otlp2parquet.stores.clients import Access
 
-PROBE: str = ".otlp2parquet/probe"
+log = logging.getLogger(__name__)
+
+PROBE: Final = ".otlp2parquet/probe"
 """A name that no object has: who asks for it learns whether the storage answers."""
 
 
@@ -81,6 +85,45 @@ def trouble_of(store: Store) -> str:
     except StorageError as error:
         return str(error)
     return ""
+
+
+class StorageStatus:
+    """What is known of a storage while a server runs: its name, its trouble, what it was asked.
+
+    ``files_stored`` counts what was stored since the start: a storage that takes files is well.
+    """
+
+    def __init__(self, store: Store, files_stored: Callable[[], int] = lambda: 0) -> None:
+        self.root = store.root
+        self._store = store
+        self._files_stored = files_stored
+        self._trouble = ""
+        self._stored_then = 0
+
+    def probe(self) -> None:
+        """Ask the storage once; a warning says why it does not answer as it should.
+
+        It keeps nobody from sending: what is acknowledged is kept, and stored later.
+        """
+        self._stored_then = self._files_stored()
+        self._trouble = trouble_of(self._store)
+        if self._trouble:
+            log.warning(
+                "the storage does not answer as it should; telemetry is taken all the same, and "
+                "stored when the storage is well again",
+                extra={"fields": {"storage": self.root, "error": self._trouble}},
+            )
+
+    @property
+    def trouble(self) -> str:
+        """Why the storage did not answer at the start; empty if it did, or has since."""
+        return self._trouble if self._files_stored() == self._stored_then else ""
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """Requests by kind; none of a local folder."""
+        counted = getattr(self._store, "requests", None)
+        return {} if counted is None else dict(counted)
 
 
 def _local(path: Path) -> Store:
