@@ -79,7 +79,8 @@ def _retries(count: int, access: Access) -> "RetryConfig":
         "max_backoff": timedelta(seconds=2),
         "base": 2,
     }
-    limit = timedelta(seconds=access.timeout_secs)
+    # Time for one that hangs and one after it.
+    limit = timedelta(seconds=2 * access.timeout_secs)
     return {"max_retries": count, "retry_timeout": limit, "backoff": backoff}
 
 

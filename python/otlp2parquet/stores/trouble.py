@@ -62,7 +62,7 @@ CAUSES: Final = (
         "the credentials are not accepted: check the keys, and that they are for this endpoint",
     ),
     _cause(
-        r"169\.254\.169\.254|instance metadata|metadata\.google\.internal|MissingAccessKey"
+        r"169\.254\.169\.254|instance metadata|metadata\.google\.internal|Missing ?AccessKey"
         r"|NoCredentials|Unable to locate credentials|credentials were not properly initialized",
         "no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, "
         "or the keys of the storage's section; or give the machine a role",

@@ -52,7 +52,7 @@ def test_files_in_a_bucket(tmp_path: Path) -> None:
         server.data = tmp_path / "s3" / BUCKET / "deep" / "in"
         assert server.bodies() == ["a", "b"]
         wait_until(
-            lambda: b'stored_files_total 1.0' in page(server, "/metrics")[1],
+            lambda: b"stored_files_total 1.0" in page(server, "/metrics")[1],
             30,
             lambda: server.log,
         )
