@@ -62,7 +62,7 @@ class ObstoreStore:
         self._once = once
         self._again = again
         self._root = root
-        self._pace = Pace() if pace is None else pace
+        self.pace = Pace() if pace is None else pace
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
 
@@ -124,12 +124,12 @@ class ObstoreStore:
         """Around a request: it is counted and paced, and fails as a store does."""
         with self._lock:
             self._requests[kind] += 1
-        with self._pace.turn():
+        with self.pace.turn():
             try:
                 yield
             except _ERRORS as error:
                 if is_throttled(str(error)):
-                    self._pace.slow_down()
+                    self.pace.slow_down()
                 raise storage_error(f"cannot {verb} {self.place(path)}", error) from error
 
     def put(self, path: str, content: bytes) -> None:
