@@ -34,6 +34,8 @@ class Trouble:
     code: str = ""
     """S3's word for it."""
     retry_after: int = 0
+    then: Callable[[], None] | None = None
+    """Pass it on, and call this before the answer is given."""
     lose_answer: bool = False
     """Pass it on, and cut the connection in place of the answer."""
     cut_after: int = -1
@@ -119,6 +121,8 @@ class Proxy:
             # An answer to HEAD says how long the body of GET would be, and has none.
             if method != b"HEAD":
                 answer += _read_answer(server, answer)
+        if trouble.then is not None:
+            trouble.then()
         if trouble.lose_answer:
             return False
         if trouble.drip_secs:

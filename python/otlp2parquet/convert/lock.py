@@ -31,7 +31,9 @@ else:
     import msvcrt
 
 _NAME: Final = "lock"
-_OWNER: Final = re.compile(r"process (\d+) on (.+), [0-9a-f]{16}")
+_OWNER: Final = re.compile(r"process (\d+) on (.+), ([0-9a-f]{16})")
+_held: Final[set[str]] = set()
+"""The tokens of the locks in stores that this process holds."""
 _NO_LOCKS: Final = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
 
 
@@ -65,11 +67,24 @@ def locked_in(store: Store, path: str) -> Iterator[None]:
 
     Raises ``StorageRefusedError`` that names the owner if another process may hold it.
     """
-    ours = f"process {os.getpid()} on {socket.gethostname()}, {secrets.token_hex(8)}".encode()
+    token = secrets.token_hex(8)
+    ours = f"process {os.getpid()} on {socket.gethostname()}, {token}".encode()
+    _held.add(token)
+    try:
+        _take(store, path, ours)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(StorageError):
+                store.delete(path)
+    finally:
+        _held.discard(token)
+
+
+def _take(store: Store, path: str, ours: bytes) -> None:
     while True:
         try:
             store.create(path, lambda sink: _write(ours, sink))
-            break
         except NameTakenError:
             owner = _owner_in(store, path)
             if owner is None:
@@ -80,11 +95,8 @@ def locked_in(store: Store, path: str) -> Iterator[None]:
                     f"ended, or convert into another place; if it was killed, remove {path} there"
                 ) from None
             store.delete(path)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(StorageError):
-            store.delete(path)
+        else:
+            return
 
 
 def _write(data: bytes, sink: BinaryIO) -> None:
@@ -105,6 +117,9 @@ def _is_gone(owner: str) -> bool:
     found = _OWNER.fullmatch(owner)
     if found is None or found[2] != socket.gethostname() or os.name == "nt":
         return False
+    if int(found[1]) == os.getpid():
+        # In a container each process has the number of the one before it.
+        return found[3] not in _held
     try:
         os.kill(int(found[1]), 0)
     except ProcessLookupError:

@@ -56,11 +56,9 @@ class PatientStore:
             try:
                 return self._store.create(path, fill_and_hash)
             except NameTakenError:
-                if not tried:
-                    raise
-                size = self._size_if_it_has(path, tried)
                 # The first attempt has nothing before it of which the answer could be lost.
-                if size is None or not failed:
+                size = self._size_if_it_has(path, tried) if failed else None
+                if size is None:
                     raise
                 return size
 
