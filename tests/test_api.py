@@ -11,6 +11,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
@@ -18,8 +19,10 @@ import pyarrow as pa
 import pytest
 
 import otlp2parquet
-from otlp2parquet.batches.identity import ContentHash, content_batch_id
 from tests.support.requests import HOUR, START, logs_request, metrics_request
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -70,6 +73,27 @@ def test_writers_come_when_asked_for() -> None:
     """The first use of a writer's name loads pyarrow, and the name is then the class itself."""
     assert "pyarrow" in loaded_by("from otlp2parquet import ParquetWriter")
     assert otlp2parquet.ParquetWriter is otlp2parquet.ParquetWriter
+
+
+def test_plans_and_stores_need_no_pyarrow() -> None:
+    """What knows only names and bytes is there without an Arrow library."""
+    assert "pyarrow" not in loaded_by("from otlp2parquet import LocalStore, Store, plan_files")
+
+
+def test_stores_and_writers_are_what_they_promise(tmp_path: Path) -> None:
+    """The classes keep their protocols (mypy reads this too), and a batch finds its place."""
+    store: otlp2parquet.Store = otlp2parquet.LocalStore(tmp_path)
+    writer: otlp2parquet.OtlpWriter = otlp2parquet.ParquetWriter(store)
+    assert writer.root == store.root == str(tmp_path)
+    batches = otlp2parquet.process_otlp(logs_request(3), "logs").batches
+    batch_id = otlp2parquet.new_batch_id()
+    files: list[otlp2parquet.PlannedFile] = otlp2parquet.plan_files(batches, "hour")
+    receipts = [writer.store(file, batches, batch_id) for file in files]
+    receipt: otlp2parquet.StoredFile = receipts[0]
+    times: otlp2parquet.ColumnStatistics = receipt.columns[1]
+    assert (receipt.rows, times.null_count, times.lower) == (3, 0, START // 1000)
+    with pytest.raises(otlp2parquet.NameTakenError):
+        writer.store(files[0], batches, batch_id)
 
 
 def test_result() -> None:
@@ -158,38 +182,3 @@ def test_new_batch_ids() -> None:
         assert one.variant == uuid.RFC_4122
         assert one.version == 7
         assert before <= one.int >> 80 <= after
-
-
-def content_id(*requests: tuple[str, bytes], **options: object) -> str:
-    """The id of a chunk that holds these requests."""
-    content = ContentHash(options)
-    for signal, payload in requests:
-        content.add(signal, payload)
-    return content_batch_id(content.digest(), 0, [])
-
-
-def test_content_ids() -> None:
-    """The same content has the same id, and nothing else has."""
-    base = content_id(("logs", b"ab"), ("logs", b"c"), level=1)
-    assert base == content_id(("logs", b"ab"), ("logs", b"c"), level=1)
-    others = [
-        content_id(("logs", b"ab"), ("logs", b"c"), level=2),
-        content_id(("logs", b"a"), ("logs", b"bc"), level=1),
-        content_id(("logs", b"abc"), level=1),
-        content_id(("traces", b"ab"), ("logs", b"c"), level=1),
-        content_id(("logs", b"ab"), ("logs", b"c"), ("logs", b""), level=1),
-    ]
-    assert len({base, *others}) == 6
-    one = uuid.UUID(base)
-    assert (one.version, one.variant) == (8, uuid.RFC_4122)
-
-
-def test_content_ids_of_parts_and_receive_times() -> None:
-    """Each part has an id of its own, and so has each receive time that was used."""
-    digest = ContentHash({}).digest()
-    ids = [
-        content_batch_id(digest, part, undated)
-        for part in (0, 1)
-        for undated in ([], [(0, 5)], [(1, 5)], [(0, 6)], [(0, 5), (1, 5)])
-    ]
-    assert len(set(ids)) == 10

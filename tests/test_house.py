@@ -40,6 +40,8 @@ or thread among it."""
 
 CORE_PACKAGES = frozenset({"otlp2parquet"})
 
+OUR_PATH = re.compile(r"(?<![\w/.])(?:tests|benchmarks|demo)/[\w/]+(?:\.\w+)?")
+OUR_MODULE = re.compile(r"-m ((?:tests|benchmarks|demo)[\w.]*\w)")
 MACHINE_PATH = re.compile(r"(?<![\w.*])/(?:home|root|work|Users|mnt|opt)/\w")
 
 
@@ -92,6 +94,20 @@ def test_one_door_to_the_decoder() -> None:
         )
     ]
     assert found == [PACKAGE / "core" / "decoder.py"]
+
+
+def test_the_use_case_knows_no_protocol() -> None:
+    """What every platform shares names no platform: no ASGI, no HTTP, no status codes."""
+    for module in (PACKAGE / "core" / "outcome.py", PACKAGE / "platforms" / "export.py"):
+        for name, line in imports_of(module):
+            foreign = {"server", "otlp_http", "http", "status", "granian"} & set(name.split("."))
+            assert not foreign, f"{module.name}:{line} imports {name}"
+        numbers = {
+            node.value
+            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and type(node.value) is int
+        }
+        assert not {number for number in numbers if 100 <= number < 600}, module
 
 
 def names_imported(module: Path) -> Iterator[tuple[str, int]]:
@@ -182,6 +198,21 @@ def project_files() -> Iterator[Path]:
             relative = path.parts[len(PROJECT.parts) :] if path.is_relative_to(PROJECT) else ()
             if path.is_file() and not {"target", "node_modules"} & set(relative):
                 yield path
+
+
+@pytest.mark.parametrize(
+    "page",
+    [PROJECT / "Makefile", *PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")],
+    ids=lambda path: path.name,
+)
+def test_what_pages_and_targets_name_is_there(page: Path) -> None:
+    """Files and modules of the tests and benchmarks that a person is told to run can be run."""
+    text = page.read_text(encoding="utf-8")
+    for path in OUR_PATH.findall(text):
+        assert (PROJECT / path).exists(), path
+    for name in OUR_MODULE.findall(text):
+        module = PROJECT.joinpath(*name.split("."))
+        assert module.with_suffix(".py").is_file() or (module / "__main__.py").is_file(), name
 
 
 def test_no_machine_paths() -> None:

@@ -37,7 +37,7 @@ def test_receipts_come_back() -> None:
         2: ColumnStatistics(3, None, None),
         3: ColumnStatistics(0, "a", "é\udc80"),
         4: ColumnStatistics(1, 0.1, 2.5e300),
-        5: ColumnStatistics(0, False, True),
+        5: ColumnStatistics(0, lower=False, upper=True),
     }
     receipt = StoredFile("logs/x/b.parquet", 12, 3456, columns)
     read = read_receipt(pack_receipt(receipt))

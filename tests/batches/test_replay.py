@@ -13,15 +13,17 @@ from uuid import UUID
 import pyarrow.parquet as pq
 import pytest
 
-from otlp2parquet.batches.identity import new_batch_id
+from otlp2parquet.batch_id import new_batch_id
+from otlp2parquet.batches import replay
 from otlp2parquet.batches.log import record as form
 from otlp2parquet.batches.log.record import HEADER_BYTES
 from otlp2parquet.batches.plan import Plan, pack_plan
 from otlp2parquet.batches.request import Request
+from otlp2parquet.batches.shard import Shard
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.core import process_otlp
 from otlp2parquet.core.files import PlannedFile
-from otlp2parquet.errors import ConfigError, StorageError
+from otlp2parquet.errors import ConfigError, StorageError, StorageRefusedError, TooLargeError
 from otlp2parquet.writers import ParquetWriter, StoredFile
 from tests.support.batches_bench import HOUR, NOW, logs, shards_of
 from tests.support.doubles import Recorder, Written
@@ -31,6 +33,8 @@ from tests.support.waiting import PATIENCE_SECS, wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from otlp2parquet.core import Appended
 
 HOUR_OF_NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BATCH = "01a217a0-85a5-7ef0-a067-d1b0521fab5c"
@@ -202,7 +206,7 @@ def strange_file(tmp_path: Path, batch_id: str, rows: int = 3) -> Path:
     return place
 
 
-@pytest.mark.parametrize("case", ["another batch", "fewer rows", "no parquet"])
+@pytest.mark.parametrize("case", ["another batch", "rows of no plan", "no parquet"])
 def test_a_strange_file_in_the_way_is_not_taken_as_done(tmp_path: Path, case: str) -> None:
     """Only a file with this batch id and row count is; the rows get another name, which is planned.
 
@@ -210,7 +214,11 @@ def test_a_strange_file_in_the_way_is_not_taken_as_done(tmp_path: Path, case: st
     """
     with Node(tmp_path, new_id=lambda: BATCH) as node:
         node.keep(logs(3))
-    same = case == "fewer rows"
+        (path,) = node.segments
+    same = case == "rows of no plan"
+    if same:
+        plan = Plan(str(tmp_path / "data"), "service", (planned("shop", 3),))
+        append(path, form.PLAN, pack_plan(plan))
     in_the_way = strange_file(tmp_path, BATCH if same else new_batch_id(), 2 if same else 3)
     if case == "no parquet":
         in_the_way.write_text("something else")
@@ -515,3 +523,160 @@ def test_few_batches_are_read_back_at_once(tmp_path: Path) -> None:
         node.settle()
         assert node.counts.batches_replayed == 6
         assert writer.rows == 3000
+
+
+# -- the recorded storage --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [13, 5])
+def test_a_recorded_storage_that_cannot_be_looked_at_holds_nothing_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    """EACCES or EIO instead of an answer: it is said, and the rows go to the storage of today."""
+    half_stored(tmp_path)
+    new = Recorder(root="new")
+
+    def answers(_: str) -> None:
+        raise OSError(code, "injected")
+
+    with Node(tmp_path, writer=new, writer_for=answers) as node:
+        node.settle()
+        assert node.segments == []
+    assert sorted(str(written.service) for written in new.files) == ["sa", "sc"]
+    assert any("cannot be looked at" in message for message in caplog.messages)
+
+
+def test_an_unforeseen_answer_of_a_recorded_storage_is_tried_again(tmp_path: Path) -> None:
+    """A defect there neither hangs nor hides: the batch rests, with its reason, and goes on."""
+    half_stored(tmp_path)
+    old = Recorder(root=str(tmp_path / "data"))
+    errors = [ZeroDivisionError("defect")]
+
+    def answers(_: str) -> Recorder:
+        if errors:
+            raise errors.pop()
+        return old
+
+    with Node(tmp_path, writer=Recorder(root="new"), writer_for=answers) as node:
+        wait_for(lambda: node.backlog.resting == 1)
+        assert node.backlog.last_error == "defect"
+        node.wait_with_ticks(lambda: node.backlog.batches == 0)
+    assert sorted(str(written.service) for written in old.files) == ["sa", "sc"]
+
+
+@pytest.mark.parametrize("was_planned", [True, False])
+def test_a_replay_that_leaves_a_storage_records_where_it_goes(
+    tmp_path: Path, *, was_planned: bool
+) -> None:
+    """When the old storage is back at the next start, no row is written there as well."""
+    old, new = Recorder(), Recorder(root="new")
+    if was_planned:
+        old.fail = lambda _: StorageError("down")
+    config = BatchConfig(max_rows=3)
+    with Node(tmp_path, writer=old, config=config if was_planned else None) as node:
+        node.keep(one("a") + one("b") + one("c"))
+        if was_planned:
+            wait_for(lambda: node.counts.storage_failures == 3)
+    old.fail = lambda _: None
+    new.fail = lambda w: StorageError("down") if w.service == "sb" else None
+    with Node(tmp_path, writer=new) as node:  # the old one cannot be reached
+        wait_for(lambda: new.rows == 2 and node.backlog.resting == 1)
+    new.fail = lambda _: None
+    reached = {old.root: old, new.root: new}
+    with Node(tmp_path, writer=Recorder(root="third"), writer_for=reached.get) as node:
+        node.settle()
+        assert node.segments == []
+    assert sorted(str(written.service) for written in new.files) == ["sa", "sb", "sc"]
+    assert old.files == []
+
+
+def test_a_batch_without_a_plan_goes_where_it_was_meant_to(tmp_path: Path) -> None:
+    """Root and layout of the time when it was opened, also after both settings have changed."""
+    with Node(tmp_path, layout="classic") as node:
+        node.keep(one("a"))
+    old = Recorder(root=str(tmp_path / "data"))
+    new = Recorder(root="new")
+    with Node(tmp_path, writer=new, layout="hour", writer_for=lambda _: old) as node:
+        node.settle()
+    (written,) = old.files
+    assert written.file.folder == "logs/sa/year=2026/month=01/day=01/hour=00"
+    assert new.files == []
+
+
+# -- files of the batch that hold other rows -------------------------------------------------
+
+
+@pytest.mark.parametrize("held", [2, 5])
+def test_a_file_of_a_batch_without_a_plan_is_its_file(tmp_path: Path, held: int) -> None:
+    """On a full disk nothing is planned: whatever rows the file has, it was made whole.
+
+    It has fewer when a refused record came back, because its cut was not durable, and more when
+    a record was damaged since. Neither may hold the batch up, and no row may be there twice.
+    """
+    with Node(tmp_path, new_id=lambda: BATCH) as node:
+        node.keep(logs(3))
+    file = strange_file(tmp_path, BATCH, held)
+    before = file.read_bytes()
+    with Node(tmp_path) as node:
+        node.settle()
+        assert node.segments == []
+        assert node.backlog.batches == 0
+        assert node.ingest.drain(0)
+    assert list(files(tmp_path / "data").values()) == [before]
+
+
+# -- memory ----------------------------------------------------------------------------------
+
+
+def test_a_full_builder_in_a_replay_gives_its_share_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows go on in another builder, in one file, and what they took is free at the end."""
+    with Node(tmp_path) as node:
+        node.keep(*[logs(4)] * 5)
+
+    class Small(Shard):
+        """A shard whose builder is full after six rows."""
+
+        def append(self, request: Request) -> Appended:
+            if self.rows >= 6:
+                raise TooLargeError("full")
+            return super().append(request)
+
+    monkeypatch.setattr(replay, "Shard", Small)
+    writer = Recorder()
+    with Node(tmp_path, writer=writer) as node:
+        node.settle()
+        assert [(written.rows, written.pieces) for written in writer.files] == [(20, 3)]
+        assert node.budget.used == 0
+        assert node.counts.damaged_records == 0
+
+
+# -- a mode that refuses and a log that was left ---------------------------------------------
+
+
+def test_what_is_left_waits_for_a_storage_that_refuses_in_the_mode_stored(tmp_path: Path) -> None:
+    """No thread ends: requests are answered, the trouble is shown, and mending it is enough."""
+    for _ in range(3):
+        with Node(tmp_path, replays=False) as node:
+            node.keep(one("left"))
+    refused = StorageRefusedError("permission denied")
+    writer = Recorder(fail=lambda _: refused)
+    with Node(tmp_path, writer=writer, mode="stored") as node:
+        for number in range(5):
+            answer = node.append(one(number))[1]
+            node.tick(1)  # the longest that a request waits for others to be stored
+            assert not answer.is_kept
+            assert "permission denied" in str(answer.error)
+        wait_for(lambda: (node.backlog.batches, node.backlog.resting) == (3, 3))
+        status = node.ingest.status()
+        assert (status.backlog.replays, status.backlog.last_error) == (3, "permission denied")
+        writer.fail = lambda _: None
+        answer = node.append(one("new"))[1]
+        node.tick(1)
+        assert answer.is_kept
+        node.wait_with_ticks(lambda: node.backlog.batches == 0)
+        stored = sorted(str(written.service) for written in writer.files)
+        assert stored == ["sleft", "sleft", "sleft", "snew"]
+        assert node.segments == []
+        assert node.budget.used == 0

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches import storing
-from otlp2parquet.batches.identity import new_batch_id
+from otlp2parquet.batches.batch import ClosedBatch
+from otlp2parquet.batches.log.none import NoLog
+from otlp2parquet.batches.log.segment import Segment
 from otlp2parquet.batches.storing import RETRY_FIRST_SECS, RETRY_LONGEST_SECS
 from otlp2parquet.config import BatchConfig
-from otlp2parquet.errors import StorageError
+from otlp2parquet.errors import StorageError, StorageRefusedError
 from tests.support.batches_bench import Bench, lines, logs
 from tests.support.doubles import Recorder
+from tests.support.node import Answer, Node, one
 from tests.support.waiting import PATIENCE_SECS, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from otlp2parquet.writers import StoredFile
 
 
 def test_a_write_that_hangs_does_not_hold_up_the_others() -> None:
@@ -71,7 +82,7 @@ def test_a_failed_write_is_kept_and_tried_again_with_backoff(
         assert bench.ingest.status().backlog.last_error == ""
         assert bench.budget.used == 0
     told = [vars(r)["fields"] for r in caplog.records if r.levelname == "ERROR"]
-    assert [one["attempt"] for one in told] == list(range(1, failures + 1))
+    assert sorted(one["attempt"] for one in told) == list(range(1, failures + 1))
     assert {one["error"] for one in told} == {"the disk is full"}
 
 
@@ -197,3 +208,288 @@ def test_each_batch_has_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
         "write_secs": 0.0,
         "closed_by": "age",
     }
+
+
+# -- one batch, several files ----------------------------------------------------------------
+
+
+def test_groups_that_share_a_path_share_a_file() -> None:
+    """A record without a service and one of a service called as its folder: both are there."""
+    with Bench(config=BatchConfig(max_rows=2)) as bench:
+        bench.append(logs(1, None) + logs(1, "unknown-service"))
+        (written,) = bench.stored(2)
+        assert written.file.services == {None: 1, "unknown-service": 1}
+        assert list(written.file.services) == [None, "unknown-service"]
+
+
+def test_paths_that_differ_in_case_alone_get_names_of_their_own() -> None:
+    """Where the file system folds case, neither is taken for a retry of the other."""
+    with Bench(config=BatchConfig(max_rows=3)) as bench:
+        bench.append(logs(1, "Foo") + logs(1, "foo") + logs(1, "FOO"))
+        files = bench.stored(3)
+        folded = {written.path.lower() for written in files}
+        assert len(folded) == 3
+
+
+def test_one_reader_and_no_file_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """File a fails, b hangs and fails later, and memory is short because another is read back.
+
+    The batch is read by one thread at a time, and done only when both of its files are stored.
+    """
+    reading: list[str] = []
+    most: list[int] = []
+    real = ClosedBatch.read
+
+    def read(self: ClosedBatch) -> object:
+        reading.append(self.id)
+        most.append(reading.count(self.id))
+        try:
+            return real(self)
+        finally:
+            reading.remove(self.id)
+
+    monkeypatch.setattr(ClosedBatch, "read", read)
+    with Node(tmp_path, replays=False) as node:
+        node.keep(one("y"))
+    writer = Recorder(
+        fail=lambda w: StorageError("down") if w.service in ("sa", "sb") else None,
+        gates={"sb": threading.Event(), "sy": threading.Event()},
+    )
+    config = BatchConfig(max_rows=2)
+    with Node(tmp_path, writer=writer, memory_bytes=1, threads=4, config=config) as node:
+        wait_for(lambda: writer.attempts == ["sy"])
+        node.keep(one("a") + one("b"))
+        wait_for(
+            lambda: (
+                node.backlog.resting == 1 and sorted(writer.attempts, key=str)[:2] == ["sa", "sb"]
+            )
+        )
+        for _ in range(3):
+            node.tick(RETRY_LONGEST_SECS * 2)
+        assert writer.attempts.count("sa") == 1  # there is no room to read it again
+        writer.gates["sb"].set()
+        wait_for(lambda: node.counts.storage_failures == 2)
+        for _ in range(3):
+            node.tick(RETRY_LONGEST_SECS * 2)
+        writer.fail = lambda _: None
+        writer.gates["sy"].set()
+        node.wait_with_ticks(lambda: node.backlog.batches == 0)
+        assert sorted(str(written.service) for written in writer.files) == ["sa", "sb", "sy"]
+        assert node.counts.batches_stored == 2
+        assert node.segments == []
+        assert node.budget.used == 0
+    assert set(most) == {1}
+
+
+def test_two_names_that_are_taken_at_once() -> None:
+    """Each file of a batch is moved aside, and found again under its new name by a retry."""
+    batch_id = new_batch_id()
+    writer = Recorder()
+    with Bench(writer=writer, new_id=lambda: batch_id, threads=3) as other:
+        other.append(logs(1, "a") + logs(1, "b"))
+        assert other.ingest.drain(PATIENCE_SECS)
+    meet = threading.Barrier(2)
+    down: list[Exception] = []
+
+    class Meeting(Recorder):
+        """Lets two threads into ``fail`` at once."""
+
+        def store(self, file: Any, *args: Any, **named: Any) -> StoredFile:
+            if file.part == 0:
+                meet.wait(PATIENCE_SECS)
+            return super().store(file, *args, **named)
+
+    down[:] = [StorageError("down")] * 2
+    meeting = Meeting(
+        files=writer.files, fail=lambda w: down.pop() if down and w.file.part else None
+    )
+    config = BatchConfig(max_rows=2)
+    with Bench(writer=meeting, new_id=lambda: batch_id, threads=3, config=config) as bench:
+        bench.append(logs(1, "a") + logs(1, "b"))
+        wait_for(lambda: not down)
+        wait_for(lambda: bench.ingest.status().backlog.resting == 1)
+        bench.wait_with_ticks(lambda: not bench.waiting, 1)
+        names = sorted((str(written.service), written.file.part) for written in meeting.files)
+        assert names == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+        assert bench.storing.counts.names_taken == 2
+
+
+# -- what comes between the last file and the end of the log ---------------------------------
+
+
+class Noting:
+    """A finisher that notes what it is given, and fails as often as it is told to."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.calls: list[tuple[str, list[tuple[str, int, bool]]]] = []
+        self.segments: Callable[[], Sequence[object]] = list
+
+    def finish(self, batch_id: str, files: Sequence[StoredFile]) -> None:
+        """As ``Finisher.finish``."""
+        found = sorted((file.path, file.rows, file.was_there) for file in files)
+        self.calls.append((batch_id, found))
+        assert len(self.segments()) == 1, "the log is needed until this is done"
+        if self.failures:
+            self.failures -= 1
+            raise StorageError("the catalog is down")
+
+
+def test_finishers_run_between_the_last_file_and_the_end_of_the_log(tmp_path: Path) -> None:
+    """Each after the one before it, again after a failure, and with every receipt each time."""
+    first, second, writer = Noting(), Noting(failures=2), Recorder()
+    config = BatchConfig(max_rows=3)
+    with Node(tmp_path, writer=writer, finishers=[first, second], config=config) as node:
+        first.segments = second.segments = lambda: node.segments
+        node.keep(one("a") + one("b") + one("b"))
+        wait_for(lambda: node.backlog.resting == 1)
+        assert node.backlog.last_error == "the catalog is down"
+        assert (len(first.calls), len(second.calls)) == (1, 1)
+        assert len(node.segments) == 1
+        node.wait_with_ticks(lambda: node.backlog.batches == 0)
+        assert (len(first.calls), len(second.calls)) == (3, 3)
+        assert [call[1] for call in first.calls] == [call[1] for call in second.calls]
+        (seen,) = {(batch, tuple(files)) for batch, files in first.calls}
+        assert [(rows, was_there) for _, rows, was_there in seen[1]] == [(1, False), (2, False)]
+        assert node.segments == []
+        assert node.counts.batches_stored == 1
+        assert sorted(writer.attempts, key=str) == ["sa", "sb"]
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_finishers_of_a_replay_are_given_files_that_were_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, noted: bool
+) -> None:
+    """Noted by an earlier process, or found: a receipt is what a catalog needs of each."""
+    writer = Recorder()
+    never = Noting(failures=10**6)
+    config = BatchConfig(max_rows=2)
+    with Node(tmp_path, writer=writer, finishers=[never], config=config) as node:
+        never.segments = lambda: node.segments
+        if not noted:
+            monkeypatch.setattr(Segment, "note", lambda _segment, _receipt: None)
+        node.keep(one("a") + one("b"))
+        wait_for(lambda: node.backlog.resting == 1)
+    again = Noting()
+    with Node(tmp_path, writer=writer, finishers=[again]) as node:
+        again.segments = lambda: node.segments
+        node.settle()
+    ((_, files),) = again.calls
+    assert [(rows, was_there) for _, rows, was_there in files] == [(1, not noted)] * 2
+    assert len(writer.files) == 2
+
+
+# -- the mode stored: whoever waits is refused, and nothing stays ----------------------------
+
+
+def test_what_is_refused_leaves_no_file_behind() -> None:
+    """Two services, one of which cannot be stored: five refusals, and no row of the other stays."""
+    refused = StorageRefusedError("permission denied")
+    writer = Recorder(fail=lambda w: refused if w.service == "bad" else None)
+    log = NoLog(until_stored=True)
+    with Bench(writer=writer, log=log, threads=3) as bench:
+        for _ in range(5):
+            answer = Answer()
+            bench.append(logs(1, "good") + logs(1, "bad"), acknowledge=answer)
+            assert not answer.is_kept
+            assert "permission denied" in str(answer.error)
+            wait_for(lambda: not bench.waiting)
+            assert writer.files == []
+        assert bench.budget.used == 0
+        assert bench.storing.is_idle
+        answer = Answer()
+        bench.append(logs(1, "good"), acknowledge=answer)
+        assert answer.is_kept
+        assert writer.rows == 1
+
+
+def test_what_cannot_be_taken_back_yet_is_tried_again() -> None:
+    """The refusal is told at once; the file goes as soon as the storage lets it."""
+    down = [StorageError("down")] * 3
+    writer = Recorder(
+        fail_after=lambda _: StorageError("the answer was lost"),
+        fail_back=lambda _: down.pop() if down else None,
+    )
+    with Bench(writer=writer, log=NoLog(until_stored=True)) as bench:
+        answer = Answer()
+        bench.append(logs(1), acknowledge=answer)
+        assert not answer.is_kept
+        wait_for(lambda: bench.ingest.status().backlog.resting == 1)
+        assert len(writer.files) == 1
+        bench.wait_with_ticks(lambda: not bench.waiting, RETRY_LONGEST_SECS)
+        assert writer.files == []
+        assert bench.budget.used == 0
+
+
+# -- nothing ends a thread -------------------------------------------------------------------
+
+
+class Odd(Exception):  # noqa: N818 - it has no message, and nobody expects it
+    """An error that nobody foresaw."""
+
+
+ODD = (Odd(), StopIteration(), AssertionError(), MemoryError(), RecursionError(), OSError(5))
+
+
+@pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("mode", ["memory", "stored", "fsync"])
+def test_no_exception_ends_a_thread(tmp_path: Path, mode: str, error: Exception) -> None:
+    """Whatever a writer, a finisher or who waits for the end raises: it goes on, to the end."""
+    errors = [error] * 4
+    writer = Recorder(
+        fail=lambda _: errors.pop() if errors else None,
+        fail_back=lambda _: errors.pop() if errors else None,
+    )
+
+    class Failing:
+        def __init__(self) -> None:
+            self.errors = [error]
+
+        def finish(self, _batch_id: str, _files: Sequence[StoredFile]) -> None:
+            if self.errors:
+                raise self.errors.pop()
+
+    config = BatchConfig(max_rows=1)
+    failing = Failing()
+    with Node(
+        tmp_path, writer=writer, finishers=[failing], config=config, mode=mode, threads=0
+    ) as node:
+        answers = [node.append(one(number))[1] for number in range(3)]
+        turns = 0
+        while node.backlog.batches or errors or failing.errors:
+            while node.storing.run_one(wait=False):
+                turns += 1
+            node.tick(RETRY_LONGEST_SECS * 2)
+            if mode == "stored" and not node.backlog.batches and (errors or failing.errors):
+                answers.append(node.append(one("again"))[1])
+            assert turns < 1000
+        kept = [answer.is_kept for answer in answers]
+        assert writer.rows == sum(kept)
+        assert all(kept) == (mode != "stored")
+        assert node.budget.used == 0
+        assert node.segments == []
+
+
+def test_who_waits_for_the_end_cannot_undo_it() -> None:
+    """An error of the call behind the last step changes nothing: the batch is done, once."""
+    with Bench(threads=0) as bench:
+        bench.append(logs(3))
+        bench.ingest.relieve()
+        while bench.storing.run_one(wait=False):
+            pass
+        bench.append(logs(2))
+        batch = bench.ingest._open  # noqa: SLF001 - to submit it with a call of our own
+        assert batch is not None
+
+        def broken() -> None:
+            raise Odd
+
+        bench.storing.submit(batch.close("age", 0.0), broken)
+        while bench.storing.run_one(wait=False):
+            pass
+        assert bench.waiting == 0
+        assert bench.ingest.status().backlog.resting == 0
+        assert bench.storing.counts.batches_stored == 2
+        assert bench.budget.used == 0

@@ -13,12 +13,12 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 
 from tests.components import Collector
 from tests.components.captures import (
-    SIGNALS,
     as_the_collector_writes,
     convert,
     file_exporters,
     send_all,
 )
+from tests.components.collector import SIGNALS
 from tests.components.parquet_rows import assert_same_tables, stored_tables
 from tests.components.sdk_rows import expected_tables
 from tests.components.server import Server

@@ -83,6 +83,6 @@ def files_by_content(data: Path) -> Counter[tuple[str, str, str, str]]:
             ).fetchall()
             assert len(rows) == 1, f"{path} has rows of {rows}"
             ((service, hour),) = rows
-            table = str(path.relative_to(data)).partition(f"/{service}/")[0]
+            table = str(path.relative_to(data)).partition(f"/service={service}/")[0]
             found[table, service, hour, path.stem] += 1
     return found

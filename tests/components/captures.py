@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from tests.components.collector import SIGNALS
 from tests.components.sdk import Sent, send_logs, send_metrics, send_spans
 from tests.components.server import COMMAND
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from tests.components import Collector
     from tests.components.parquet_rows import Row
-
-SIGNALS = ("logs", "traces", "metrics")
 
 
 def file_exporters(folder: Path, suffix: str, **settings: Any) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 import tracemalloc
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -31,6 +30,7 @@ from tests.support.requests import START, logs_request, metrics_request, traces_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from otlp2parquet.convert import ChunkReport
 

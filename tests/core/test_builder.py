@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from otlp2parquet import BatchBuilder, DecodeError, TooLargeError, process_otlp
 from otlp2parquet._native import table_schema
+from otlp2parquet.core.signals import SIGNALS
 from tests.support import oracle, strategies
 from tests.support.canonical import arrow_facts, exact_rows, groups_of
 from tests.support.shapes import METRIC, at, attribute, every_field, log, string_value
@@ -88,7 +89,7 @@ def test_several_appends_are_their_rows_in_order(
 def test_finish_empties(*, dictionaries: bool) -> None:
     """After finish a builder is as new: nothing is left of rows, groups or dictionaries."""
     builder = BatchBuilder()
-    first: list[Payload] = [(s, every_field(s).SerializeToString()) for s in strategies.SIGNALS]
+    first: list[Payload] = [(s, every_field(s).SerializeToString()) for s in SIGNALS]
     for signal, payload in first:
         builder.append(payload, signal)
     assert (builder.num_rows, builder.num_groups) == (7, 7)

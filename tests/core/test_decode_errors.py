@@ -17,6 +17,7 @@ from hypothesis import given, reject
 
 from otlp2parquet import BatchBuilder, DecodeError, OtlpError, UnsupportedError, process_otlp
 from otlp2parquet._native import process_otlp as native_process_otlp
+from otlp2parquet.core.signals import SIGNALS
 from tests.support import oracle, strategies
 from tests.support.shapes import log
 from tests.support.strategies import (
@@ -189,7 +190,7 @@ GZIP = gzip.compress(ONE)
 
 
 @pytest.mark.parametrize("encoding", [None, "identity", "gzip"])
-@pytest.mark.parametrize("signal", strategies.SIGNALS)
+@pytest.mark.parametrize("signal", SIGNALS)
 def test_an_empty_payload_is_an_empty_request(signal: Signal, encoding: str | None) -> None:
     """Zero bytes are a success without rows, whatever the encoding says."""
     result = process_otlp(b"", signal, content_encoding=encoding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zlib
@@ -126,3 +127,10 @@ def test_the_bound_is_the_decoders_own() -> None:
     BatchBuilder(max_payload_bytes=MAX_PAYLOAD_BYTES)
     with pytest.raises(ValueError, match=f"at most {MAX_PAYLOAD_BYTES}"):
         BatchBuilder(max_payload_bytes=MAX_PAYLOAD_BYTES + 1)
+
+
+def test_the_bound_stands_once() -> None:
+    """In the decoder's module; whoever checks against it takes it from there."""
+    written = re.compile(r"\b192\s*<<\s*20\b|\b201_?326_?592\b")
+    found = [path for path in PACKAGE.rglob("*.py") if written.search(path.read_text("utf-8"))]
+    assert found == [PACKAGE / "core" / "decoder.py"]

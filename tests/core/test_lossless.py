@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from hypothesis import assume, given, reject
 
 from otlp2parquet import process_otlp
+from otlp2parquet.core.signals import SIGNALS
 from tests.support import oracle, strategies
 from tests.support.canonical import NOT_STORED, canonical, exact_rows, groups_of
 from tests.support.rebuild import rebuild
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otlp2parquet import Signal
-
-SIGNALS: tuple[Signal, ...] = ("logs", "traces", "metrics")
 
 
 def official(signal: str, payload: bytes) -> Any:

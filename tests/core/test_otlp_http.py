@@ -27,6 +27,7 @@ from otlp2parquet.core.otlp_http import (
     unavailable,
 )
 from otlp2parquet.core.outcome import Kind, Outcome
+from otlp2parquet.core.signals import SIGNALS
 from otlp2parquet.errors import (
     DecodeError,
     StorageError,
@@ -50,7 +51,6 @@ REJECTED = {
     "traces": "rejected_spans",
     "metrics": "rejected_data_points",
 }
-SIGNALS: tuple[Signal, ...] = ("logs", "traces", "metrics")
 ENCODINGS = ("", "identity", "gzip", "zstd", "deflate")
 LIMIT = 1000
 

@@ -100,7 +100,7 @@ def overload(folder: Path, plan: Plan) -> dict[str, Any]:
             _, page = ready(server)
             return {
                 "used": page["memory"]["used_bytes"],
-                "closed": page["batches"]["closed"],
+                "closed": page["batches"]["waiting"],
                 "acknowledged": sum(len(each.account.acknowledged) for each in clients),
                 "refused": sum(each.account.refused.total() for each in clients),
             }
@@ -114,7 +114,7 @@ def overload(folder: Path, plan: Plan) -> dict[str, Any]:
         # The disk is well again: the same process stores what it holds, and takes everything.
         pace.write_text("0", encoding="ascii")
         wait_until(
-            lambda: ready(server)[1]["batches"]["closed"] == 0 and ready(server)[0] == 200,
+            lambda: ready(server)[1]["batches"]["waiting"] == 0 and ready(server)[0] == 200,
             RECOVERY_SECS,
             lambda: server.log,
         )

@@ -6,22 +6,22 @@
 from __future__ import annotations
 
 import logging
-import pprint
 import sys
+from typing import TYPE_CHECKING
 
 from tests.simulation import instrumented, mutations
 from tests.simulation.run import Result, run_seed, spread, work
-from tests.simulation.scheduler import Step
+
+if TYPE_CHECKING:
+    from tests.simulation.scheduler import Step
 
 
 def show(seed: int, mutation: str) -> int:
     """Run a seed, print all that happened and what was found."""
     instrumented.install(mutations.replacements(mutation))
-    from tests.simulation.script import script_of  # noqa: PLC0415 - behind the loader
 
     logging.disable(logging.CRITICAL)
     trace: list[Step] = []
-    pprint.pprint(script_of(seed), width=110)
     result = run_seed(seed, trace)
     for step in trace:
         if step.what != "statement":

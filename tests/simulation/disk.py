@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from otlp2parquet.batches.log.disk import Descriptor
-from tests.simulation.faults import Faults, Rule
 from tests.simulation.medium import File, Folder
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tests.simulation.faults import Faults, Rule
     from tests.simulation.medium import Medium
     from tests.simulation.scheduler import Scheduler
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from otlp2parquet.errors import ConfigError
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from tests.simulation.script import LifeScript
     from tests.simulation.world import World
 
-TROUBLE_SECS: Final = 25.0
+TROUBLE_SECS: Final = 12.0
 """How long clients send and things go wrong."""
 
-CALM_SECS: Final = 200.0
+CALM_SECS: Final = 100.0
 """After this time without trouble nothing waits: the longest pause is some 40 s."""
 
 MOST_BYTES: Final = 1 << 40
@@ -187,7 +188,7 @@ class Life:
             self.process.start()
         except ConfigError as error:
             self.scheduler.note("does not start", str(error))
-            if self.healed:
+            if self.healed and not self.script.events and not self.disk_faults.met:
                 self.world.ledger.find(f"does not start: {error}")
             return
         self.started = True
@@ -196,7 +197,7 @@ class Life:
             first = 100 * self.world.life
             sender = Sender(client, first, self.world, self.process, self.scheduler)
             task = self.scheduler.spawn(
-                f"client {client.number}", lambda sender=sender: sender.run(self.script.mode)
+                f"client {client.number}", partial(sender.run, self.script.mode)
             )
             self._clients.append(task)
 
@@ -243,26 +244,33 @@ class Life:
             for attempt in ledger.acknowledged(world.life):
                 if attempt.mode == "memory":
                     attempt.excuse("the process ended before it was stored")
-        if not calmly:
+        if not calmly or self.disk_faults.met:
             for attempt in world.bare:
-                attempt.excuse("its segment was taken away, and then the process ended")
+                attempt.excuse(
+                    "its segment was taken away, and then the process or the disk failed"
+                )
         world.bare.clear()
-        late = self.process.late_rows
-        for attempt in ledger.attempts:
-            if attempt.life != world.life or attempt.answer != "refused":
-                continue
-            if not late.isdisjoint(attempt.export.ids):
-                attempt.may_be_there = "the storage did it late"
-            elif not (calmly and self.healed):
-                if attempt.mode == "fsync" and world.in_segments(attempt):
-                    attempt.may_be_there = "the process ended before the log was cut"
-                elif attempt.mode == "stored" and self.store_faults.met:
-                    attempt.may_be_there = "the process ended before it was taken back"
+        self._allow_refused(calmly=calmly and self.healed)
         scheduler.kill()
         self.process.end()
         world.medium.crash(self.dice)
         if script.end == "power" and not calmly:
             world.medium.cut_power(self.dice)
+        world.process_ends()
+
+    def _allow_refused(self, *, calmly: bool) -> None:
+        """Which of the refused requests may be stored, now that the process ends."""
+        world, late = self.world, self.process.late_rows
+        uncut = self.process.is_log_troubled or world.is_log_moved
+        for attempt in world.ledger.attempts:
+            if attempt.life != world.life or attempt.answer != "refused":
+                continue
+            if not late.isdisjoint(attempt.export.ids):
+                attempt.may_be_there = "the storage did it late"
+            elif attempt.mode == "fsync" and uncut and world.in_segments(attempt):
+                attempt.may_be_there = "the process ended before the log could be cut"
+            elif attempt.mode == "stored" and not calmly and self.store_faults.met:
+                attempt.may_be_there = "the process ended before it was taken back"
 
     def _check_stopped(self) -> None:
         find, process = self.world.ledger.find, self.process

@@ -8,12 +8,12 @@ they can still be read; a later sync then succeeds. Must not know processes or w
 from __future__ import annotations
 
 import errno
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
+    from pathlib import PurePath
 
 Change = tuple[int, bytes | None]
 """Bytes written at an offset, or (``None``) a cut there."""

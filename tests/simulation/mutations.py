@@ -1,7 +1,7 @@
 """Faults to put into the product, each of which the simulation has to find.
 
-A mutation replaces a piece of the source by another. It names the module, so that it fails loudly
-when the product has changed and the mutation says nothing any more.
+A mutation replaces pieces of the source by others. It names modules and text, so that it fails
+loudly when the product has changed and the mutation says nothing any more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,172 @@ if TYPE_CHECKING:
 
     from tests.simulation.instrumented import Replacement
 
-MUTATIONS: Final[Mapping[str, Mapping[str, Sequence[Replacement]]]] = {}
+_BATCHES: Final = "otlp2parquet.batches"
+_STORING: Final = f"{_BATCHES}.storing"
+_SCHEDULE: Final = f"{_BATCHES}.schedule"
+_INGEST: Final = f"{_BATCHES}.ingest"
+_SEGMENT: Final = f"{_BATCHES}.log.segment"
+_GROUP_COMMIT: Final = f"{_BATCHES}.log.group_commit"
+_FILES: Final = "otlp2parquet.core.files"
+
+MUTATIONS: Final[Mapping[str, Mapping[str, Sequence[Replacement]]]] = {
+    # A batch has two readers, a file is written twice, and the batch is finished by a count.
+    "two readers of a batch": {
+        _SCHEDULE: (
+            (
+                "return batch.phase is Phase.STORING and batch.count(FileState.GIVEN_BACK) > 0",
+                ("return batch.phase in (Phase.STORING, Phase.READING) and any(\n"
+                "            one.state in (FileState.GIVEN_BACK, FileState.WRITING)\n"
+                "            and one.attempts for one in batch.files)"),
+            ),
+            (
+                "if batch.phase is Phase.STORING and not batch.threads:",
+                "if batch.phase is Phase.STORING and batch.stores >= len(batch.files):",
+            ),
+            ("    rounds: int = 0\n", "    rounds: int = 0\n    stores: int = 0\n"),
+        ),
+        _STORING: (
+            (
+                ("            for progress in storing.in_state(FileState.GIVEN_BACK):\n"
+                "                share = given"),
+                ("            for progress in storing.files:\n"
+                "                if progress.state is FileState.STORED:\n"
+                "                    continue\n"
+                "                share = given"),
+            ),
+            (
+                ("            storing.move(progress, FileState.STORED)\n"
+                "            self._look_at(storing)\n"
+                "        self.counts.add(files_stored=1)"),
+                ("            storing.move(progress, FileState.STORED)\n"
+                "            storing.stores += 1\n"
+                "            self._look_at(storing)\n"
+                "        self.counts.add(files_stored=1)"),
+            ),
+        ),
+    },
+    "a failed group is not cut": {
+        _GROUP_COMMIT: (
+            ("            segment.cut()\n        except", "            pass\n        except"),
+            ("                self._uncut[-1].cut()\n", ""),
+        ),
+        _SEGMENT: (
+            ("        self.cut()\n        if self._state is _State.GONE:",
+             "        if self._state is _State.GONE:"),
+        ),
+    },
+    "the names in the log's folder are not synced": {
+        _SEGMENT: (
+            ("        if is_new:\n            self._owner.folder.sync()\n", ""),
+        ),
+    },
+    "a group is acknowledged without a sync": {
+        _SEGMENT: (("        self._disk.sync(descriptor)\n", ""),),
+    },
+    "a group that failed is acknowledged": {
+        _GROUP_COMMIT: (
+            ("                        entry.acknowledge(error)",
+             "                        entry.acknowledge(None)"),
+        ),
+    },
+    "a segment that was removed is written on": {
+        _SEGMENT: (
+            ("if descriptor is None or self._state", "if True or self._state"),
+        ),
+    },
+    "closed segments stay open": {
+        _SEGMENT: (
+            ("        if not self._takes_requests and self._state is not _State.GONE:",
+             "        if False:"),
+        ),
+    },
+    "any file that has the name is taken for ours": {
+        _FILES: (
+            (("    if found is None or found.batch_id != batch_id or found.part != part:\n"
+             "        return False\n"
+             "    return found.rows in rows or (or_more and found.rows > min(rows))"),
+             "    return True"),
+        ),
+    },
+    "a retry may not meet its own file": {
+        _STORING: (
+            ('    return "same" if progress.attempts else "refuse"', '    return "refuse"'),
+        ),
+    },
+    "paths that differ in case share a name": {
+        _FILES: (
+            ("for component in folder.lower().split", "for component in folder.split"),
+        ),
+    },
+    "a plan of another time is forgotten": {
+        _STORING: (
+            ("        before = batch_log.plan or batch_log.destination\n",
+             "        before = None\n"),
+        ),
+    },
+    "a file is noted before it is stored": {
+        _STORING: (
+            ("        receipt = storing.writer.store(\n",
+             ("        batch.log.note(\n"
+             "            StoredFile(progress.file.name(batch.id), progress.file.rows, 1)\n"
+             "        )\n"
+             "        receipt = storing.writer.store(\n")),
+        ),
+    },
+    "a batch is finished before its last file": {
+        _SCHEDULE: (
+            ("if batch.phase is Phase.STORING and not batch.threads:",
+             "if batch.phase is Phase.STORING and batch.count(FileState.STORED):"),
+        ),
+    },
+    "rows that cannot be read again leave memory": {
+        _STORING: (
+            ("        if storing.batch.log.rereads:\n            progress.let_go()",
+             "        if True:\n            progress.let_go()"),
+        ),
+    },
+    "what rests is never woken": {
+        _STORING: (
+            ("            later = self._schedule.wake(now)\n", "            later = None\n"),
+        ),
+    },
+    "what is refused is not taken back": {
+        _STORING: (
+            ("        storing.writer.take_back(progress.file, storing.batch.id)\n", ""),
+        ),
+    },
+    "a root that cannot be looked at stops a replay": {
+        _STORING: (
+            (("        except (OSError, OtlpError) as error:\n"
+             '            log.warning("the storage of a plan cannot'),
+             ("        except KeyError as error:\n"
+             '            log.warning("the storage of a plan cannot')),
+        ),
+    },
+    "memory of files that were stored before stays taken": {
+        _STORING: (
+            ("        for share in given.values():\n            share.release()\n", ""),
+        ),
+    },
+    "rows are appended to a batch that is closed": {
+        _INGEST: (
+            ("                if shard.is_finished:\n                    continue",
+             "                if False:\n                    continue"),
+        ),
+    },
+    "a stop does not wait": {
+        _INGEST: (
+            ("        stored = self._storing.drain(timeout_secs)\n",
+             "        stored = self._storing.drain(0.0) or True\n"),
+        ),
+    },
+    "an exception of a step ends its thread": {
+        _STORING: (
+            ("        except Exception as error:  # noqa: BLE001",
+             "        except StorageError as error:  # noqa: BLE001"),
+        ),
+    },
+}  # fmt: skip
 
 
 def replacements(name: str) -> Mapping[str, Sequence[Replacement]]:

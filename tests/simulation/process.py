@@ -98,6 +98,7 @@ class Process:
         life = self._life
         life.scheduler.point("looks for", root)
         if root in self._script.away and not life.healed:
+            life.world.ledger.unreached.add(root)
             if life.dice.random() < 0.5:
                 raise PermissionError(13, "Permission denied")
             return None
@@ -152,6 +153,13 @@ class Process:
     def open_batches(self) -> int:
         """How many batches take requests."""
         return int(self.open_batch != "")
+
+    @property
+    def is_log_troubled(self) -> bool:
+        """Whether the log could not be written at last."""
+        if self._assembled is None:
+            return False
+        return "the log cannot be written" in (self._ingest.refusal() or "")
 
     @property
     def backlog(self) -> Backlog:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.scheduler import Step
 
-_SLICE: Final = 50
+_SLICE: Final = 10
 """Seeds between two lines of a process's report."""
 
 
@@ -99,7 +99,8 @@ def work(first: int, end: int, step: int) -> None:
     seeds = range(first, end, step)
     for start in range(0, len(seeds), _SLICE):
         result = run_seeds(seeds[start : start + _SLICE])
-        print(json.dumps({name: getattr(result, name) for name in Result.__slots__}), flush=True)
+        told = {name: getattr(result, name) for name in Result.__slots__}
+        print(json.dumps(told), flush=True)
 
 
 def spread(

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Stopped = Literal["halted", "steps", "time", "idle"]
 """Why ``run`` came back: a task said so, enough steps, enough time, or nothing can go on."""
 
-TOO_MANY_STEPS: Final = 400_000
-"""A life takes some thousand; one that takes this many goes round in circles."""
+TOO_MANY_STEPS: Final = 30_000
+"""Steps while no time passes; who takes that many goes round in circles."""
 
 
 class Dead(BaseException):
@@ -32,7 +32,7 @@ class Dead(BaseException):
 
 
 class EndlessError(Exception):
-    """A life that takes more steps than any life needs."""
+    """Tasks that go on and on although no time passes."""
 
 
 class Step(NamedTuple):
@@ -180,11 +180,14 @@ class Scheduler:
         self._stop_at = stop_at = self.steps + most_steps
         self.halted = False
         strategy = self.strategy
+        last, endless = self.now, self.steps + TOO_MANY_STEPS
         while not self.halted:
             if self.steps >= stop_at:
                 return "steps"
-            if self.steps > TOO_MANY_STEPS:
-                raise EndlessError
+            if self.steps > endless:
+                if self.now == last:
+                    raise EndlessError
+                last, endless = self.now, self.steps + TOO_MANY_STEPS
             if not self._ready:
                 due = self._next_due()
                 if due is None:

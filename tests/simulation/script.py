@@ -22,7 +22,7 @@ Event = Literal["remove log", "move log", "restore log", "make log", "damage", "
 
 ROOTS: Final = ("/data", "/other")
 
-_SECS: Final = 20.0
+_SECS: Final = 10.0
 """The time in which clients send and things go wrong."""
 
 
@@ -120,7 +120,7 @@ def _life(dice: random.Random, theme: _Theme, mode: Mode) -> LifeScript:
         Client(
             number,
             dice.randint(1, 4 if theme.few else 12),
-            dice.choice((0.0, 0.1, 1.0, 5.0)),
+            dice.choice((0.0, 0.1, 0.5, 2.0)),
             waits=dice.random() < 0.7,
         )
         for number in range(1, dice.randint(1, 2 if theme.few else 5) + 1)
@@ -144,6 +144,8 @@ def _life(dice: random.Random, theme: _Theme, mode: Mode) -> LifeScript:
     life.end = dice.choice(("stop", "kill", "kill", "power"))
     if life.end != "stop" or dice.random() < 0.1:
         life.end_step = int(10 ** dice.uniform(0.5, 3.7)) if dice.random() < 0.8 else None
+    if not life.healed:
+        life.stop_secs = min(life.stop_secs, 20.0)
     if life.end == "stop" and life.end_step is not None:
         life.end = dice.choice(("kill", "power"))
     return life
@@ -172,13 +174,13 @@ def _calm(dice: random.Random, mode: Mode) -> LifeScript:
         end_step=None,
         stop_secs=dice.choice((2.0, 20.0, 200.0)),
         statements=dice.choice((0, 0, 200, 30, 5)),
-        tick_secs=dice.choice((0.1, 0.1, 0.3)),
+        tick_secs=dice.choice((0.1, 0.3, 1.0)),
     )
 
 
 def _window(dice: random.Random) -> tuple[float, float]:
     start = dice.choice((0.0, dice.uniform(0, _SECS)))
-    end = dice.choice((FOR_EVER, start + 10 ** dice.uniform(-2, 1.5)))
+    end = dice.choice((FOR_EVER, start + 10 ** dice.uniform(-2, 1.2)))
     return start, end
 
 

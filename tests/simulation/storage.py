@@ -170,7 +170,9 @@ class SimulatedWriter:
         found = FoundFile(there.table, there.batch_id, there.part, len(there.rows))
         counts = {len(rows), file.rows}
         whole = existing == "whole"
-        if existing != "refuse" and is_the_file(found, batch_id, file.part, counts, or_more=whole):
+        if existing != "refuse" and is_the_file(
+            found, batch_id, file.part, {0} if whole else counts, or_more=whole
+        ):
             return StoredFile(name, len(there.rows), 100 * len(there.rows), was_there=True)
         raise NameTakenError(name)
 

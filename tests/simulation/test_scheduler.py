@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import random
+from functools import partial
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_a_lock_excludes(seed: int) -> None:
         done.append(number)
 
     for number in range(4):
-        scheduler.spawn(str(number), lambda number=number: work(number))
+        scheduler.spawn(str(number), partial(work, number))
     assert scheduler.run() == "idle"
     assert scheduler.died == []
     assert sorted(done) == [0, 1, 2, 3]
@@ -219,7 +220,7 @@ def test_a_seed_replays_exactly() -> None:
                 channel.get()
 
         for number in range(2):
-            scheduler.spawn(f"producer {number}", lambda number=number: produce(number))
+            scheduler.spawn(f"producer {number}", partial(produce, number))
         scheduler.spawn("consumer", consume)
         scheduler.run()
         return trace

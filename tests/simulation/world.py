@@ -45,6 +45,19 @@ class World:
         self.bare: list[Attempt] = []
         """Requests of the open batch whose segment was taken away: only the process has them."""
 
+    def process_ends(self) -> None:
+        """Remember which files no note in the log speaks of: nobody will know of them.
+
+        Called once it is settled what the disk holds.
+        """
+        segments = {batch: bytes(file.content) for batch, file in self.segments()}
+        for storage in self.storages.values():
+            late = [file for _, file in storage.late]
+            for file in (*storage.files.values(), *late):
+                segment = segments.get(file.batch_id or "")
+                if segment is not None and file.name.encode() not in segment:
+                    self.ledger.without_note.add((storage.root, file.name))
+
     def new_id(self) -> str:
         """A batch id: a UUIDv7 of the simulated time and a number."""
         self._ids += 1
@@ -90,6 +103,11 @@ class World:
             for name, node in folder.safe.items()
             if isinstance(node, File) and name.endswith(_SUFFIX)
         )
+
+    @property
+    def is_log_moved(self) -> bool:
+        """Whether somebody has moved the log away: what is to be cut there cannot be."""
+        return medium_has(self.medium, _ASIDE)
 
     def in_segments(self, attempt: Attempt) -> bool:
         """Whether the request's bytes are in a segment, whether safe or not."""

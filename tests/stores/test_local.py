@@ -282,6 +282,30 @@ def test_leftovers_of_a_killed_process(tmp_path: Path, other_writer: subprocess.
     assert temporary_files(tmp_path) == []
 
 
+@pytest.mark.parametrize("instead", ["nothing", "a file"])
+def test_leftovers_of_a_storage_that_came_back(tmp_path: Path, instead: str) -> None:
+    """What could not be removed while the disk was away goes with the next write there."""
+    root, away = tmp_path / "root", tmp_path / "away"
+    store = LocalStore(root)
+    store.create(NAME, fill)
+    other = str(Path(NAME).with_name("other.parquet"))
+
+    def vanish(sink: BinaryIO) -> None:
+        fill(sink)
+        root.rename(away)
+        if instead == "a file":
+            root.write_text("in the way")
+
+    with pytest.raises(StorageError):
+        store.create(other, vanish)
+    assert len(temporary_files(away)) == 1
+    if instead == "a file":
+        root.unlink()
+    away.rename(root)
+    store.create(other, fill)
+    assert temporary_files(root) == []
+
+
 def test_only_our_own_leftovers_go(tmp_path: Path) -> None:
     """A hidden file of another program is no temporary file of ours."""
     place = (tmp_path / NAME).parent

@@ -31,6 +31,7 @@ from otlp2parquet.core.otlp_http import (
     render,
     unauthenticated,
 )
+from otlp2parquet.core.signals import SIGNALS
 from otlp2parquet.errors import OtlpError, StorageError
 from tests.support.encoded import ENCODERS
 from tests.support.strategies import nested
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from otlp2parquet.core.otlp_http import ExportHead
     from otlp2parquet.core.signals import Signal
 
-SIGNALS: tuple[Signal, ...] = ("logs", "traces", "metrics")
 MEDIA_TYPES = {
     "protobuf": "application/x-protobuf",
     "JSON": "application/json",

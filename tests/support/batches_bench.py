@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Self
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.identity import new_batch_id
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import BatchConfig
@@ -124,6 +124,15 @@ class Bench:
         """Let time pass."""
         self.clock.now += secs
         self.ingest.tick()
+
+    def wait_with_ticks(self, condition: Callable[[], bool], secs: float) -> None:
+        """Wait until ``condition`` holds, while time passes in steps of ``secs``."""
+
+        def holds() -> bool:
+            self.tick(secs)
+            return condition()
+
+        wait_for(holds)
 
     @property
     def waiting(self) -> int:

@@ -104,9 +104,10 @@ class Recorder:
     def _found(there: Written, written: Written) -> StoredFile:
         """The receipt of a file that has the name, if it is the one."""
         found = FoundFile(there.file.table, there.batch_id, there.file.part, there.rows)
-        rows = {written.rows, written.file.rows}
+        any_rows = written.existing == "whole"
+        rows = {0} if any_rows else {written.rows, written.file.rows}
         ours = written.existing != "refuse" and is_the_file(
-            found, written.batch_id, written.file.part, rows, or_more=written.existing == "whole"
+            found, written.batch_id, written.file.part, rows, or_more=any_rows
         )
         if not ours:
             raise NameTakenError(written.path)

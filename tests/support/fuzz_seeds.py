@@ -14,9 +14,10 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from otlp2parquet.core.signals import SIGNALS
 from tests.support.encoded import zstd
 from tests.support.oracle import REQUESTS
-from tests.support.strategies import SIGNALS, Tape, wire_message
+from tests.support.strategies import Tape, wire_message
 from tests.support.strategies_json import request, spelled
 
 if TYPE_CHECKING:

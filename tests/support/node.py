@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.counts import Counts
-from otlp2parquet.batches.identity import new_batch_id
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.batches.log.folder import LogFolder, check_versions
 from otlp2parquet.batches.log.group_commit import GroupCommit
@@ -158,7 +158,13 @@ class Node:
 
     def wait_with_ticks(self, condition: Callable[[], bool], secs: float = 40) -> None:
         """Wait until ``condition`` holds, while time passes in steps of ``secs``."""
-        wait_for(lambda: condition() or bool(self.tick(secs)))
+
+        def holds() -> bool:
+            self.tick(secs)
+            return condition()
+
+        if not condition():
+            wait_for(holds)
 
     @property
     def backlog(self) -> Backlog:

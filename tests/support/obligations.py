@@ -20,11 +20,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otlp2parquet.core.signals import SIGNALS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SIGNALS = ("logs", "traces", "metrics")
 START = 1_767_225_600_000_000_000
 
 TABLES = {

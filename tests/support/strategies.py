@@ -20,6 +20,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from otlp2parquet.core.signals import SIGNALS
 from tests.support.oracle import REQUESTS
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from otlp2parquet import Signal
 
 T = TypeVar("T")
-SIGNALS: tuple[Signal, ...] = ("logs", "traces", "metrics")
 
 FACTOR = int(os.environ.get("OTLP2PARQUET_EXAMPLES", "1"))
 """``OTLP2PARQUET_EXAMPLES=200`` asks for so many times the examples."""

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import strategies as st
 
+from otlp2parquet.core.signals import SIGNALS
 from tests.support.oracle import REQUESTS
 from tests.support.oracle_json import ID_SIZES
-from tests.support.strategies import SIGNALS, Tape, fill, mutated, tapes
+from tests.support.strategies import Tape, fill, mutated, tapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

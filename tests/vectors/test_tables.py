@@ -12,6 +12,7 @@ from hypothesis import given
 
 from otlp2parquet import Result, process_otlp
 from otlp2parquet._native import table_names, table_schema
+from otlp2parquet.core.signals import SIGNALS
 from tests.support import oracle, strategies
 from tests.support.shapes import VECTORS, every_field
 
@@ -116,7 +117,7 @@ def full_result(signal: Signal) -> Result:
 # Capsules --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("signal", strategies.SIGNALS)
+@pytest.mark.parametrize("signal", SIGNALS)
 def test_pyarrow_takes_batches(signal: Signal) -> None:
     """Pyarrow reads the array, the stream and the schema, and sees the same rows in each."""
     for batch in full_result(signal).batches:
@@ -128,7 +129,7 @@ def test_pyarrow_takes_batches(signal: Signal) -> None:
         assert pa.schema(batch) == arrow.schema
 
 
-@pytest.mark.parametrize("signal", strategies.SIGNALS)
+@pytest.mark.parametrize("signal", SIGNALS)
 def test_arrow_outlives_its_batch(signal: Signal) -> None:
     """The consumer owns the buffers: they stay after batch and result are gone."""
     result = full_result(signal)
@@ -138,7 +139,7 @@ def test_arrow_outlives_its_batch(signal: Signal) -> None:
     assert [array.to_pylist() for array in arrays] == want
 
 
-@pytest.mark.parametrize("signal", strategies.SIGNALS)
+@pytest.mark.parametrize("signal", SIGNALS)
 def test_duckdb_takes_batches(signal: Signal) -> None:
     """DuckDB queries a batch by its capsule and sees the rows pyarrow sees."""
     for batch in full_result(signal).batches:
@@ -151,7 +152,7 @@ def test_duckdb_takes_batches(signal: Signal) -> None:
         assert rows.to_pylist() == arrow.to_pylist()
 
 
-@pytest.mark.parametrize("signal", strategies.SIGNALS)
+@pytest.mark.parametrize("signal", SIGNALS)
 def test_polars_takes_batches(signal: Signal) -> None:
     """Polars makes a frame of a batch by its capsule and sees the rows pyarrow sees."""
     for batch in full_result(signal).batches:

@@ -18,7 +18,13 @@ from otlp2parquet import ColumnStatistics, ParquetWriter
 from otlp2parquet.core.files import FoundFile
 from otlp2parquet.core.schema import TABLE_FOLDERS, table_schema
 from otlp2parquet.writers.columns import STATISTICS_COLUMNS
-from otlp2parquet.writers.footer import column_statistics, found_file, read_footer
+from otlp2parquet.writers.footer import (
+    column_statistics,
+    found_file,
+    merged_statistics,
+    read_footer,
+    statistics_columns,
+)
 from tests.support.stores import MemoryStore
 from tests.support.tables import all_batches, rows_of, write
 
@@ -73,25 +79,31 @@ def test_the_file_says_the_same(table: str) -> None:
     assert footer is not None
     assert footer.file_bytes == receipt.bytes
     assert footer.metadata.num_rows == receipt.rows
-    assert column_statistics(footer.metadata) == receipt.columns
+    assert column_statistics(footer.metadata, table) == receipt.columns
 
 
-def field(name: str, kind: pa.DataType, number: int) -> pa.Field:
-    """A column with a field id."""
-    return pa.field(name, kind, metadata={FIELD_ID: str(number).encode()})
+@pytest.mark.parametrize("table", list(TABLE_FOLDERS))
+def test_statistics_columns(table: str) -> None:
+    """A column is at its field's place in a file too, and is known by its field id."""
+    receipt = write(ParquetWriter(store := MemoryStore()), [all_batches(dictionaries=True)[table]])
+    metadata = pq.read_metadata(pa.BufferReader(store.objects[receipt.path]))
+    schema = metadata.schema.to_arrow_schema()
+    for index, number in statistics_columns(table).items():
+        assert metadata.schema.column(index).path in STATISTICS_COLUMNS
+        assert int(schema.field(index).metadata[FIELD_ID]) == number
 
 
-def footer_of(column: pa.Field, row_groups: Iterable[Sequence[Any]], **options: Any) -> Any:
-    """The footer of a file with one column, and a row group for each sequence of values."""
-    sink = io.BytesIO()
-    schema = pa.schema([column])
-    with pq.ParquetWriter(sink, schema, store_schema=False, **options) as writer:
+def chunks_of(kind: pa.DataType, row_groups: Iterable[Sequence[Any]]) -> list[Any]:
+    """What Parquet says of a column with a row group for each sequence of values."""
+    footers: list[Any] = []
+    schema = pa.schema([pa.field("c", kind)])
+    with pq.ParquetWriter(pa.MockOutputStream(), schema, metadata_collector=footers) as writer:
         for values in row_groups:
-            writer.write_table(pa.table([pa.array(values, column.type)], schema=schema))
-    sink.seek(0)
-    footer = read_footer(sink)
-    assert footer is not None
-    return footer.metadata
+            writer.write_table(pa.table([pa.array(values, kind)], schema=schema))
+    (metadata,) = footers
+    return [
+        metadata.row_group(number).column(0).statistics for number in range(metadata.num_row_groups)
+    ]
 
 
 NAN = math.nan
@@ -129,34 +141,23 @@ INFINITY = math.inf
 )
 def test_merging(kind: pa.DataType, row_groups: list[list[Any]], expected: tuple[Any, ...]) -> None:
     """Null counts add up; bounds are the outermost, and known only if every row group's are."""
-    metadata = footer_of(field("c", kind, 7), row_groups)
-    assert metadata.num_row_groups == len(row_groups)
-    assert column_statistics(metadata) == {7: ColumnStatistics(*expected)}
+    chunks = chunks_of(kind, row_groups)
+    assert len(chunks) == len(row_groups)
+    assert merged_statistics(chunks) == ColumnStatistics(*expected)
 
 
-def test_a_list_is_known_by_its_items() -> None:
-    """The statistics of a list are those of its items, which have a field id of their own."""
-    column = field("c", pa.list_(field("element", pa.int64(), 9)), 8)
-    metadata = footer_of(column, [[[3, 1], []], [[None, 2]]])
-    (number,) = column_statistics(metadata)
-    assert number == 9
-    found = column_statistics(metadata)[9]
+def test_bounds_of_a_list() -> None:
+    """The bounds of a list are those of its items."""
+    found = merged_statistics(chunks_of(pa.list_(pa.int64()), [[[3, 1], []], [[None, 2]]]))
     assert (found.lower, found.upper) == (1, 3)
-
-
-def test_columns_without_statistics_or_id() -> None:
-    """What has no statistics, or no field id to be named by, is not in a receipt."""
-    assert column_statistics(footer_of(field("c", pa.int64(), 7), [[1]], write_statistics=[])) == {}
-    assert column_statistics(footer_of(pa.field("c", pa.int64()), [[1]])) == {}
-    assert column_statistics(footer_of(field("c", pa.int64(), 7), [])) == {}
 
 
 @given(st.lists(st.lists(st.none() | st.text(max_size=3), min_size=1, max_size=4), min_size=1))
 def test_texts(row_groups: list[list[str | None]]) -> None:
     """Over any row groups the bounds of texts are those of all values together."""
-    metadata = footer_of(field("c", pa.string(), 7), row_groups)
     values = [value for group in row_groups for value in group]
-    assert column_statistics(metadata) == {7: expected_statistics(values)}
+    found = merged_statistics(chunks_of(pa.string(), row_groups))
+    assert found == expected_statistics(values)
 
 
 class Slow(io.BytesIO):
@@ -209,7 +210,9 @@ def test_what_is_no_parquet_file(content: bytes) -> None:
         ({"otlp2parquet.part": "9" * 5000}, (None, None, None)),
     ],
 )
-def test_found_file(notes: dict[str, str], expected: tuple[Any, ...]) -> None:
+def test_found_file(
+    notes: dict[str, str], expected: tuple[str | None, str | None, int | None]
+) -> None:
     """Whose file it is stands in the footer, or does not; a part that is no number is none."""
     sink = io.BytesIO()
     table = pa.table({"c": [1, 2]})
@@ -218,4 +221,4 @@ def test_found_file(notes: dict[str, str], expected: tuple[Any, ...]) -> None:
         writer.add_key_value_metadata(notes)
     footer = read_footer(sink)
     assert footer is not None
-    assert found_file(footer.metadata) == FoundFile(*expected, rows=2)
+    assert found_file(footer.metadata) == FoundFile(*expected, 2)

@@ -9,7 +9,7 @@
     plan       which files a batch becomes, and their receipts, as records of the log
     schedule   which step of storing comes next
     storing    does the steps
-    budget, counts, identity   bytes, numbers, names
+    budget, counts, encoding   bytes, numbers, and a writer that is within the budget
 
 A batch is buffered, logged, stored and forgotten as one. Knows the core and the writers'
 protocol; must not know how or where files are written.

@@ -97,6 +97,7 @@ class OpenBatch:
         """The batch from now on: it takes no more requests than those that have a shard already."""
         closed = ClosedBatch(self.id, reason, now - self._opened, self.log, self._budget)
         closed.builders = Builders(self._shards, self._memory)
+        self.log.let_go()
         return closed
 
     def discard(self) -> None:

@@ -66,6 +66,12 @@ class Counts:
         with self._lock:
             self.batches_closed[reason] += 1
 
+    def logged(self, records: int, count: int) -> None:
+        """So many records, and bytes of them, were written to the log."""
+        with self._lock:
+            self.log_records += records
+            self.log_written_bytes += count
+
     def synced(self, secs: float) -> None:
         """A group of the log was synced."""
         with self._lock:

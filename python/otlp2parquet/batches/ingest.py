@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches.batch import ClosedBatch, OpenBatch, Reason
 from otlp2parquet.batches.budget import Budget
-from otlp2parquet.batches.identity import new_batch_id
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.protocol import BatchLog, Log, Usage
 from otlp2parquet.batches.request import Acknowledge, Request

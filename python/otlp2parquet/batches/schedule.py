@@ -26,7 +26,7 @@ from otlp2parquet.core.files import PlannedFile
 from otlp2parquet.writers.protocol import OtlpWriter, StoredFile
 
 _MOST_PASSED: Final = 64
-"""How many batches that may not begin now are passed over in search of one that may."""
+"""How many batches that wait for memory are looked at in search of one that fits."""
 
 
 class FileState(Enum):
@@ -172,6 +172,8 @@ class Schedule:
         self._most_threads = most_threads
         self._ready: list[tuple[int, StoringBatch]] = []
         self._resting: list[tuple[float, int, StoringBatch]] = []
+        # Those that were found to wait for memory, apart: a long backlog hides nothing behind it.
+        self._unread: list[tuple[int, StoringBatch]] = []
         self._batches: dict[int, StoringBatch] = {}
 
     def add(self, batch: StoringBatch) -> None:
@@ -209,24 +211,38 @@ class Schedule:
 
     def next(self) -> Step | None:
         """Take the next step, None if there is none that may begin now."""
-        passed: list[StoringBatch] = []
+        ready: list[StoringBatch] = []
+        unread: list[StoringBatch] = []
         step: Step | None = None
-        while self._ready and step is None and len(passed) < _MOST_PASSED:
-            _, batch = heapq.heappop(self._ready)
+        while step is None:
+            heaps = [self._ready] if len(unread) >= _MOST_PASSED else [self._ready, self._unread]
+            heaps = [heap for heap in heaps if heap]
+            if not heaps:
+                break
+            _, batch = heapq.heappop(min(heaps, key=lambda heap: heap[0][0]))
             step = self._step_of(batch)
-            if step is not None or self._would_step(batch):
-                passed.append(batch)
+            if step is not None:
+                ready.append(batch)
+            elif self._waits_for_memory(batch):
+                unread.append(batch)
+            elif self._waits_for_threads(batch):
+                ready.append(batch)
             else:
                 batch.in_ready = False
-        for batch in passed:
+        for batch in ready:
             heapq.heappush(self._ready, (batch.order, batch))
+        for batch in unread:
+            heapq.heappush(self._unread, (batch.order, batch))
         return step
 
-    def _would_step(self, batch: StoringBatch) -> bool:
-        """Whether only others keep it from a step: then nobody may tell it that it can go on."""
-        if batch.threads >= self._most_threads:
-            return batch.count(FileState.WAITING) > 0
-        return batch.due is None and self._needs_reading(batch)
+    def _waits_for_memory(self, batch: StoringBatch) -> bool:
+        """Whether only others keep it from being read: nobody may tell it that it can go on."""
+        is_free = batch.threads < self._most_threads and batch.due is None
+        return is_free and self._needs_reading(batch)
+
+    def _waits_for_threads(self, batch: StoringBatch) -> bool:
+        """Whether it has rows to write as soon as one of its threads is done."""
+        return batch.threads >= self._most_threads and batch.count(FileState.WAITING) > 0
 
     def _step_of(self, batch: StoringBatch) -> Step | None:
         if batch.threads >= self._most_threads or batch.phase in (Phase.DONE, Phase.LEFT):
@@ -285,6 +301,11 @@ class Schedule:
     def is_idle(self) -> bool:
         """Whether there is nothing left that this process can do."""
         return all(batch.phase is Phase.LEFT for batch in self._batches.values())
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether there may be a step now, or will be once others have done theirs."""
+        return bool(self._ready)
 
     @property
     def resting(self) -> int:

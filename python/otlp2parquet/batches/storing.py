@@ -140,7 +140,9 @@ class Storing:
         now = self._monotonic()
         with self._changed:
             later = self._schedule.wake(now)
-            self._changed.notify_all()
+            # Also what waits for others: room in memory comes back without a word.
+            if self._schedule.has_ready:
+                self._changed.notify_all()
         return None if later is None else later - now
 
     def backlog(self) -> Backlog:
@@ -422,7 +424,10 @@ class Storing:
         if since is not None and not self._replays:
             fields = {"batches": self.counts.batches_replayed, "secs": round(secs, 3)}
             log.info("replay finished", extra={"fields": fields})
-        on_done()
+        try:
+            on_done()
+        except Exception:
+            log.exception("the end of a batch was not taken note of")
 
     # -- what goes wrong --------------------------------------------------------------------
 
@@ -455,6 +460,7 @@ class Storing:
             pause = self._pause(storing, error)
             is_first = self._schedule.rest(storing, self._monotonic() + pause)
             storing.rounds += is_first
+            rounds = storing.rounds  # another thread may fail before this one has told of it
             self._look_at(storing)
         if is_first:
             log.error(
@@ -462,7 +468,7 @@ class Storing:
                 extra={
                     "fields": {
                         "batch": storing.batch.id,
-                        "attempt": storing.rounds,
+                        "attempt": rounds,
                         "retry_secs": round(pause, 1),
                         "error": reason,
                     }
@@ -491,11 +497,13 @@ class Storing:
         self, storing: StoringBatch, progress: FileProgress, error: NameTakenError
     ) -> None:
         """Something foreign has the name of a file: it gets another, fixed before it is written."""
-        plan = storing.plan
-        assert plan is not None  # noqa: S101 - files are written only as planned
-        file = moved_aside(progress.file, plan.files)
-        files = tuple(file if one == progress.file else one for one in plan.files)
-        moved = Plan(plan.root, plan.layout, files)
+        with self._changed:  # two files of a batch may be moved at once
+            plan = storing.plan
+            assert plan is not None  # noqa: S101 - files are written only as planned
+            file = moved_aside(progress.file, plan.files)
+            files = tuple(file if one == progress.file else one for one in plan.files)
+            storing.plan = moved = Plan(plan.root, plan.layout, files)
+            progress.file, progress.attempts = file, 0
         log.error(
             "the name of a file is taken, its rows are stored under another",
             extra={
@@ -507,9 +515,6 @@ class Storing:
             },
         )
         self.counts.add(names_taken=1)
-        with self._changed:
-            storing.plan = moved
-            progress.file, progress.attempts = file, 0
         storing.batch.log.fix(moved)
         with self._changed:
             storing.move(progress, FileState.WAITING)

@@ -26,6 +26,8 @@ _MAX_VARINT_BYTES: Final = 5
 # Field 1 of every export request, with its length: all that senders write at the top.
 _RESOURCE_TAG: Final = 0x0A
 
+_ZSTD_FIRST: Final = b"\x28"
+
 _LOOKED_AT: Final = 1024
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff", b"{\0", b"[\0", b"\0{", b"\0[")
@@ -118,36 +120,39 @@ class _Binary:
         """Requests that follow their lengths; ``read_length`` gives a length or what is wrong."""
         file, stream, limit = self._file, self._stream, self._limit
         while True:
-            self.start = stream.offset
             length = read_length()
             if length is None:
                 return
             if isinstance(length, str):
                 yield Problem(str(file.path), self.start, length)
                 return
+            begin = stream.offset
+            reason = ""
             if length > limit:
                 there, payload = stream.skip(length), b""
                 reason = f"frame of {length} bytes, expected at most {limit}: skipped"
             else:
                 payload = stream.read(length)
                 there = len(payload)
-                reason = f"frame of {length} bytes" if there < length else ""
             if there < length:
+                reason = reason or f"frame of {length} bytes"
                 reason += f"; the file ends after {there} of them"
-            elif is_zstd(payload):
+                yield Problem(str(file.path), self.start, reason)
+                return
+            first = payload[:1]
+            if first == _ZSTD_FIRST and is_zstd(payload):
                 payload, reason = self._inflated(payload)
+                first = payload[:1]
             if reason:
                 yield Problem(str(file.path), self.start, reason)
-                if there < length:
-                    return
-            elif payload.startswith(b"{"):
-                begin = stream.offset - length
+            elif first == b"{":
                 yield from requests_of_json(file, begin, payload, stream.position)
-            elif signal is None:
+            elif signal is not None:
+                yield self._protobuf(signal, begin, payload)
+            else:
                 yield self._untold()
                 return
-            else:
-                yield self._protobuf(signal, stream.offset - length, payload)
+            self.start = begin + length
 
     def _fixed_length(self) -> int | str | None:
         prefix = self._stream.read(_LENGTH_BYTES)

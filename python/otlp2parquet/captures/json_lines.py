@@ -165,7 +165,8 @@ class _Documents:
 
     def _take_apart(self, begin: int, text: bytes) -> Iterator[Request | Problem]:
         """A line that is not one whole document."""
-        found, clean_until, start, depth, in_array = [], 0, 0, 0, self._in_array
+        found: list[tuple[int, int]] = []
+        clean_until, start, depth, in_array = 0, 0, 0, self._in_array
         commas: list[int] = []
         for token in _TOKEN.finditer(text):
             bracket = token[0]

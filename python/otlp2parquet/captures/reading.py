@@ -5,6 +5,7 @@ told by its first bytes, never by its name.
 """
 
 from contextlib import ExitStack, suppress
+from io import BufferedReader, FileIO
 from typing import BinaryIO, Final, Literal, NamedTuple, cast
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from otlp2parquet.core import Signal
 _BLOCK_BYTES: Final = 1 << 20
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 # pzstd and others put a frame that decoders skip before the first; its magic has 16 forms.
-_ZSTD_SKIPPABLE: Final = b"\x2a\x4d\x18"
+_ZSTD_SKIPPABLE: Final = tuple(bytes([form, 0x2A, 0x4D, 0x18]) for form in range(0x50, 0x60))
 # As protobuf this would be field 3 with the wire type 7, which there is not.
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 
@@ -60,12 +61,12 @@ class Input:
 
     def _open(self) -> None:
         enter = self._closing.enter_context
-        self._raw = raw = enter(self._file.path.open("rb", buffering=_BLOCK_BYTES))
+        self._raw = raw = enter(BufferedReader(FileIO(self._file.path), _BLOCK_BYTES))
         self._stream: BinaryIO = raw
         magic = raw.peek(4)[:4]
         if magic.startswith(_GZIP_MAGIC):
             self.compression = "gzip"
-        elif magic == _ZSTD_MAGIC or (magic[1:] == _ZSTD_SKIPPABLE and magic[0] >> 4 == 5):
+        elif magic == _ZSTD_MAGIC or magic in _ZSTD_SKIPPABLE:
             self.compression = "zstd"
         if self.compression is not None:
             inflated = enter(pa.CompressedInputStream(raw, self.compression))

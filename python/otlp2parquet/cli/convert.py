@@ -28,6 +28,7 @@ from rich.table import Table
 from otlp2parquet.captures import Inputs, Problem, find_inputs
 from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.convert import ChunkReport, ConvertOptions, convert_files, open_journal
+from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout
 from otlp2parquet.core.signals import SIGNALS, Signal
 from otlp2parquet.errors import OtlpError
@@ -40,7 +41,6 @@ from otlp2parquet.writers import Compression, ParquetWriter
 _RFC_3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)"
 )
-_MOST_PAYLOAD_BYTES: Final = 192 << 20
 
 
 class _Moment(click.ParamType[int]):
@@ -133,7 +133,7 @@ class _Output(click.ParamType[str]):
 @click.option(
     "--max-payload-bytes",
     metavar="N",
-    type=click.IntRange(1, _MOST_PAYLOAD_BYTES),
+    type=click.IntRange(1, MAX_PAYLOAD_BYTES),
     default=64 << 20,
     show_default=True,
     help="Largest request that is taken, decompressed; larger ones are named and left out.",

@@ -37,7 +37,7 @@ No table needs a join to be read, and a column name means the same in every tabl
 - The ids are the Parquet field ids; a list's items have one of their own.
 
 Every file's footer carries `otlp2parquet.schema_version`, `otlp2parquet.table`,
-`otlp2parquet.version` and `otlp2parquet.batch_id`.
+`otlp2parquet.version`, `otlp2parquet.batch_id` and `otlp2parquet.part`.
 
 ## Attributes and bodies as JSON
 
@@ -54,14 +54,28 @@ Every file's footer carries `otlp2parquet.schema_version`, `otlp2parquet.table`,
 
 ## Paths
 
-`<folder>/<service>/year=YYYY/month=MM/day=DD/hour=HH/<batch id>.parquet`
+`<folder>/service=<service>/date=YYYY-MM-DD/hour=H/<batch id>.parquet`
 
-- A file holds rows of one table, one service and one hour (of `Timestamp`, in UTC), and the
-  rows of one batch: it begins with the batch's id and is never overwritten.
+DuckDB, Spark, polars, pyarrow and Athena read a folder such as `data/logs` as one table with the
+columns `service`, `date` (a date; in pyarrow a text) and `hour` (a number), and skip the files
+that a filter on them excludes.
+
+- Date and hour are those of `Timestamp`, in UTC; the hour is not padded, because DuckDB takes `09`
+  for a text and `10` for a number. A file never holds rows of two hours.
 - The service is `service.name`: ASCII letters, digits, `-`, `_` and `.` as they are, every other
-  byte as `%XX`, and so a leading `.` or `_`. A name that takes more than 128 bytes is cut and ends
-  in `~` and a hash. Rows without a service lie under `unknown-service`.
+  byte as `%XX`, and so a leading `.` or `_`. A name that takes more than 128 bytes is cut behind a
+  whole character and ends in `~` and a hash. Rows without a service lie under `unknown-service`,
+  together with those of a service that calls itself so.
+- Readers undo the `%XX`; Spark takes each for a character of its own, so a name with other than
+  ASCII letters looks odd there. `ServiceName` has the name exactly, everywhere.
+- A file holds rows of one batch, begins with the batch's id, and is never overwritten; no two
+  files of a batch have one name. Folders that some file system takes for one (`Foo` and `foo`,
+  `a` and `a.`) have files that differ: `<batch id>-1.parquet`.
 - Names that begin with `.` are files that are still being written.
+
+`storage.layout` chooses the folders: `service` is the above; `hour` leaves the service out, and
+the rows of all services lie in one file, one service after another; `classic` is
+`<folder>/<service>/year=YYYY/month=MM/day=DD/hour=HH`, padded, for trees that go on.
 
 | table | folder |
 |---|---|

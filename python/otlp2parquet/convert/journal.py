@@ -163,9 +163,10 @@ class Journal:
 
     def end(self) -> None:
         """A run has come to its end: its plans become sorted names."""
-        if self.again:
-            self._store.delete(_AGAIN)
         self._sort(self._load())
+        if self.again:
+            # Last of all: until then the same command goes on with this very conversion.
+            self._store.delete(_AGAIN)
 
     def close(self) -> None:
         """Let go of the files of names."""

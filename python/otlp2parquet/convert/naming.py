@@ -27,8 +27,10 @@ _SEEDS: Final = {signal: sha256(f"otlp2parquet request: {signal}\n".encode()) fo
 _OCCURRENCE: Final = sha256(b"otlp2parquet occurrence\n")
 _BATCH: Final = sha256(b"otlp2parquet conversion\n")
 
+_FIRST: Final = Struct("=Q")
 _SHARDS: Final = 64
 _SHARD_BITS: Final = 58
+_IN_SHARD: Final = (1 << _SHARD_BITS) - 1
 _FIRST_SLOTS: Final = 64
 _MOST_FULL: Final = 0.7
 _GROWTH: Final = 1.5
@@ -36,10 +38,10 @@ _COUNT_LIMIT: Final = 255
 
 
 def digest(request: Request) -> bytes:
-    """16 bytes that stand for the signal and the payload of a request."""
+    """32 bytes that stand for the signal and the payload of a request."""
     whole = _SEEDS[request.signal].copy()
     whole.update(request.payload)
-    return whole.digest()[:16]
+    return whole.digest()
 
 
 def name_of(content: bytes, occurrence: int, again: bytes = b"") -> Name:
@@ -50,8 +52,8 @@ def name_of(content: bytes, occurrence: int, again: bytes = b"") -> Name:
     if occurrence > 1 or again:
         whole = _OCCURRENCE.copy()
         whole.update(b"%b %d %b" % (content, occurrence, again))
-        content = whole.digest()[:16]
-    first, second = NAME.unpack(content)
+        content = whole.digest()
+    first, second = NAME.unpack_from(content)
     return first, second & _UNMARKED
 
 
@@ -84,16 +86,16 @@ class Occurrences:
     def __init__(self) -> None:
         self._hashes = [array("Q", bytes(8 * _FIRST_SLOTS)) for _ in range(_SHARDS)]
         self._counts = [bytearray(_FIRST_SLOTS) for _ in range(_SHARDS)]
-        self._used = [0] * _SHARDS
+        self._room = [int(_FIRST_SLOTS * _MOST_FULL)] * _SHARDS
         self._large: dict[int, int] = {}
 
     def count(self, content: bytes) -> int:
         """Note a request by its ``digest``; the how many-th of its kind it is, from 1 on."""
-        value = int.from_bytes(content[:8], "little") or 1  # 0 stands for an empty slot
+        value = _FIRST.unpack_from(content)[0] or 1  # 0 stands for an empty slot
         shard = value >> _SHARD_BITS
         hashes = self._hashes[shard]
         slots = len(hashes)
-        slot = ((value & ((1 << _SHARD_BITS) - 1)) * slots) >> _SHARD_BITS
+        slot = ((value & _IN_SHARD) * slots) >> _SHARD_BITS
         while found := hashes[slot]:
             if found == value:
                 return self._one_more(shard, slot, value)
@@ -102,8 +104,8 @@ class Occurrences:
                 slot = 0
         hashes[slot] = value
         self._counts[shard][slot] = 1
-        self._used[shard] += 1
-        if self._used[shard] > slots * _MOST_FULL:
+        self._room[shard] -= 1
+        if not self._room[shard]:
             self._grow(shard)
         return 1
 
@@ -120,9 +122,10 @@ class Occurrences:
         before = self._hashes[shard]
         slots = int(len(before) * _GROWTH)
         hashes, counts = array("Q", bytes(8 * slots)), bytearray(slots)
+        self._room[shard] = int(slots * _MOST_FULL) - int(len(before) * _MOST_FULL)
         for value, count in zip(before, self._counts[shard], strict=True):
             if value:
-                slot = ((value & ((1 << _SHARD_BITS) - 1)) * slots) >> _SHARD_BITS
+                slot = ((value & _IN_SHARD) * slots) >> _SHARD_BITS
                 while hashes[slot]:
                     slot += 1
                     if slot == slots:

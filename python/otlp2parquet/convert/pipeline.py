@@ -181,16 +181,16 @@ class _Conversion:
     def run(self) -> ChunkReport:
         """Do all of it."""
         chunk, builder, options = self._chunk, self._builder, self._options
-        for place, (item, names) in enumerate(zip(chunk.items, chunk.names, strict=True)):
+        for place, (item, name) in enumerate(zip(chunk.items, chunk.names, strict=True)):
             if self._stop.is_set():
                 raise _StoppedError
             chunk.items[place] = None  # its bytes are needed no longer than the append
             if isinstance(item, Problem):
                 self._report.problems.append(item)
-            elif item is not None and names is None:
+            elif item is not None and name is None:
                 self._tell(item)
-            elif item is not None and names is not None:
-                self._append(place, item, names)
+            elif item is not None and name is not None:
+                self._append(place, item, name)
                 if chunk.plan is None and (
                     builder.num_rows >= options.max_rows
                     or builder.num_groups >= options.max_groups
@@ -203,7 +203,7 @@ class _Conversion:
             self._complete(chunk.plan)
         return self._report
 
-    def _append(self, place: int, request: Request, names: tuple[Name, ...]) -> None:
+    def _append(self, place: int, request: Request, name: Name) -> None:
         """Append one request to the batch; one without a row has no part in it."""
         self._report.requests += 1
         received_at = self._received_at(request)
@@ -215,9 +215,9 @@ class _Conversion:
         if undated:
             self._undated[len(self._names)] = received_at
         # What was told of a request is told again when it comes again.
-        first, *others = [(name[0], name[1] | (MARK if told else 0)) for name in names]
-        self._names.append(first)
-        self._also += others
+        self._names.append((name[0], name[1] | MARK) if told else name)
+        if self._chunk.also and (also := self._chunk.also[place]) is not None:
+            self._also.append((also[0], also[1] | MARK) if told else also)
 
     def _received_at(self, request: Request) -> int:
         given = self._options.received_at

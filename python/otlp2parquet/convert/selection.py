@@ -24,26 +24,28 @@ _TOLD_EVERY: Final = 16 << 20  # bytes of files that bring nothing new
 class Chunk:
     """Some requests in a row, and problems met between them.
 
-    ``names`` has for each item the names by which a new request is known from then on, or ``None``:
-    for a problem, and for a request that was converted before and is looked at again for what is to
-    be told of it.
+    ``names`` has for each item the name of the new request, or ``None``: for a problem, and for a
+    request that was converted before and is looked at again for what is to be told of it.
     ``plan`` is the batch that the chunk completes, if it does. ``read_bytes`` counts bytes of files
     (compressed), for the progress; ``payload_bytes`` those of the requests.
     """
 
     items: list[Request | Problem | None] = field(default_factory=list)
-    names: list[tuple[Name, ...] | None] = field(default_factory=list)
+    names: list[Name | None] = field(default_factory=list)
+    also: list[Name | None] = field(default_factory=list)
+    """Further names, as ``names``; empty if there are none."""
     plan: Plan | None = None
     converted_before: int = 0
     payload_bytes: int = 0
     read_bytes: int = 0
 
-    def add(self, item: Request | Problem, names: tuple[Name, ...] | None) -> None:
+    def add(self, item: Request | Problem, name: Name | None, also: Name | None = None) -> None:
         """Append a problem or a request."""
         self.items.append(item)
-        self.names.append(names)
-        if isinstance(item, Request):
-            self.payload_bytes += len(item.payload)
+        self.names.append(name)
+        if also is not None or self.also:
+            self.also += [None] * (len(self.items) - len(self.also) - 1)
+            self.also.append(also)
 
 
 def read_chunks(
@@ -58,11 +60,13 @@ def read_chunks(
     for file in files:
         position = 0
         for item in read_requests(file, max_payload_bytes):
-            if isinstance(item, Problem):
-                yield from selection.problem(item)
-            else:
-                yield from selection.request(item, item.position - position)
+            if isinstance(item, Request):
+                chunk = selection.request(item, item.position - position)
                 position = item.position
+            else:
+                chunk = selection.problem(item)
+            if chunk is not None:
+                yield chunk
         selection.passed.read_bytes += max(file.size - position, 0)
     yield from selection.rest()
 
@@ -83,51 +87,57 @@ class _Selection:
             for place, name in enumerate(begun.plan.names)
         }
         self._conversions = {plan.again for plan in journal.unfinished} | {journal.again}
+        self._again = journal.again
+        self._knows_any = not journal.is_empty
 
-    def problem(self, problem: Problem) -> Iterator[Chunk]:
-        """Take in what is wrong."""
-        if len(self._chunk.items) >= CHUNK_ITEMS:
-            yield self._full()
+    def problem(self, problem: Problem) -> Chunk | None:
+        """Take in what is wrong; the chunk that is full now, if one is."""
+        full = self._full() if len(self._chunk.items) >= CHUNK_ITEMS else None
         self._chunk.add(problem, None)
+        return full
 
-    def request(self, request: Request, read_bytes: int) -> Iterator[Chunk]:
-        """Take in a request; the chunks that are full now."""
+    def request(self, request: Request, read_bytes: int) -> Chunk | None:
+        """Take in a request; the chunk that is complete now, if one is."""
         content = digest(request)
         occurrence = self._occurrences.count(content)
-        if self._places and (begun := self._begun_with(content, occurrence)) is not None:
+        if self._places and (found := self._begun_with(content, occurrence)) is not None:
+            begun, place = found
             self.passed.read_bytes += read_bytes
-            begun[0].add(begun[1], request)
-            if begun[0].is_complete:
-                self._begun.remove(begun[0])
-                yield begun[0].chunk()
-            return
-        again = self._journal.again
-        name = name_of(content, occurrence, again)
-        mark = None if self._journal.is_empty else self._journal.mark_of(name)
-        if mark is not None:
-            self.passed.converted_before += 1
-            self.passed.read_bytes += read_bytes
-            if mark:
-                yield from self._pack(request, None)
-            if self.passed.read_bytes >= _TOLD_EVERY:
-                yield self._passed()
-            return
-        names = (name, name_of(content, occurrence)) if again else (name,)
-        yield from self._pack(request, names)
-        self._chunk.read_bytes += read_bytes
+            begun.requests[place] = request
+            if not begun.is_complete:
+                return None
+            self._begun.remove(begun)
+            return begun.chunk()
+        name = name_of(content, occurrence, self._again)
+        mark = self._journal.mark_of(name) if self._knows_any else None
+        if mark is None:
+            also = name_of(content, occurrence) if self._again else None
+            full = self._pack(request, name, also)
+            self._chunk.read_bytes += read_bytes
+            return full
+        passed = self.passed
+        passed.converted_before += 1
+        passed.read_bytes += read_bytes
+        if mark:
+            return self._pack(request, None)
+        return self._passed() if passed.read_bytes >= _TOLD_EVERY else None
 
     def rest(self) -> Iterator[Chunk]:
         """What is left when the inputs are at their end."""
         for begun in self._begun:
             plan = begun.plan
             there = self._journal.files_there(plan)
-            if not there and plan.again == self._journal.again:
-                # Nothing of it was written: what is here of its requests is new.
-                self._journal.forget(plan)
-                for place, request in sorted(begun.requests.items()):
-                    yield from self._pack(request, begun.names(place))
-            else:
-                yield from self.problem(begun.told(self._journal.root, there))
+            if there or plan.again != self._again:
+                full = self.problem(begun.told(self._journal.root, there))
+                if full is not None:
+                    yield full
+                continue
+            # Nothing of it was written: what is here of its requests is new.
+            self._journal.forget(plan)
+            for place, request in sorted(begun.requests.items()):
+                full = self._pack(request, *begun.names(place))
+                if full is not None:
+                    yield full
         if self._chunk.items:
             yield self._full()
         yield self._passed()
@@ -140,12 +150,20 @@ class _Selection:
                 return found
         return None
 
-    def _pack(self, request: Request, names: tuple[Name, ...] | None) -> Iterator[Chunk]:
-        chunk = self._chunk
-        full = 0 < chunk.payload_bytes > self._chunk_bytes - len(request.payload)
-        if full or len(chunk.items) >= CHUNK_ITEMS:
-            yield self._full()
-        self._chunk.add(request, names)
+    def _pack(self, request: Request, name: Name | None, also: Name | None = None) -> Chunk | None:
+        chunk, size = self._chunk, len(request.payload)
+        full = None
+        too_large = 0 < chunk.payload_bytes > self._chunk_bytes - size
+        if too_large or len(chunk.items) >= CHUNK_ITEMS:
+            full = self._full()
+            chunk = self._chunk
+        chunk.payload_bytes += size
+        if also is None and not chunk.also:
+            chunk.items.append(request)
+            chunk.names.append(name)
+        else:
+            chunk.add(request, name, also)
+        return full
 
     def _full(self) -> Chunk:
         full, self._chunk = self._chunk, Chunk()
@@ -163,9 +181,6 @@ class _Begun:
         self.plan = plan
         self.requests: dict[int, Request] = {}
 
-    def add(self, place: int, request: Request) -> None:
-        self.requests[place] = request
-
     @property
     def is_complete(self) -> bool:
         return len(self.requests) == len(self.plan.names)
@@ -174,14 +189,14 @@ class _Begun:
         """All of its requests, in its order."""
         chunk = Chunk(plan=self.plan)
         for place in range(len(self.plan.names)):
-            chunk.add(self.requests[place], self.names(place))
+            chunk.add(self.requests[place], *self.names(place))
+            chunk.payload_bytes += len(self.requests[place].payload)
         return chunk
 
-    def names(self, place: int) -> tuple[Name, ...]:
+    def names(self, place: int) -> tuple[Name, Name | None]:
         """The names of one of its requests."""
         plan = self.plan
-        found = (plan.names[place], plan.also[place]) if plan.also else (plan.names[place],)
-        return tuple(map(unmarked, found))
+        return unmarked(plan.names[place]), unmarked(plan.also[place]) if plan.also else None
 
     def told(self, root: str, there: int) -> Problem:
         """What is said of a batch that cannot be completed."""

@@ -116,8 +116,7 @@ class LocalStore:
                 with told():
                     named = _rename_on_windows(temporary, place)
         finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+            self._remove_temporary(temporary)
         with told():
             self._sync_name(place, ours=named)
         if not named:
@@ -206,6 +205,20 @@ class LocalStore:
                 return descriptor, temporary
             os.close(descriptor)
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(place))
+
+    def _remove_temporary(self, temporary: Path) -> None:
+        """Remove our temporary file, or have the next write in its folder remove it.
+
+        The folder may be out of reach now, as while its disk is away, and come back with the file.
+        """
+        try:
+            temporary.unlink()
+        except FileNotFoundError:
+            if temporary.parent.is_dir():
+                return
+            self._forget(temporary.parent)
+        except OSError:
+            self._forget(temporary.parent)
 
     def _make_durable(self, folder: Path) -> None:
         """Make ``folder`` with its parents, and fsync every folder that gained a name."""
@@ -347,14 +360,15 @@ def _is_locked(descriptor: int, temporary: Path) -> bool:
 
     Who looked into the folder between the two calls took it for abandoned, and removed it.
     """
-    if sys.platform == "win32":
-        return True  # an open file cannot be removed there
-    with contextlib.suppress(OSError):  # not on every file system
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        return os.path.samestat(os.fstat(descriptor), temporary.lstat())
-    except FileNotFoundError:
-        return False
+    if sys.platform != "win32":  # an open file cannot be removed there
+        with contextlib.suppress(OSError):  # not on every file system
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            return os.path.samestat(os.fstat(descriptor), temporary.lstat())
+        except FileNotFoundError:
+            return False
+    else:
+        return True
 
 
 def _remove_abandoned(folder: Path) -> None:
@@ -370,22 +384,22 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _remove_unlocked(temporary: Path) -> None:
-    if sys.platform == "win32":
-        temporary.unlink()  # refused while it is open
-        return
-    # Some network file systems lock only what is open for writing.
-    descriptor = os.open(temporary, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
+    if sys.platform != "win32":
+        # Some network file systems lock only what is open for writing.
+        descriptor = os.open(temporary, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        except OSError:  # there are no locks here: its age has to do
-            if time.time() - os.fstat(descriptor).st_mtime < _NO_LOCK_SECS:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
                 return
-        temporary.unlink()
-    finally:
-        os.close(descriptor)
+            except OSError:  # there are no locks here: its age has to do
+                if time.time() - os.fstat(descriptor).st_mtime < _NO_LOCK_SECS:
+                    return
+            temporary.unlink()
+        finally:
+            os.close(descriptor)
+    else:
+        temporary.unlink()  # refused while it is open
 
 
 def _link_without_overwrite(temporary: Path, place: Path) -> bool:

@@ -7,12 +7,13 @@ file object. What a file's footer says is read in ``footer``.
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import BinaryIO, Final, Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from otlp2parquet.core import Batch
 from otlp2parquet.core.schema import table_schema
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.writers.columns import dictionary_paths, statistics_paths
@@ -67,12 +68,11 @@ def arrow_table(table: str, batches: Sequence[ArrowArrayExportable]) -> pa.Table
     Raises ``ValueError`` when there is no row, or when a batch has not the columns of ``table``:
     its names and types in order, nothing null where the table has none.
     """
-    parts = [pa.record_batch(batch) for batch in batches]
+    parts = [_part(table, batch) for batch in batches]
     if sum(part.num_rows for part in parts) == 0:
         raise ValueError(f"no rows to write in {len(parts)} batches")
     if any(part.schema != parts[0].schema for part in parts):
-        parts = [_plain(part) for part in parts]
-    parts = [_with_fields_of(table, part) for part in parts]
+        parts = [_with_fields_of(table, _plain(part)) for part in parts]
     return pa.Table.from_batches(parts).unify_dictionaries()
 
 
@@ -80,6 +80,17 @@ def arrow_table(table: str, batches: Sequence[ArrowArrayExportable]) -> pa.Table
 def expected_schema(table: str) -> pa.Schema:
     """The schema that readers of the file see: dictionaries are an encoding, not a type."""
     return pa.schema(table_schema(table))
+
+
+def _part(table: str, batch: ArrowArrayExportable) -> pa.RecordBatch:
+    """A batch as pyarrow has it, with the table's own fields."""
+    part = pa.record_batch(batch)
+    if not isinstance(batch, Batch):
+        return _with_fields_of(table, part)
+    # The decoder's batches have them: to look is a twentieth of what a small file takes.
+    if batch.table != table:
+        raise ValueError(f"a batch has rows of {batch.table}: expected {table}")
+    return part
 
 
 def _plain(part: pa.RecordBatch) -> pa.RecordBatch:
@@ -96,7 +107,7 @@ def _plain(part: pa.RecordBatch) -> pa.RecordBatch:
 def _with_fields_of(table: str, part: pa.RecordBatch) -> pa.RecordBatch:
     """The batch under the table's own fields, with their ids and what may be null.
 
-    Batches of other libraries have neither; those of ours are as they should be.
+    Batches of other libraries have neither.
     """
     schema, must_be_given = _fields_of(table, part.schema)
     for index in must_be_given:
@@ -105,12 +116,9 @@ def _with_fields_of(table: str, part: pa.RecordBatch) -> pa.RecordBatch:
                 f"column {schema.names[index]} of a batch has {part.column(index).null_count} "
                 f"nulls: {table} expects none"
             )
-    if part.schema.equals(schema, check_metadata=True):
-        return part
     return pa.RecordBatch.from_arrays(part.columns, schema=schema)
 
 
-@lru_cache(maxsize=64)  # a server meets one schema or two of each table
 def _fields_of(table: str, schema: pa.Schema) -> tuple[pa.Schema, tuple[int, ...]]:
     """The table's fields for a batch with ``schema``, in which dictionary arrays remain such.
 

@@ -7,12 +7,15 @@ import io
 import math
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from otlp2parquet.core.files import BATCH_ID_KEY, PART_KEY, TABLE_KEY, FoundFile
+from otlp2parquet.core.schema import table_schema
+from otlp2parquet.writers.columns import STATISTICS_COLUMNS
 from otlp2parquet.writers.protocol import Bound, ColumnStatistics
 
 _TAIL_BYTES: Final = 8  # "4-byte length in bytes of file metadata (little endian)", then "PAR1"
@@ -69,31 +72,33 @@ def found_file(metadata: pq.FileMetaData) -> FoundFile:
     return FoundFile(note(TABLE_KEY), note(BATCH_ID_KEY), number, metadata.num_rows)
 
 
-def column_statistics(metadata: pq.FileMetaData) -> dict[int, ColumnStatistics]:
-    """The statistics of each column that has them in every row group, by Parquet field id.
+def column_statistics(metadata: pq.FileMetaData, table: str) -> dict[int, ColumnStatistics]:
+    """The statistics of the columns of ``table`` that have them, by Parquet field id.
 
     Not for a footer that was read: pyarrow ends the process at some that are damaged.
     """
     row_groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    if not row_groups:
-        return {}
     columns = {}
-    schema = None
-    for index in range(metadata.num_columns):
-        first = row_groups[0].column(index)
-        if not first.is_stats_set:
-            continue
+    for index, number in statistics_columns(table).items():
         chunks = [group.column(index).statistics for group in row_groups]
-        if not all(chunk is not None and chunk.has_null_count for chunk in chunks):
-            continue
-        schema = schema or metadata.schema.to_arrow_schema()
-        number = _field_id(schema, first.path_in_schema)
-        if number is not None:
-            columns[number] = _merged(chunks)
+        if all(chunk is not None and chunk.has_null_count for chunk in chunks):
+            columns[number] = merged_statistics(chunks)
     return columns
 
 
-def _merged(chunks: list[pq.Statistics]) -> ColumnStatistics:
+@cache
+def statistics_columns(table: str) -> dict[int, int]:
+    """The field id of each column of ``table`` that has statistics, by its place in a file."""
+    columns = {}
+    for index, field in enumerate(pa.schema(table_schema(table))):
+        # Each has one column of values in a file: there is none with fields of its own.
+        values = field.type.value_field if pa.types.is_list(field.type) else field
+        if field.name in STATISTICS_COLUMNS:
+            columns[index] = int(values.metadata[_FIELD_ID])
+    return columns
+
+
+def merged_statistics(chunks: list[pq.Statistics]) -> ColumnStatistics:
     """One column's statistics over its row groups.
 
     A row group of nulls alone has no bounds and changes none. One that has values but no bounds
@@ -118,15 +123,3 @@ def _bound(raw: Bound | bytes) -> Bound | None:
     if isinstance(raw, float) and not math.isfinite(raw):
         return None  # bounds nothing, and JSON has no word for it
     return raw
-
-
-def _field_id(schema: pa.Schema, path: str) -> int | None:
-    """The field id of a column's values; for a list they are its items."""
-    index = schema.get_field_index(path.partition(".")[0])
-    if index < 0:
-        return None
-    field = schema.field(index)
-    while pa.types.is_list(field.type):
-        field = field.type.value_field
-    number = (field.metadata or {}).get(_FIELD_ID)
-    return None if number is None else int(number)

@@ -8,11 +8,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO
 
 import pyarrow as pa
 
 from otlp2parquet.batch_id import new_batch_id
+from otlp2parquet.core import Batch
 from otlp2parquet.core.files import (
     BATCH_ID_KEY,
     PART_KEY,
@@ -141,7 +142,7 @@ class ParquetWriter:
 
         def fill(sink: BinaryIO) -> None:
             footer = write_parquet(rows, sink, self.settings, metadata)
-            statistics.update(column_statistics(footer))
+            statistics.update(column_statistics(footer, file.table))
 
         try:
             size = self._store.create(name, fill)
@@ -173,7 +174,7 @@ class ParquetWriter:
         given = rows.num_rows
         ours = existing != "refuse" and is_the_file(found, batch_id, file.part, {given, file.rows})
         if existing == "whole" and not ours:
-            ours = is_the_file(found, batch_id, file.part, [given], or_more=True)
+            ours = is_the_file(found, batch_id, file.part, [0], or_more=True)
         if footer is None or not ours:
             expected = "a free name"
             if existing != "refuse":
@@ -183,7 +184,7 @@ class ParquetWriter:
         if footer.metadata.num_rows == given:
             # From the rows, which are the file's, and not from its footer: see there.
             encoded = write_parquet(rows, pa.MockOutputStream(), self.settings, {})
-            columns = column_statistics(encoded)
+            columns = column_statistics(encoded, file.table)
         return StoredFile(
             name, footer.metadata.num_rows, footer.file_bytes, columns, was_there=True
         )
@@ -195,18 +196,6 @@ class ParquetWriter:
                 return read_footer(file)
         except FileNotFoundError:
             return None
-
-
-@runtime_checkable
-class _Belonging(Protocol):
-    """What a ``Batch`` of either decoder says of where it belongs."""
-
-    @property
-    def table(self) -> str: ...
-    @property
-    def service(self) -> str | None: ...
-    @property
-    def hour(self) -> datetime: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,14 +227,15 @@ def _group(
     """Where a batch says that its rows belong, or the caller for it; both must agree."""
     if not hasattr(batch, "__arrow_c_array__"):
         raise TypeError(f"a batch is {type(batch).__name__}: expected an Arrow record batch")
-    num_rows = pa.record_batch(batch).num_rows
-    if not isinstance(batch, _Belonging):
+    if not isinstance(batch, Batch):
         if table is None or hour is None:
             kind = type(batch).__name__
             raise ValueError(f"a {kind} does not say where it belongs: expected table and hour")
+        num_rows = pa.record_batch(batch).num_rows
         return _Rows(table, service or None, utc_hour(hour), num_rows)
-    own = _Rows(batch.table, batch.service or None, utc_hour(batch.hour), num_rows)
-    said = _Rows(table or own.table, service or own.service, utc_hour(hour or own.hour), num_rows)
+    own = _Rows(batch.table, batch.service, batch.hour, batch.num_rows)
+    hour = own.hour if hour is None else utc_hour(hour)
+    said = _Rows(table or own.table, service or own.service, hour, own.num_rows)
     if said != own:
         raise ValueError(f"a batch has rows of {own}: expected {said}")
     return own

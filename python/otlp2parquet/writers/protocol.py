@@ -41,7 +41,8 @@ class StoredFile:
     rows: int
     bytes: int
     columns: Mapping[int, ColumnStatistics] = field(default_factory=dict, hash=False)
-    """By Parquet field id; only columns that have statistics."""
+    """By Parquet field id; only columns that have statistics. Empty for a file that was found
+    with another number of rows than were given."""
     was_there: bool = False
     """Whether an earlier attempt has written it, and it was found."""
 
@@ -49,8 +50,8 @@ class StoredFile:
 Existing = Literal["refuse", "same", "whole"]
 """What is done with a file that has the name already. ``refuse``: an error, for whoever writes a
 name for the first time. ``same``: taken for the one meant if it is of this batch and part and has
-as many rows as were given, or as were planned. ``whole``: also if it has more rows than were
-given, which were lost since."""
+as many rows as were given, or as were planned. ``whole``: also with any other number of rows,
+where no plan says how many there were: files are made whole, so it has all that there were."""
 
 
 class OtlpWriter(Protocol):

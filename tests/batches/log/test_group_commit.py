@@ -236,7 +236,8 @@ class Faults:
 
 def life_with(faults: Faults, folder: Path) -> bool:
     """A short life in which calls fail, then another; whether a call failed at all."""
-    kept, refused = set(), set()
+    kept: set[str] = set()
+    refused: set[str] = set()
     with Node(folder, config=BatchConfig(max_rows=4)) as node:
         node.disk.fail = faults
         faults.armed = True

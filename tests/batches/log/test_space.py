@@ -80,3 +80,15 @@ def test_the_disk_is_measured_as_df_does(tmp_path: Path) -> None:
     space = LogSpace(SystemDisk(), tmp_path / "gone", 10)
     space.look()  # a disk that cannot say stops nothing
     assert space.refusal(0) is None
+
+
+def test_a_full_disk_whose_folder_is_removed_is_full_no_more(tmp_path: Path) -> None:
+    """Else no request would come any more by which the log finds out and makes a new folder."""
+    with Node(tmp_path) as node:
+        node.disk.share = 0.97
+        node.tick(1)
+        assert node.ingest.refusal() is not None
+        gone = FileNotFoundError(2, "No such file or directory")
+        node.disk.fail = lambda call, _: gone if call == "space" else None
+        node.tick(1)
+        assert node.ingest.refusal() is None

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -61,7 +62,7 @@ def test_requests_become_files_and_sigterm_ends_with_0(server: Server) -> None:
     assert server.stop() == 0
     assert sorted(server.bodies()) == ["a", "b", "c"]
     (file,) = server.data.rglob("*.parquet")
-    assert file.relative_to(server.data).parts[:2] == ("logs", "shop")
+    assert file.relative_to(server.data).parts[:2] == ("logs", "service=shop")
 
 
 def test_a_newcomer_sees_files_without_stopping_the_server(server: Server) -> None:
@@ -331,6 +332,42 @@ def test_a_refusal_reaches_a_client_that_is_still_sending(tmp_path: Path) -> Non
         status, body = server.post(b"x" * 900_000)
         assert status == 413
         assert b"1000" in body
+
+
+def test_paths_media_types_and_encodings_as_senders_spell_them(tmp_path: Path) -> None:
+    """Over a socket: below the prefix too, with doubled slashes, under other names."""
+    settings = {"OTLP2PARQUET_SERVER_PATH_PREFIX": "/otlp"}
+    plain, protobuf = logs_of("a"), "application/x-protobuf"
+    cases = [
+        ("/v1/logs", protobuf, "identity", plain),
+        ("//v1//logs/", "application/protobuf", "none", plain),
+        (
+            "/otlp/v1/logs",
+            "application/vnd.google.protobuf",
+            "identity, x-gzip",
+            gzip.compress(plain),
+        ),
+        ("//otlp//v1/logs//?x=1", protobuf, "zlib", zlib.compress(plain)),
+    ]
+    with Server(tmp_path, settings=settings) as server:
+        with contextlib.closing(server.connect()) as connection:
+            for path, media_type, encoding, body in cases:
+                fields = {"Content-Type": media_type, "Content-Encoding": encoding}
+                connection.request("POST", path, body, fields)
+                answer = connection.getresponse()
+                assert (path, answer.status, answer.read()) == (path, 200, b"")
+                assert answer.headers["content-type"] == protobuf
+        assert server.stop() == 0
+        assert server.bodies() == ["a"] * len(cases)
+
+
+def test_a_refusal_is_in_the_log(server: Server) -> None:
+    """With the client's address, as Granian tells it, and what the client was told."""
+    assert server.post(b"\x0a\x7fhush")[0] == 400
+    (line,) = (line for line in server.log.splitlines() if "WARNING" in line)
+    assert 'requests refused client=127.0.0.1 reason="bad data" count=1 path=/v1/logs' in line
+    assert "malformed protobuf at byte 1" in line
+    assert "hush" not in line
 
 
 def test_a_port_in_use_is_an_error(server: Server, tmp_path: Path) -> None:

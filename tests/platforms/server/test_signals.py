@@ -10,6 +10,7 @@ import ssl
 import sys
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,7 @@ from otlp2parquet.platforms.server.reload import Reload
 from otlp2parquet.platforms.server.signals import on_signals
 from tests.components.process import wait_until
 from tests.support.server_process import PATIENCE_SECS, Server, ended, logs_of
+from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,7 +150,7 @@ class TlsServer(Server):
 
 def test_without_a_terminal_certificates_are_read_again(tmp_path: Path) -> None:
     """New connections get the new certificate, requests in progress are answered."""
-    authorities = [trustme.CA(), trustme.CA()]
+    authorities = [trustme.CA() for _ in range(3)]
 
     def write(ca: trustme.CA) -> None:
         cert = ca.issue_cert("127.0.0.1")
@@ -165,6 +167,13 @@ def test_without_a_terminal_certificates_are_read_again(tmp_path: Path) -> None:
         except BaseException:
             plain.close()
             raise
+
+    def is_served(ca: trustme.CA) -> bool:
+        try:
+            connect(ca).close()
+        except (ssl.SSLError, OSError):
+            return False
+        return True
 
     def head(payload: bytes) -> bytes:
         return (
@@ -183,25 +192,19 @@ def test_without_a_terminal_certificates_are_read_again(tmp_path: Path) -> None:
             with connect(authorities[0]) as other:  # answered behind it: the first one has begun
                 other.sendall(head(logs_of("other")) + logs_of("other"))
                 assert other.recv(100).startswith(b"HTTP/1.1 200 ")
-            write(authorities[1])
-            server.process.send_signal(signal.SIGHUP)
-
-            def is_renewed() -> bool:
-                try:
-                    connect(authorities[1]).close()
-                except (ssl.SSLError, OSError):
-                    return False
-                return True
-
-            wait_until(is_renewed, PATIENCE_SECS, lambda: server.log)
+            # Twice, though the first worker of all is still busy.
+            for authority in authorities[1:]:
+                write(authority)
+                hang_up(server, READ_AGAIN)
+                wait_until(partial(is_served, authority), PATIENCE_SECS, lambda: server.log)
             begun.sendall(payload[5:])
             assert begun.recv(100).startswith(b"HTTP/1.1 200 ")
-        wait_until(lambda: READ_AGAIN in server.log, PATIENCE_SECS, lambda: server.log)
-        with pytest.raises(ssl.SSLError):
-            connect(authorities[0])
+        for authority in authorities[:2]:
+            with pytest.raises(ssl.SSLError):
+                connect(authority)
         (tmp_path / "key.pem").write_text("broken")
         hang_up(server, STAYS)
-        with connect(authorities[1]) as client:
+        with connect(authorities[2]) as client:
             client.sendall(head(logs_of("after")) + logs_of("after"))
             assert client.recv(100).startswith(b"HTTP/1.1 200 ")
         assert server.stop() == 0
@@ -224,7 +227,7 @@ def test_what_only_a_start_can_change_is_said(
 ) -> None:
     """A door that was not there is not put in, one that is there is not taken out."""
 
-    async def never(_: object) -> None:
+    def never(_: object) -> None:
         pytest.fail("nothing is to be renewed")
 
     door = front_door(_inside, before)
@@ -241,7 +244,7 @@ def test_what_only_a_start_can_change_is_said(
 def test_a_reload_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """Neither a mistake nor a defect ends the server."""
 
-    async def renew(_: object) -> None:
+    def renew(_: object) -> None:
         pytest.fail("nothing is to be renewed")
 
     for error in (ConfigError("batch.max_rows: found 0"), ZeroDivisionError("once")):
@@ -254,10 +257,34 @@ def test_a_reload_that_fails_changes_nothing(caplog: pytest.LogCaptureFixture) -
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR", "WARNING"]
 
 
+def test_who_asks_during_a_reload_is_heard() -> None:
+    """What changed behind the first reading is read by a second one; many askers share it."""
+    reads = []
+    gate = threading.Event()
+
+    def read_again() -> Config:
+        reads.append(1)
+        assert gate.wait(PATIENCE_SECS)
+        return Config()
+
+    async def scenario() -> None:
+        reload = Reload(ServerConfig(), _inside, lambda _: None, read_again)
+        reload.begin()
+        await asyncio.to_thread(wait_for, lambda: bool(reads))
+        for _ in range(3):
+            reload.begin()
+        gate.set()
+        assert reload._running is not None  # noqa: SLF001 - to see its end
+        await reload._running  # noqa: SLF001 - as above
+
+    asyncio.run(scenario())
+    assert len(reads) == 2
+
+
 def test_tls_is_never_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Settings that vanish are no reason to speak HTTP."""
 
-    async def renew(_: object) -> None:
+    def renew(_: object) -> None:
         pytest.fail("nothing is to be renewed")
 
     before = ServerConfig(tls=TlsConfig(tmp_path / "cert", tmp_path / "key"))

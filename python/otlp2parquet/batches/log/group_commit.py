@@ -199,7 +199,7 @@ class GroupCommit:
             # A defect: nobody may take this for kept, and the thread must go on.
             log.exception("the log failed for an unforeseen reason")
             error = StorageError("internal trouble of the log, see the server's log")
-        if any(entry.order is Order.CLOSE for entry in entries):
+        if not segment.holds_open and segment in self._open:
             with self._lock:
                 self._open.discard(segment)
         with self._acknowledging:

@@ -50,6 +50,9 @@ class NoBatchLog:
         with self._lock:
             self._waiting.append(acknowledge)
 
+    def let_go(self) -> None:
+        """Nothing is held open."""
+
     def finish(self) -> bool:
         """There is nothing to wait for."""
         return True

@@ -48,6 +48,12 @@ class BatchLog(Protocol):
     def append(self, shard: int, request: Request, acknowledge: Acknowledge | None) -> None:
         """Take a request whose rows are in ``shard``, under that shard's lock. Never waits."""
 
+    def let_go(self) -> None:
+        """The batch is closed: nothing is appended any more but what is under way. Does not wait.
+
+        What may wait long for the storage holds no open file.
+        """
+
     def finish(self) -> bool:
         """Wait until everything appended is kept; nothing may be appended any more.
 

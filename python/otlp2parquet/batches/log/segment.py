@@ -47,10 +47,12 @@ class Order(Enum):
     WRITE = 1
     """Write the record; with an ``acknowledge`` the group is synced before it is called."""
     CLOSE = 2
-    """No request follows: the file need not be held open any more."""
+    """No request follows."""
     CHECK = 3
     """See whether the file still has its name."""
-    PROBE = 4
+    LET_GO = 4
+    """Few requests follow, if any: the file need not be held open any more."""
+    PROBE = 5
     """See whether the disk takes bytes again (of no segment)."""
 
 
@@ -101,7 +103,7 @@ class Segment:
         self._seed = form.seed_of(batch)
         self._on_failure = on_failure
         self._state = _State.ABSENT
-        self._takes_requests = True
+        self._takes_requests = self._holds_open = True
         self._adopted = False
         self._refused: StorageError | None = None
         self._descriptor: Descriptor | None = None
@@ -118,6 +120,11 @@ class Segment:
         """Queue a request; ``acknowledge`` is called once it is on the disk, or is not."""
         head = form.request_head(shard, request)
         self._owner.put(Entry(Order.WRITE, self, head, request.payload, acknowledge))
+
+    def let_go(self) -> None:
+        """Queue that the file need not be held open."""
+        with contextlib.suppress(StorageError):  # the log is closed: so is the file
+            self._owner.put(Entry(Order.LET_GO, self))
 
     def finish(self) -> bool:
         """Wait for the last sync; False when one failed, be it an earlier one."""
@@ -152,7 +159,13 @@ class Segment:
 
     def unlink(self) -> None:
         """Take the file away. Raises ``OSError``; then it is still there."""
-        if self._state not in (_State.ABSENT, _State.GONE):
+        if self._state is _State.GONE:
+            # The folder may have come back with it.
+            descriptor = self._descriptor
+            has_name = descriptor is not None and self._disk.leads_to(self.path, descriptor)
+        else:
+            has_name = self._state is not _State.ABSENT
+        if has_name:
             self._disk.unlink(self.path)
             self._owner.folder.sync()
         self._let_go()
@@ -182,7 +195,8 @@ class Segment:
 
         A file that cannot be looked at now can perhaps be read later.
         """
-        self._adopted, self._takes_requests = True, False
+        self._adopted = True
+        self._takes_requests = self._holds_open = False
         self._state = _State.WHOLE
         try:
             size = self._disk.size(self.path)
@@ -300,20 +314,40 @@ class Segment:
 
     # -- the log's thread -------------------------------------------------------------------
 
+    @property
+    def holds_open(self) -> bool:
+        """Whether more requests are expected, so that the file is kept open."""
+        return self._holds_open
+
     def commit(self, entries: Sequence[Entry]) -> StorageError | None:
         """Do what the entries order, with one sync; why that is not kept, if it is not."""
+        writes: list[Entry] = []
+        orders: set[Order] = set()
+        is_awaited = False
+        for entry in entries:
+            if entry.order is Order.WRITE:
+                writes.append(entry)
+            else:
+                orders.add(entry.order)
+            is_awaited |= entry.acknowledge is not None
         error = self._refused if self._takes_requests else None
+        if writes and not self._takes_requests and self._state is _State.GONE:
+            # A plan or a note of a batch whose file was removed: that the log fails is told.
+            error = StorageError(f"{self.path} was removed")
         if error is None:
             try:
                 # Before the writes: behind their sync no failure may refuse what is durable.
-                if any(entry.order is Order.CHECK for entry in entries):
+                if Order.CHECK in orders:
                     self._check()
-                self._write([entry for entry in entries if entry.order is Order.WRITE], entries)
+                if writes:
+                    self._write(writes, is_awaited=is_awaited)
             except OSError as trouble:
                 error = self._fail(trouble)
-        if any(entry.order is Order.CLOSE for entry in entries):
-            self._takes_requests = False
-        if not self._takes_requests and self._state is not _State.GONE:
+        if Order.CLOSE in orders:
+            self._takes_requests = self._holds_open = False
+        if Order.LET_GO in orders:
+            self._holds_open = False
+        if not self._holds_open and self._state is not _State.GONE:
             self._let_go()
         return error
 
@@ -328,11 +362,9 @@ class Segment:
             self._on_failure()
         return error
 
-    def _write(self, writes: Sequence[Entry], entries: Sequence[Entry]) -> None:
-        if not writes:
-            return
+    def _write(self, writes: Sequence[Entry], *, is_awaited: bool) -> None:
         self.cut()
-        if self._state is _State.GONE:
+        if self._state is _State.GONE:  # as the cut has found
             raise FileNotFoundError(errno.ENOENT, "the segment was removed")
         records = [(entry.head, entry.body) for entry in writes]
         pieces: list[bytes] = []
@@ -354,9 +386,9 @@ class Segment:
             pieces += (form.pack_prefix(self._seed, offset, head, body), head, body)
             offset += form.record_size(head, body)
         self._disk.write(descriptor, start, pieces)
-        self._owner.counts.add(log_records=len(writes), log_written_bytes=offset - start)
+        self._owner.counts.logged(len(writes), offset - start)
         self._resize(offset, durable=self._durable)
-        if any(entry.acknowledge is not None for entry in entries):
+        if is_awaited:
             self._sync(descriptor, is_new=is_new)
 
     def _sync(self, descriptor: Descriptor, *, is_new: bool) -> None:

@@ -25,6 +25,8 @@ SHORT_OF_LIMIT: Final = 0.8
 WORTH_BYTES: Final = 16 << 20
 """A log below this is not what fills the disk: closing batches early would only cost files."""
 
+_UNKNOWN: Final = 1 << 62
+
 
 class LogSpace:
     """The marks of one folder. ``look`` asks the system; the rest answers from memory."""
@@ -34,12 +36,18 @@ class LogSpace:
         self._path = path
         self.max_bytes = max_bytes
         self._used = 0
-        self._free = 1 << 62
+        self._free = _UNKNOWN
 
     def look(self) -> None:
-        """Ask how full the disk is; one that cannot say is taken for what it was."""
+        """Ask how full the disk is; one that cannot say is taken for what it was.
+
+        Of a folder that is gone nothing is known, so requests come: the log finds out by the next
+        one that it has to make the folder again.
+        """
         try:
             self._used, self._free = self._disk.space(self._path)
+        except FileNotFoundError:
+            self._used, self._free = 0, _UNKNOWN
         except OSError:
             return
 

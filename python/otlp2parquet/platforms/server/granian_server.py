@@ -54,7 +54,7 @@ class GranianServer(Server):
         its_log.propagate = True
         its_log.setLevel(logging.ERROR)
         self._socket = sock
-        self._renewing = asyncio.Lock()
+        self._leaving: set[asyncio.Task[object]] = set()
 
     def _init_shared_socket(self) -> None:
         # A worker closes what it was given, so each gets a descriptor of its own.
@@ -66,22 +66,35 @@ class GranianServer(Server):
         self._socket.close()
         super().stop()  # type: ignore[no-untyped-call]
 
-    async def renew_certificates(self, tls: Mapping[str, Any]) -> None:
+    async def shutdown(self, exit_code: int = 0) -> None:
+        """End the worker, and wait for those that have left before it."""
+        await super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+        if self._leaving:
+            await asyncio.wait(self._leaving)
+
+    def renew_certificates(self, tls: Mapping[str, Any]) -> None:
         """Take the files that ``tls`` names as they are now, for connections from now on.
 
         A second worker begins on the same socket before the first one stops to take connections;
-        that one then answers what it has begun, and closes its connections.
+        that one then answers what it has begun, and closes its connections. Does not wait for it.
         """
-        async with self._renewing:
-            self.build_ssl_context(
-                tls["ssl_cert"],
-                tls["ssl_key"],
-                None,
-                tls["ssl_protocol_min"],
-                tls["ssl_ca"],
-                [],
-                tls["ssl_client_verify"],
-            )
-            if self.wrks and self._socket.fileno() >= 0:
-                self._init_shared_socket()
-                await self._respawn_workers([0], self._spawn_asgi_worker, self.target)
+        self.build_ssl_context(
+            tls["ssl_cert"],
+            tls["ssl_key"],
+            None,
+            tls["ssl_protocol_min"],
+            tls["ssl_ca"],
+            [],
+            tls["ssl_client_verify"],
+        )
+        if not self.wrks or self._socket.fileno() < 0:
+            return  # it does not serve yet, or not any more
+        self._init_shared_socket()
+        old: Any = self.wrks[0]
+        new: Any = self._spawn_worker(0, self._spawn_asgi_worker, self.target)
+        new.start()
+        self.wrks[:] = [new]
+        old.terminate()
+        task = asyncio.ensure_future(old.join())
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)

@@ -7,7 +7,7 @@ a door is never opened, and TLS never left, by a mistake in a file.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from otlp2parquet.config import Config, ServerConfig
@@ -27,7 +27,7 @@ class Reload:
         self,
         config: ServerConfig,
         door: Asgi,
-        renew_certificates: Callable[[Mapping[str, Any]], Awaitable[None]],
+        renew_certificates: Callable[[Mapping[str, Any]], None],
         read_again: Callable[[], Config] | None,
     ) -> None:
         self._config = config
@@ -35,11 +35,22 @@ class Reload:
         self._renew_certificates = renew_certificates
         self._read_again = read_again
         self._running: asyncio.Task[None] | None = None
+        self._is_wanted = False
 
     def begin(self) -> None:
-        """Read again, and put in effect what may be. Does not wait; one at a time."""
+        """Read again, and put in effect what may be. Does not wait.
+
+        Whoever asks while it is under way may have changed what was read already: it is done once
+        more then.
+        """
+        self._is_wanted = True
         if self._running is None or self._running.done():
-            self._running = asyncio.get_running_loop().create_task(self.reload())
+            self._running = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        while self._is_wanted:
+            self._is_wanted = False
+            await self.reload()
 
     async def reload(self) -> None:
         """As ``begin``, to its end. Raises nothing: a server outlives a bad file."""
@@ -59,7 +70,7 @@ class Reload:
         if isinstance(self._door, FrontDoor) and server.auth.tokens:
             self._door.tokens = Tokens(server.auth.tokens)
         if tls:
-            await self._renew_certificates(tls)
+            self._renew_certificates(tls)
         self._config = server
         fields = {"tokens": len(server.auth.tokens), "tls": bool(tls)}
         log.info("SIGHUP: tokens and certificates were read again", extra={"fields": fields})

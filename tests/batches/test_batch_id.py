@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 
-from otlp2parquet.batches.identity import new_batch_id
+from otlp2parquet.batch_id import new_batch_id
 from tests.support.batches_bench import Bench, logs
 from tests.support.waiting import PATIENCE_SECS
 
