@@ -30,7 +30,7 @@ from otlp2parquet.config.settings import LOG_FOLDER
 from otlp2parquet.durable import reason_of
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.storage import StorageStatus, open_storage, reach_storage
-from otlp2parquet.stores import Store
+from otlp2parquet.stores import UPLOAD_BYTES, Store
 from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
 
 if TYPE_CHECKING:
@@ -90,9 +90,10 @@ def assemble(
     # Two at least, so that one slow file does not hold up the rest, and one for others besides
     # the batch that has a slow file.
     most = max(2, min(4, threads))
+    upload_bytes = 0
     if config.storage.backend != "fs":
         # A thread that waits for the network uses no core.
-        most = max(most, UPLOADS_AT_ONCE)
+        most, upload_bytes = max(most, UPLOADS_AT_ONCE), UPLOAD_BYTES
     budget, counts = Budget(config.batch.memory_bytes), Counts()
     store = open_storage(config.storage)
     writer = make_writer(config, store)
@@ -103,10 +104,11 @@ def assemble(
         reached = reach_storage(config.storage, root)
         if reached is None:
             return None
-        return BudgetedWriter(make_writer(config, reached), budget, config.parquet)
+        writer = make_writer(config, reached)
+        return BudgetedWriter(writer, budget, config.parquet, UPLOAD_BYTES)
 
     storing = Storing(
-        BudgetedWriter(writer, budget, config.parquet),
+        BudgetedWriter(writer, budget, config.parquet, upload_bytes),
         layout=layout,
         most_threads=most,
         writer_for=writer_for,

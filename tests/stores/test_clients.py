@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import botocore.session
 import pytest
@@ -34,9 +34,8 @@ def endpoint(servers: Servers) -> str:
 
 
 @pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) -> pytest.MonkeyPatch:
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) -> pytest.MonkeyPatch:  # noqa: ARG001 - the server's start reads them
     """An environment without credentials, on a machine without a role."""
-    assert endpoint
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -45,10 +44,15 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) -> pyte
     return monkeypatch
 
 
+def write(sink: BinaryIO) -> None:
+    """An object's content."""
+    sink.write(b"x")
+
+
 def try_it(store: Store) -> None:
     """Write one object, whose name another test may have taken."""
     try:
-        store.create("clients/x", lambda sink: sink.write(b"x"))
+        store.create("clients/x", write)
     except NameTakenError:
         return
 
@@ -67,11 +71,8 @@ def test_a_profile(bare: pytest.MonkeyPatch, tmp_path: Path, endpoint: str) -> N
     try_it(open_store(location, QUICK))
 
 
-def test_a_profile_that_is_not_there(
-    bare: pytest.MonkeyPatch, tmp_path: Path, endpoint: str
-) -> None:
+def test_a_profile_that_is_not_there(bare: pytest.MonkeyPatch, endpoint: str) -> None:
     """It is named, at the start."""
-    assert tmp_path
     bare.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(ConfigError, match="the AWS profile nobody cannot be used"):
         open_store(Location("s3", BUCKET, "", endpoint), QUICK)
@@ -109,9 +110,9 @@ def test_without_botocore(bare: pytest.MonkeyPatch, endpoint: str) -> None:
     assert botocore.session is not None
 
 
-def test_no_credentials_at_all(bare: pytest.MonkeyPatch, endpoint: str) -> None:
+@pytest.mark.usefixtures("bare")
+def test_no_credentials_at_all(endpoint: str) -> None:
     """The error lists where they may be put."""
-    assert bare
     with pytest.raises(StorageUnavailableError, match=r"no credentials|nothing answers there"):
         try_it(open_store(Location("s3", BUCKET, "", endpoint, "us-east-1"), QUICK))
 
@@ -180,9 +181,9 @@ def private_cloud(tmp_path: Path) -> Iterator[str]:
     server.server_close()
 
 
-def test_an_authority_of_ones_own(private_cloud: str, tmp_path: Path, servers: Servers) -> None:
+@pytest.mark.usefixtures("servers")
+def test_an_authority_of_ones_own(private_cloud: str, tmp_path: Path) -> None:
     """It is trusted when it is named, and the error says where to name it."""
-    assert servers
     location = Location("s3", BUCKET, "", private_cloud)
     with pytest.raises(StorageUnavailableError, match=r"name its authority in storage\.ca_file"):
         try_it(open_store(location, QUICK))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
@@ -124,6 +124,11 @@ def test_a_failure_is_no_good_answer() -> None:
         good_answer(pace)
 
 
+def write(sink: BinaryIO) -> None:
+    """An object's content."""
+    sink.write(b"x")
+
+
 def test_a_throttling_bucket_is_asked_less(servers: Servers) -> None:
     """The answer of a real request is what slows the store down."""
 
@@ -134,7 +139,7 @@ def test_a_throttling_bucket_is_asked_less(servers: Servers) -> None:
         store = open_store(Location("s3", BUCKET, "pace", proxy.endpoint), Access(timeout_secs=5))
         assert isinstance(store, ObstoreStore)
         with pytest.raises(StorageUnavailableError, match="slow down"):
-            store.create("a", lambda sink: sink.write(b"x"))
+            store.create("a", write)
         assert store.pace.most == 1
-        store.create("a", lambda sink: sink.write(b"x"))
+        store.create("a", write)
         assert proxy.count("PUT") == 2

@@ -16,6 +16,8 @@ from otlp2parquet.errors import (
     StorageRefusedError,
     StorageUnavailableError,
 )
+from otlp2parquet.stores import UPLOAD_BYTES
+from otlp2parquet.stores import obstore as obstore_store
 from otlp2parquet.stores.clients import Access, open_store
 from otlp2parquet.stores.location import Location
 from otlp2parquet.stores.obstore import ONE_PUT_BYTES
@@ -333,3 +335,9 @@ def test_words(words: str, told: str) -> None:
     message = str(storage_error("x", RuntimeError(words)))
     assert told in message
     assert ("slow down" in message) is False
+
+
+def test_memory_of_an_upload() -> None:
+    """What a store holds of one object is what the budget is told."""
+    held = obstore_store.ONE_PUT_BYTES + 5 * obstore_store.PART_BYTES
+    assert (obstore_store.PARTS_AT_ONCE, held) == (4, UPLOAD_BYTES)

@@ -101,7 +101,7 @@ def read_layers(
     return layers
 
 
-def keys_of_url(url: str) -> dict[str, object]:
+def keys_of_url(url: str) -> dict[str, str]:
     """The settings that a storage's URL stands for; ``ValueError`` if it is none."""
     backend = backend_of(url)
     if backend == "fs":
@@ -179,9 +179,9 @@ def _apply_flags(flags: Flags, chosen: dict[str, object], origin: dict[str, str]
         given = [f"--{n}" for n in ("host", "port") if getattr(flags, n) is not None]
         origin[key] = "command line " + " ".join(given)
     if flags.output is not None:
-        given = _settings_of_output(os.fspath(flags.output))
-        chosen.update(given)
-        origin.update(dict.fromkeys(given, "command line --output"))
+        settings_of_it = _settings_of_output(os.fspath(flags.output))
+        chosen.update(settings_of_it)
+        origin.update(dict.fromkeys(settings_of_it, "command line --output"))
     if flags.verbose:
         chosen["server.log_level"] = "debug"
         origin["server.log_level"] = "command line --verbose"
@@ -193,12 +193,13 @@ def _settings_of_output(text: str) -> dict[str, object]:
         # A path is one also where a URL is configured.
         return {"storage.backend": "fs", "storage.url": "", "storage.fs.path": Path(text)}
     try:
-        given = keys_of_url(text)
+        keys = keys_of_url(text)
     except ValueError as error:
         raise ConfigError(f"--output: {error}") from error
-    if "storage.fs.path" in given:
-        given["storage.fs.path"] = Path(str(given["storage.fs.path"]))
-    return given | {"storage.url": text}
+    settings_of_it: dict[str, object] = {"storage.url": text, **keys}
+    if "storage.fs.path" in keys:
+        settings_of_it["storage.fs.path"] = Path(keys["storage.fs.path"])
+    return settings_of_it
 
 
 def _contradictions(config: Config, origin: Mapping[str, str]) -> list[str]:

@@ -210,7 +210,7 @@ class _Content(io.RawIOBase, BinaryIO):
         """Bytes so far."""
         return self._size
 
-    def write(self, data: "ReadableBuffer", /) -> int:  # type: ignore[override]
+    def write(self, data: "ReadableBuffer", /) -> int:
         """Take all of ``data``."""
         count = memoryview(data).nbytes
         if self._file is None and self._size + count > _IN_MEMORY_BYTES:

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 ONE_PUT_BYTES: Final = 8 << 20
-_PART_BYTES: Final = 5 << 20  # the least that S3 takes
-_PARTS_AT_ONCE: Final = 4
-UPLOAD_BYTES: Final = ONE_PUT_BYTES + _PART_BYTES * (_PARTS_AT_ONCE + 1)
-"""The most that one upload holds in memory."""
+PART_BYTES: Final = 5 << 20  # the least that S3 takes
+# What is in flight, what is collected for the next part, and what was kept before the first:
+# within UPLOAD_BYTES.
+PARTS_AT_ONCE: Final = 4
 
 _ERRORS: Final = (BaseError, OSError, NotImplementedError)
 """What obstore raises: its own classes, and the system's where a class of that fits."""
@@ -153,7 +153,7 @@ class ObstoreStore:
     def begin(self, path: str) -> "_Writer":
         """A writer of a multipart upload."""
         writer: _Writer = obstore.open_writer(
-            self._again, path, buffer_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+            self._again, path, buffer_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
         )
         return writer
 
@@ -232,7 +232,7 @@ class _Upload(io.RawIOBase, BinaryIO):
         """Bytes so far."""
         return self._size
 
-    def write(self, data: "ReadableBuffer", /) -> int:  # type: ignore[override]
+    def write(self, data: "ReadableBuffer", /) -> int:
         """Take all of ``data``."""
         piece = bytes(data)
         self._size += len(piece)

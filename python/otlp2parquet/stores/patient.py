@@ -116,7 +116,7 @@ class _Hashing(io.RawIOBase, BinaryIO):
         """Bytes so far."""
         return self._size
 
-    def write(self, data: "ReadableBuffer", /) -> int:  # type: ignore[override]
+    def write(self, data: "ReadableBuffer", /) -> int:
         """Pass all of ``data`` on."""
         self._sink.write(data)
         self._hash.update(data)
