@@ -35,7 +35,7 @@ def open_storage(config: StorageConfig) -> Store:
     if config.backend == "fs":
         return _local(config.fs.path)
     if config.backend == "fsspec":
-        return _fsspec(config.fsspec.url)
+        return _fsspec(config.fsspec.url, config)
     return _bucket(location_of(config), config)
 
 
@@ -65,7 +65,9 @@ def reach_storage(config: StorageConfig, root: str) -> Store | None:
         return LocalStore(path)
     try:
         if backend_of(root) == "fsspec":
-            store = _fsspec(root)
+            # The setting may know a password that the root does not tell.
+            ours = _fsspec(config.fsspec.url, config) if config.fsspec.url else None
+            store = ours if ours is not None and ours.root == root else _fsspec(root, config)
         else:
             # Its region is no part of its name: that of the settings is as good a guess as any.
             location = parse_location(root)
@@ -141,10 +143,10 @@ def _local(path: Path) -> Store:
     return LocalStore(path)
 
 
-def _fsspec(url: str) -> Store:
+def _fsspec(url: str, config: StorageConfig) -> Store:
     from otlp2parquet.stores.fsspec import FsspecStore  # noqa: PLC0415 - an extra
 
-    return FsspecStore(url)
+    return FsspecStore(url, config.timeout_secs)
 
 
 def _bucket(location: Location, config: StorageConfig) -> Store:

@@ -6,6 +6,7 @@ head is passed on as it came, so that its signature stays good.
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import threading
@@ -104,6 +105,9 @@ class Proxy:
             asked = Asked(method.decode(), path.decode(), len(self.asked))
             self.asked.append(asked)
         trouble = self.script(asked) or Trouble()
+        if _field(head, b"expect") is not None:
+            client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            head = re.sub(rb"(?i)\r\nexpect:[^\r]*", b"", head)  # which nobody signs
         if trouble.cut_after >= 0:
             _read(client, min(trouble.cut_after, _length(head)))
             return False

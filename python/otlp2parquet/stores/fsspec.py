@@ -4,7 +4,9 @@ Knows fsspec's calls. Must not know what is in the files.
 
 A file is made in full here first: in memory while it is small, else in a temporary file. Then it
 is looked for, and stored by one call that refuses a name that is taken, where the file system has
-such a call (s3fs and gcsfs do it by one conditional request). Elsewhere it is stored under a
+such a call (s3fs and gcsfs do it by one conditional request). What is below them repeats requests
+behind our back, so that a name may be taken by ourselves: in S3 the object's metadata tells.
+Elsewhere it is stored under a
 temporary name, looked for again and moved; only a writer of the same name could come between, and
 names are never used by two.
 """
@@ -22,17 +24,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from otlp2parquet.errors import ConfigError, NameTakenError, StorageError, StorageRefusedError
+from otlp2parquet.errors import (
+    ConfigError,
+    NameTakenError,
+    StorageError,
+    StorageRefusedError,
+    StorageUnavailableError,
+)
 from otlp2parquet.stores.protocol import StoredObject, checked_path
 from otlp2parquet.stores.trouble import is_unknown_place, storage_error
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
+_MARK: Final = "otlp2parquet"
+"""A word of an object's metadata, by which the one that made it knows it again."""
 _IN_MEMORY_BYTES: Final = 8 << 20
 _ATOMIC: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"})
 """Schemes of object storages: an object appears whole under its name, and moving one is a copy."""
 _TEMPORARY: Final = re.compile(r"\..+\.[0-9a-f]{16}\.tmp", re.DOTALL)
+_PASSWORD: Final = re.compile(r"(://)([^/@:]*):[^/@]*@")
 _NOT_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
 """What answers for a name that no object has; the last for one below an object, in memory."""
 
@@ -43,8 +54,9 @@ class FsspecStore:
     ``options`` go to the file system. Raises ``ConfigError`` when there is none for the URL.
     """
 
-    def __init__(self, url: str, **options: Any) -> None:  # noqa: ANN401 - fsspec's own
-        self._url = url.rstrip("/") if not url.endswith("://") else url
+    def __init__(self, url: str, timeout_secs: float = 30.0, **options: Any) -> None:  # noqa: ANN401 - fsspec's own
+        # Without a password: it stands in plans and logs.
+        self._url = _PASSWORD.sub(r"\1\2@", url.rstrip("/") if not url.endswith("://") else url)
         try:
             import fsspec.core  # noqa: PLC0415 - an extra
         except ImportError as error:
@@ -52,6 +64,9 @@ class FsspecStore:
                 f"{url} cannot be used: fsspec is not installed, expected it "
                 "(pip install 'otlp2parquet[fsspec]')"
             ) from error
+        is_s3 = url.lower().startswith(("s3://", "s3a://"))
+        if is_s3:
+            options = {"config_kwargs": _patience(timeout_secs)} | options
         try:
             # What others have listed, or we a minute ago, is not what is there now.
             found = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
@@ -61,6 +76,9 @@ class FsspecStore:
         self._base = str(found[1]).rstrip("/")
         scheme = self._fs.protocol
         names = (scheme,) if isinstance(scheme, str) else tuple(scheme)
+        if is_s3:
+            self._fs.retries = 1
+        self._marks = is_s3
         self._is_atomic = bool(_ATOMIC & set(names))
         self._creates = _takes_mode(self._fs)
         self._lock = threading.Lock()
@@ -120,15 +138,25 @@ class FsspecStore:
             raise NameTakenError(path)
 
     def _store_at_once(self, path: str, place: str, content: "_Content") -> None:
-        if self._creates:
-            try:
-                content.send(self._fs, place, mode="create")
-            except FileExistsError as error:
-                raise NameTakenError(path) from error
-        else:
+        if not self._creates:
             with self._lock:
                 self._look(path, place)
                 content.send(self._fs, place)
+            return
+        mark = secrets.token_hex(16)
+        options = {"Metadata": {_MARK: mark}} if self._marks else {}
+        try:
+            content.send(self._fs, place, mode="create", **options)
+        except FileExistsError as error:
+            if not self._marks:
+                # Perhaps by the same request, which the library has sent twice. Who tries again
+                # finds the name taken, and looks.
+                raise StorageUnavailableError(
+                    f"cannot write {self._url}/{path}: the name was taken meanwhile, by somebody "
+                    "else or by a request whose answer was lost"
+                ) from error
+            if self._fs.metadata(place, refresh=True).get(_MARK) != mark:
+                raise NameTakenError(path) from error
 
     def _store_aside(self, path: str, place: str, content: "_Content") -> None:
         folder, _, name = place.rpartition("/")
@@ -187,6 +215,15 @@ class FsspecStore:
             raise storage_error(f"cannot {verb} {self._url}/{path}", error) from error
 
 
+def _patience(timeout_secs: float) -> dict[str, Any]:
+    """How botocore asks: once, and not for longer than it should."""
+    return {
+        "retries": {"max_attempts": 0},
+        "connect_timeout": min(5.0, timeout_secs),
+        "read_timeout": timeout_secs,
+    }
+
+
 def _takes_mode(fs: Any) -> bool:  # noqa: ANN401 - any file system
     """Whether its calls can refuse a name that is taken."""
     calls = (getattr(fs, "_pipe_file", fs.pipe_file), getattr(fs, "_put_file", fs.put_file))
@@ -221,7 +258,7 @@ class _Content(io.RawIOBase, BinaryIO):
         self._size += count
         return count
 
-    def send(self, fs: Any, place: str, **mode: str) -> None:  # noqa: ANN401 - a file system
+    def send(self, fs: Any, place: str, **mode: Any) -> None:  # noqa: ANN401 - a file system
         """Store it, by one call."""
         if self._file is None:
             fs.pipe_file(place, self._memory.getvalue(), **mode)

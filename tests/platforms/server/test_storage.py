@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
@@ -114,3 +115,23 @@ def test_a_profile_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="ended with 1 before it was ready") as caught:
         Server(tmp_path, settings=settings)
     assert "Error: the file nowhere.pem cannot be read" in str(caught.value)
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_a_batch_of_another_storage(tmp_path: Path, *, is_up: bool) -> None:
+    """What was acknowledged for a bucket goes there if it can be reached, else where files go."""
+    with Versitygw(tmp_path) as s3:
+        s3.stop()
+        with Server(tmp_path, settings=of_bucket(s3)) as server:
+            assert server.post(logs_of("a"))[0] == 200
+            server.kill()
+        # The server writes to a folder now, and knows of the bucket what its plan says.
+        settings = SETTINGS | {"OTLP2PARQUET_DURABILITY_PATH": ".otlp2parquet"}
+        again = Versitygw(tmp_path, s3.port) if is_up else contextlib.nullcontext()
+        with again, Server(tmp_path, settings=settings) as server:
+            log = tmp_path / ".otlp2parquet"
+            wait_until(lambda: not list(log.glob("*.segment")), 60, lambda: server.log)
+            if is_up:
+                server.data = tmp_path / "s3" / BUCKET / "deep" / "in"
+            assert server.bodies() == ["a"]
+            assert server.stop() == 0
