@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -19,7 +20,9 @@ import pyarrow as pa
 import pytest
 
 import otlp2parquet
+from otlp2parquet.core import decoder
 from tests.support.requests import HOUR, START, logs_request, metrics_request
+from tests.support.strategies import delimited
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,9 +55,11 @@ def test_unknown_name() -> None:
 def test_signature_of_process_otlp() -> None:
     """The documented signature: payload and signal by place, the rest by name."""
     assert str(inspect.signature(otlp2parquet.process_otlp)).replace("'", '"') == (
-        '(payload: bytes, signal: Literal["logs", "traces", "metrics"], *, '
+        "(payload: bytes | bytearray | memoryview | str, "
+        'signal: Literal["logs", "traces", "metrics"], *, '
         'content_type: str = "application/x-protobuf", content_encoding: str | None = None, '
-        "received_at: int | None = None) -> otlp2parquet._native.Result"
+        "received_at: int | None = None, max_memory_bytes: int | None = None) "
+        "-> otlp2parquet._native.Result"
     ).replace("otlp2parquet._native.Result", inspect.formatannotation(otlp2parquet.Result))
 
 
@@ -157,6 +162,94 @@ def test_unknown_signal() -> None:
     """A signal that does not exist is the caller's mistake, not the payload's."""
     with pytest.raises(ValueError, match="expected logs, traces or metrics"):
         otlp2parquet.process_otlp(b"", "profiles")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("signal", ["x" * 10_000_000, "\n" * 1000, "\U0001f600" * 1000])
+def test_messages_stay_short(signal: str) -> None:
+    """An argument is repeated in its error up to 64 characters."""
+    with pytest.raises(ValueError, match="found signal") as caught:
+        otlp2parquet.process_otlp(b"", signal)  # type: ignore[arg-type]
+    assert len(str(caught.value)) < 1000
+    with pytest.raises(ValueError, match="found table") as caught:
+        decoder.table_schema(signal)
+    assert len(str(caught.value)) < 1000
+
+
+JSON_LOG = '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"é"}}]}]}]}'
+
+
+def test_payloads_of_any_kind_of_bytes() -> None:
+    """Bytes, a bytearray, a memoryview (also of a part); and text, where it is JSON."""
+    payload = logs_request(3)
+    padded = b"xx" + payload + b"yy"
+    builder = otlp2parquet.BatchBuilder()
+    kinds: list[bytes | bytearray | memoryview] = [
+        payload,
+        bytearray(payload),
+        memoryview(payload),
+        memoryview(padded)[2:-2],
+    ]
+    for kind in kinds:
+        assert otlp2parquet.process_otlp(kind, "logs").accepted == 3
+        assert builder.append(kind, "logs").accepted == 3
+    texts: list[str | bytes | bytearray] = [JSON_LOG, JSON_LOG.encode()]
+    for text in (*texts, bytearray(JSON_LOG.encode())):
+        read = otlp2parquet.process_otlp(text, "logs", content_type="application/json")
+        assert pa.record_batch(read.batches[0])["Body"].to_pylist() == ["é"]
+    for content_type, encoding in (
+        ("application/x-protobuf", None),
+        ("application/json", "gzip"),
+    ):
+        with pytest.raises(TypeError, match="found a payload of type str, expected bytes"):
+            otlp2parquet.process_otlp(
+                JSON_LOG, "logs", content_type=content_type, content_encoding=encoding
+            )
+    for other in (None, 7, [1], memoryview(bytes(8)).cast("Q")):
+        with pytest.raises(TypeError, match="found a payload of type"):
+            otlp2parquet.process_otlp(other, "logs")  # type: ignore[arg-type]
+
+
+def test_threads_share_a_builder() -> None:
+    """Threads that use a builder at the same time wait for each other; no row is lost."""
+    builder = otlp2parquet.BatchBuilder()
+    payload = logs_request(500)
+    batches: list[otlp2parquet.Batch] = []
+    with ThreadPoolExecutor(8) as pool:
+        appended = [pool.submit(builder.append, payload, "logs") for _ in range(200)]
+        finished = [pool.submit(builder.finish) for _ in range(20)]
+        assert all(one.result().accepted == 500 for one in appended)
+        for one in finished:
+            batches += one.result()
+    batches += builder.finish()
+    assert sum(batch.num_rows for batch in batches) == 100_000
+    assert (builder.num_rows, builder.num_groups, builder.num_bytes) == (0, 0, 0)
+
+
+def test_what_things_say_of_themselves() -> None:
+    """In Python's words."""
+    (batch,) = otlp2parquet.process_otlp(b"\x0a\x04\x12\x02\x12\x00", "logs").batches
+    assert repr(batch) == (
+        "<Batch otel_logs service=None hour=1970-01-01T00:00:00+00:00 num_rows=1>"
+    )
+    result = otlp2parquet.process_otlp(b"", "logs")
+    assert repr(result) == "<Result of 0 batches, accepted=0, rejected=0>"
+    assert repr(otlp2parquet.BatchBuilder()) == "BatchBuilder(num_rows=0, num_groups=0)"
+    for kind in (otlp2parquet.Batch, otlp2parquet.Result, otlp2parquet.BatchBuilder):
+        for name, member in vars(kind).items():
+            if inspect.isgetsetdescriptor(member):
+                assert member.__doc__, f"{kind.__name__}.{name}"
+
+
+def test_the_memory_of_a_request_is_the_callers_to_set() -> None:
+    """A large resource above many records: refused by default, taken where memory is there."""
+    records = b"\x12\x00" * 2000
+    payload = delimited(1, delimited(3, b"x" * 2**17) + delimited(2, records))
+    with pytest.raises(otlp2parquet.TooLargeError, match="bytes of memory"):
+        otlp2parquet.process_otlp(payload, "logs")
+    result = otlp2parquet.process_otlp(payload, "logs", max_memory_bytes=2**29)
+    assert result.accepted == 2000
+    with pytest.raises(otlp2parquet.TooLargeError):
+        otlp2parquet.process_otlp(logs_request(1000), "logs", max_memory_bytes=10_000)
 
 
 def test_batches_go_everywhere() -> None:

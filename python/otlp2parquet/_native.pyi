@@ -1,7 +1,7 @@
 """What the Rust extension gives; the behaviour is documented in ``otlp2parquet.core``."""
 
 from datetime import datetime
-from typing import Literal, final
+from typing import Literal, TypeAlias, final
 
 from otlp2parquet.core.signals import Signal
 
@@ -21,6 +21,9 @@ __all__ = [
     "table_schema",
 ]
 
+_Payload: TypeAlias = bytes | bytearray | memoryview | str
+"""A request's body; text is taken for JSON that is not compressed."""
+
 __version__: str
 DEBUG_BUILD: bool
 
@@ -30,13 +33,14 @@ def recognize_json(text: bytes) -> tuple[Literal["whole", "cut", "broken"], list
 def crc32(data: bytes, value: int = 0, /) -> int: ...
 def inflates_within(payload: bytes, content_encoding: str | None, limit: int) -> bool: ...
 def process_otlp(
-    payload: bytes,
+    payload: _Payload,
     signal: str,
     *,
     content_type: str = "application/x-protobuf",
     content_encoding: str | None = None,
     received_at: int | None = None,
     max_payload_bytes: int = 67108864,
+    max_memory_bytes: int | None = None,
 ) -> Result: ...
 
 @final
@@ -90,7 +94,7 @@ class BatchBuilder:
     def __new__(cls, *, max_payload_bytes: int = 67108864) -> BatchBuilder: ...
     def append(
         self,
-        payload: bytes,
+        payload: _Payload,
         signal: str,
         *,
         content_type: str = "application/x-protobuf",

@@ -303,3 +303,18 @@ def test_with_the_real_writer_rows_are_in_files_named_by_the_batch(tmp_path: Pat
     ]
     (name,) = {file.name for file in files}
     assert uuid.UUID(name.removesuffix(".parquet")).version == 7
+
+
+def test_batches_that_wait_for_a_storage_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small they are: each takes some memory, and a file of the log."""
+    monkeypatch.setattr(ingest, "MAX_WAITING_BATCHES", 3)
+    writer = Recorder(fail=lambda _: StorageError("down"))
+    with Bench(config=BatchConfig(enabled=False), writer=writer) as bench:
+        for _ in range(3):
+            assert bench.ingest.refusal() is None
+            bench.append(logs())
+        assert bench.ingest.refusal() == "3 batches wait for the storage"
+        writer.fail = lambda _: None
+        bench.wait_with_ticks(lambda: not bench.waiting, 40)
+        assert bench.ingest.refusal() is None
+        bench.stored(3)

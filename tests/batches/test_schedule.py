@@ -152,6 +152,81 @@ def test_many_that_may_not_be_read_do_not_hide_one_that_can_be_written() -> None
     assert schedule.next() == Step(Action.READ, newest)
 
 
+def test_what_waits_for_memory_is_looked_at_when_it_has_rows_again() -> None:
+    """A file that takes another name has its rows still: behind a long backlog, too, it is written.
+
+    It holds rows that were read: were it passed over, no other batch would ever be read either.
+    """
+    schedule = Schedule(2)
+    newest = storing_batch(1000, has_builders=False)
+    schedule.add(newest)
+    assert schedule.next() == Step(Action.READ, newest)
+    read(newest, 2)
+    schedule.look_at(newest)
+    steps = [schedule.next(), schedule.next()]
+    for order in range(100):
+        batch = storing_batch(order, has_builders=False)
+        cast("Closed", batch.batch).fits = False
+        schedule.add(batch)
+    other = storing_batch(2000, has_builders=False)  # which holds rows as well, for now
+    schedule.add(other)
+    assert schedule.next() == Step(Action.READ, other)
+    cast("Closed", newest.batch).fits = cast("Closed", other.batch).fits = False
+    held, failed = (step.progress for step in steps if step is not None)
+    assert held is not None
+    assert failed is not None
+    newest.move(failed, FileState.GIVEN_BACK)
+    schedule.look_at(newest)
+    assert schedule.next() is None  # now the newest is known to wait for memory, behind a hundred
+    newest.move(held, FileState.WAITING)
+    schedule.look_at(newest)
+    assert schedule.next() == Step(Action.WRITE, newest, held)
+
+
+def test_what_waits_for_memory_is_ready_for_whoever_comes_by() -> None:
+    """Nobody tells it that there is room again: threads are told to look now and then."""
+    schedule = Schedule(2)
+    batches = [storing_batch(order, has_builders=False) for order in (1, 2)]
+    for batch in batches:
+        cast("Closed", batch.batch).fits = False
+        schedule.add(batch)
+    assert schedule.next() == Step(Action.READ, batches[0])
+    assert schedule.next() is None
+    assert schedule.has_ready
+    cast("Closed", batches[1].batch).fits = True
+    assert schedule.next() == Step(Action.READ, batches[1])
+    assert schedule.next() is None
+    assert not schedule.has_ready
+
+
+def test_a_step_asks_no_more_batches_the_longer_the_backlog_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Thousands may wait when a storage was away, and each step is taken under the lock."""
+    asked = []
+    holds = vars(StoringBatch)["holds_read_rows"].fget
+
+    def asking(batch: StoringBatch) -> bool:
+        asked.append(batch)
+        return bool(holds(batch))
+
+    monkeypatch.setattr(StoringBatch, "holds_read_rows", property(asking))
+    schedule = Schedule(2)
+    backlog = [storing_batch(order, has_builders=False) for order in range(2000)]
+    for batch in backlog:
+        cast("Closed", batch.batch).fits = batch is backlog[-1]
+        schedule.add(batch)
+    assert schedule.next() == Step(Action.READ, backlog[0])
+    assert schedule.next() == Step(Action.READ, backlog[-1])
+    backlog[0].phase = Phase.UNREAD
+    schedule.rest(backlog[0], 1.0)
+    schedule.look_at(backlog[0])
+    assert schedule.next() is None
+    asked.clear()
+    assert schedule.next() is None
+    assert len(asked) <= 100
+
+
 @pytest.mark.parametrize("phase", [Phase.LEFT, Phase.DONE])
 def test_what_is_over_has_no_step(phase: Phase) -> None:
     """A batch that is left counts and is shown, and nobody waits for it."""

@@ -384,9 +384,13 @@ def test_finishers_of_a_replay_are_given_files_that_were_there(
 # -- the mode stored: whoever waits is refused, and nothing stays ----------------------------
 
 
-def test_what_is_refused_leaves_no_file_behind() -> None:
-    """Two services, one of which cannot be stored: five refusals, and no row of the other stays."""
-    refused = StorageRefusedError("permission denied")
+def test_what_is_refused_leaves_no_file_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """Two services, one of which cannot be stored: five refusals, and no row of the other stays.
+
+    The reason is the operator's: its path names a service that another client may have sent.
+    """
+    reason = "cannot write /data/logs/service=bad: permission denied"
+    refused = StorageRefusedError(reason)
     writer = Recorder(fail=lambda w: refused if w.service == "bad" else None)
     log = NoLog(until_stored=True)
     with Bench(writer=writer, log=log, threads=3) as bench:
@@ -394,7 +398,7 @@ def test_what_is_refused_leaves_no_file_behind() -> None:
             answer = Answer()
             bench.append(logs(1, "good") + logs(1, "bad"), acknowledge=answer)
             assert not answer.is_kept
-            assert "permission denied" in str(answer.error)
+            assert str(answer.error) == "the storage failed, send it again"
             wait_for(lambda: not bench.waiting)
             assert writer.files == []
         assert bench.budget.used == 0
@@ -403,6 +407,22 @@ def test_what_is_refused_leaves_no_file_behind() -> None:
         bench.append(logs(1, "good"), acknowledge=answer)
         assert answer.is_kept
         assert writer.rows == 1
+    told = [vars(r)["fields"]["error"] for r in caplog.records if r.levelname == "ERROR"]
+    assert set(told) == {reason}
+
+
+def test_a_storage_for_which_requests_are_refused_is_shown() -> None:
+    """Nothing waits then: the trouble is shown until a batch is stored again."""
+    down = [StorageRefusedError("permission denied")]
+    writer = Recorder(fail=lambda _: down.pop() if down else None)
+    with Bench(writer=writer, log=NoLog(until_stored=True)) as bench:
+        for error in ("permission denied", ""):
+            answer = Answer()
+            bench.append(logs(1), acknowledge=answer)
+            assert answer.is_kept == (not error)
+            wait_for(lambda: not bench.waiting)
+            backlog = bench.ingest.status().backlog
+            assert (backlog.resting, backlog.last_error) == (0, error)
 
 
 def test_what_cannot_be_taken_back_yet_is_tried_again() -> None:

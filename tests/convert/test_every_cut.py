@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import pyarrow as pa
 from hypothesis import given, settings
@@ -45,7 +45,8 @@ def request(kind: int) -> bytes:
             time = START + 3_600_000_000_000 * kind if not record else 0
             one = resource.scope_logs.add().log_records.add(time_unix_nano=time)
             one.body.string_value = f"{kind}"
-    return message.SerializeToString()
+    payload: bytes = message.SerializeToString()
+    return payload
 
 
 REQUESTS = [request(kind) for kind in range(KINDS)]
@@ -74,7 +75,7 @@ class BodyWriter:
         rows = [body for one in batches for body in pa.record_batch(one)["Body"].to_pylist()]
         data = json.dumps([batch_id, file.part, rows]).encode()
         try:
-            self.objects.create(name, lambda sink: sink.write(data) and None)
+            self.objects.create(name, lambda sink: _write(data, sink))
         except NameTakenError:
             there = json.loads(self.objects.objects[name])
             found = FoundFile(file.table, there[0], there[1], len(there[2]))
@@ -85,6 +86,10 @@ class BodyWriter:
     def take_back(self, file: PlannedFile, batch_id: str) -> None:
         """Nothing is ever taken back here."""
         raise AssertionError((file, batch_id))
+
+
+def _write(data: bytes, sink: BinaryIO) -> None:
+    sink.write(data)
 
 
 class Run(NamedTuple):
@@ -152,7 +157,7 @@ runs = st.builds(
     chunk_requests=st.integers(1, 4),
     layout=st.sampled_from(LAYOUTS),
     threads=st.integers(1, 2),
-    again=st.just(False),
+    again=st.just(False),  # noqa: FBT003 - a strategy of one value
 )
 
 

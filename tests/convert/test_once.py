@@ -260,7 +260,7 @@ def test_no_row_is_lost_where_names_meet(tmp_path: Path) -> None:
         names = [name.lower() for name in tables(output)]
         assert len(set(names)) == len(names)
     assert len(tables(tmp_path / "hour")) == 1
-    assert [*tables(tmp_path / "hour")][0].startswith("logs/date=2026-07-01/hour=9/")
+    assert next(iter(tables(tmp_path / "hour"))).startswith("logs/date=2026-07-01/hour=9/")
 
 
 @pytest.mark.parametrize("replacement", [b"", b"other rows"])
@@ -331,8 +331,9 @@ def test_progress_also_where_nothing_is_new(
     monkeypatch.setattr(selection, "_TOLD_EVERY", 2000)
     files = find_inputs([captured]).files
     size = sum(file.size for file in files)
+    told: list[ChunkReport] = []
     for _ in range(2):
-        told: list[ChunkReport] = []
+        told.clear()
         total = convert_into(tmp_path / "out", files, on_chunk=told.append)
         assert total.read_bytes == size
     assert sum(report.converted_before > 0 for report in told) > 1

@@ -52,6 +52,37 @@ def test_names_are_read_in_any_case(spelled: str) -> None:
     assert accepted(encoder(ONE), spelled) == 1
 
 
+@pytest.mark.parametrize(
+    ("spelled", "encoding"),
+    [
+        ("none", "identity"), ("None, identity", "identity"), (",", "identity"),
+        ("zlib", "deflate"), ("ZLIB", "deflate"), ("identity, gzip", "gzip"),
+        ("gzip ,identity", "gzip"), ("x-gzip,none", "gzip"), ("identity,zstd,", "zstd"),
+    ],
+)  # fmt: skip
+def test_identity_in_a_list_counts_for_nothing(spelled: str, encoding: str) -> None:
+    """RFC 9110, 8.4: the value is a list; `none` and `zlib` are what some senders write."""
+    assert accepted(ENCODERS[encoding](ONE), spelled) == 1
+
+
+@pytest.mark.parametrize(
+    "spelled", ["gzip,gzip", "gzip, identity, zstd", "br", "gzip;q=1", "gz ip"]
+)
+def test_stacked_and_unknown_encodings_are_refused(spelled: str) -> None:
+    """One coding is undone, and no other than those that are named."""
+    with pytest.raises(UnsupportedError, match="content encoding"):
+        process_otlp(ONE, "logs", content_encoding=spelled)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/protobuf", "application/vnd.google.protobuf", "APPLICATION/Protobuf; a=b"],
+)
+def test_names_of_protobuf(content_type: str) -> None:
+    """What senders call protobuf beside the name that OTLP gives it."""
+    assert accepted(ONE, "identity", content_type=content_type) == 1
+
+
 @examples(200)
 @given(st.binary(max_size=3000), st.sampled_from(sorted(ENCODERS)))
 def test_what_is_inside_is_what_counts(payload: bytes, encoding: str) -> None:
@@ -274,3 +305,14 @@ def test_whether_a_body_inflates_within_a_limit(encoding: str) -> None:
         assert not inflates_within(body[:-1], encoding, 5000)
     with pytest.raises(UnsupportedError):
         inflates_within(body, "br", 5000)
+
+
+@pytest.mark.parametrize("encoding", ["identity", *COMPRESSED])
+@pytest.mark.parametrize("limit", [2**32, 2**48, 2**63 - 1, 2**64 - 1])
+def test_a_limit_of_any_size_asks_for_no_memory(encoding: str, limit: int) -> None:
+    """Room is made for what a body can hold at most, not for what it is allowed to hold."""
+    assert inflates_within(ENCODERS[encoding](ONE), encoding, limit)
+    assert not inflates_within(b"\x1f\x8b garbage", "gzip", limit)
+    liar = gzip.compress(ONE)[:-4] + b"\xff" * 4
+    assert not inflates_within(liar, "gzip", limit)
+    assert not inflates_within(encoded.zstd_zeros(1, content_size=1 << 60), "zstd", limit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from otlp2parquet import new_batch_id, partition_path, plan_files, process_otlp
+from otlp2parquet.core import files
 from otlp2parquet.core.files import (
     FoundFile,
     PlannedFile,
@@ -158,6 +160,29 @@ def test_names_that_a_file_system_takes_for_one(one: str, other: str) -> None:
     parts = {file.folder: file.part for file in plan_files([logs(one), logs(other)])}
     assert sorted(parts.values()) == [0, 1]
     assert len(parts) == 2
+
+
+def test_many_names_that_are_one_cost_no_more_than_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender may spell one name in thousands of ways: each is looked up a few times at most."""
+    lookups = 0
+
+    class Counted(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            nonlocal lookups
+            lookups += 1
+            return super().__hash__()
+
+        def __eq__(self, other: object) -> bool:
+            return super().__eq__(other)
+
+    fold = files._folded  # noqa: SLF001 - what is counted are its uses
+    monkeypatch.setattr(files, "_folded", lambda folder: Counted(fold(folder)))
+    names = ["".join(letters) for letters in product("aA", repeat=9)]
+    planned = plan_files(Rows("otel_logs", name, HOUR, 1) for name in names)
+    assert sorted(file.part for file in planned) == list(range(len(names)))
+    assert lookups <= 6 * len(names)
 
 
 def test_services_together_by_hour() -> None:

@@ -390,42 +390,230 @@ def test_shared_values_that_fit() -> None:
 # Memory ----------------------------------------------------------------------------------
 
 
-HOSTILE: dict[str, tuple[Signal, Callable[[], bytes], int]] = {
-    # what it is: signal, payload, MiB at most
-    "groups to the limit": ("logs", lambda: hours(MANY), 512),
-    "groups over the limit": ("logs", lambda: hours(MANY + 1), 512),
-    "records to the limit": ("logs", lambda: nested((1, 2), delimited(2, b"") * MILLION), 768),
-    "spans to the limit": ("traces", lambda: nested((1, 2), delimited(2, b"") * MILLION), 768),
-    "events to the limit": ("traces", lambda: nested(SPAN, delimited(11, b"") * MILLION), 768),
+def most_mib(decoded: int) -> float:
+    """What a request of that many bytes may take: six times its size, and 128 MiB."""
+    return 6 * decoded / 2**20 + 128
+
+
+def resource(name: bytes, records: bytes) -> bytes:
+    """The records of a resource whose service has that name."""
+    attributes = delimited(1, attribute(b"service.name", string_value(name)))
+    return delimited(1, delimited(1, attributes) + delimited(2, records))
+
+
+def at_hours(n: int) -> bytes:
+    """Log records of a scope, in n hours."""
+    return b"".join(delimited(2, tag(1, FIXED64) + at(NOW + i * HOUR)) for i in range(n))
+
+
+def exemplar_value(levels: int) -> bytes:
+    """An exemplar's attributes, kvlists in kvlists."""
+    return delimited(7, attribute(b"", nested((6, 1, 2) * levels, b"")))
+
+
+BIG = 2**20
+EIGHT = 8 * BIG
+HOSTILE: dict[str, tuple[Signal, Callable[[], bytes]]] = {
+    # what it is: signal, payload
+    "nothing": ("logs", lambda: b""),
+    "groups to the limit": ("logs", lambda: hours(MANY)),
+    "groups over the limit": ("logs", lambda: hours(MANY + 1)),
+    "records to the limit": ("logs", lambda: nested((1, 2), delimited(2, b"") * MILLION)),
+    "spans to the limit": ("traces", lambda: nested((1, 2), delimited(2, b"") * MILLION)),
+    "points to the limit": ("metrics", lambda: nested((*METRIC, 7), delimited(1, b"") * MILLION)),
+    "histogram points to the limit": (
+        "metrics",
+        lambda: nested((*METRIC, 9), delimited(1, b"") * MILLION),
+    ),
+    "exponential points to the limit": (
+        "metrics",
+        lambda: nested((*METRIC, 10), delimited(1, b"") * MILLION),
+    ),
+    "events to the limit": ("traces", lambda: nested(SPAN, delimited(11, b"") * MILLION)),
     "records over the limit": (
         "traces",
         lambda: nested((1, 2), delimited(2, b"") * (30 * MILLION)),
-        1536,
+    ),
+    "every column of a million records, by the last one": (
+        "logs",
+        lambda: nested(
+            (1, 2),
+            delimited(2, b"") * (MILLION - 1)
+            + delimited(
+                2,
+                tag(1, FIXED64)
+                + at(1)
+                + tag(2, VARINT)
+                + b"\x01"
+                + delimited(3, b"x")
+                + delimited(5, string_value(b"x"))
+                + tag(7, VARINT)
+                + b"\x01"
+                + tag(8, 5)
+                + bytes([1, 0, 0, 0])
+                + delimited(9, b"x")
+                + delimited(10, b"x")
+                + tag(11, FIXED64)
+                + at(1)
+                + delimited(12, b"x"),
+            ),
+        ),
     ),
     "shared values over the limit": (
         "logs",
-        lambda: delimited(1, delimited(3, b"x" * 2**20) + delimited(2, delimited(2, b"") * 5000)),
-        256,
+        lambda: delimited(1, delimited(3, b"x" * BIG) + delimited(2, delimited(2, b"") * 5000)),
     ),
-    "attributes by the million": ("logs", lambda: log(delimited(6, b"") * (10 * MILLION)), 768),
+    "shared values in many records": (
+        "logs",
+        lambda: delimited(1, delimited(3, b"x" * BIG) + delimited(2, delimited(2, b"") * 4095)),
+    ),
+    "a large resource in many hours": ("logs", lambda: resource(b"x" * BIG, at_hours(3900))),
+    "a large metric in many hours": (
+        "metrics",
+        lambda: nested(
+            METRIC,
+            delimited(1, b"x" * BIG)
+            + delimited(
+                5,
+                b"".join(delimited(1, tag(3, FIXED64) + at(NOW + i * HOUR)) for i in range(3900)),
+            ),
+        ),
+    ),
+    "many services": (
+        "logs",
+        lambda: b"".join(resource(b"%d" % i * 50, delimited(2, b"") * 9) for i in range(9999)),
+    ),
+    "many records announced in many hours": (
+        "logs",
+        lambda: b"".join(
+            nested(
+                (1, 2),
+                delimited(2, tag(1, FIXED64) + at(NOW + i * HOUR)) + delimited(2, b"") * 4095,
+            )
+            for i in range(244)
+        ),
+    ),
+    "many scopes": (
+        "logs",
+        lambda: delimited(
+            1,
+            b"".join(
+                delimited(2, delimited(1, delimited(1, b"%d" % i)) + delimited(2, b""))
+                for i in range(500_000)
+            ),
+        ),
+    ),
+    "attributes by the million": ("logs", lambda: log(delimited(6, b"") * (10 * MILLION))),
+    "resource attributes by the million": (
+        "logs",
+        lambda: delimited(
+            1, delimited(1, delimited(1, b"") * (10 * MILLION)) + nested((2, 2), b"")
+        ),
+    ),
+    "attributes of an event by the million": (
+        "traces",
+        lambda: nested(SPAN, delimited(11, delimited(3, b"") * (10 * MILLION))),
+    ),
+    "attributes of an exemplar by the million": (
+        "metrics",
+        lambda: nested((*METRIC, 7, 1), delimited(5, delimited(7, b"") * (10 * MILLION))),
+    ),
+    "events by the million": ("traces", lambda: nested(SPAN, delimited(11, b"") * (10 * MILLION))),
+    "exemplars by the million": (
+        "metrics",
+        lambda: nested((*METRIC, 7, 1), delimited(5, b"") * (10 * MILLION)),
+    ),
+    "bodies by the million": ("logs", lambda: log(delimited(5, b"") * (10 * MILLION))),
+    "parts of a value by the million": (
+        "logs",
+        lambda: log(delimited(5, delimited(6, b"") * (10 * MILLION))),
+    ),
+    "values of a pair by the million": (
+        "logs",
+        lambda: log(delimited(6, delimited(2, b"") * (10 * MILLION))),
+    ),
+    "sides of a histogram by the million": (
+        "metrics",
+        lambda: nested((*METRIC, 10, 1), delimited(8, b"") * (10 * MILLION)),
+    ),
+    "resources by the million": (
+        "logs",
+        lambda: delimited(1, delimited(1, b"") * (10 * MILLION) + nested((2, 2), b"")),
+    ),
+    "data of a metric by the million": (
+        "metrics",
+        lambda: nested(METRIC, delimited(5, b"") * (10 * MILLION)),
+    ),
     "array items by the million": (
         "logs",
         lambda: log(delimited(5, delimited(5, delimited(1, b"") * (10 * MILLION)))),
-        512,
+    ),
+    "pairs by the million": (
+        "logs",
+        lambda: log(delimited(5, delimited(6, delimited(1, b"") * (10 * MILLION)))),
+    ),
+    "bytes by the million": (
+        "logs",
+        lambda: log(delimited(5, delimited(5, delimited(1, delimited(7, b"")) * (5 * MILLION)))),
     ),
     "bucket counts by the million": (
         "metrics",
         lambda: nested((*METRIC, 10, 1, 8, 2), bytes(10 * MILLION)),
-        512,
+    ),
+    "bucket counts, 60 million": (
+        "metrics",
+        lambda: nested((*METRIC, 10, 1, 8, 2), bytes(60 * MILLION)),
+    ),
+    "quantiles by the million": (
+        "metrics",
+        lambda: nested((*METRIC, 11, 1), delimited(6, b"") * (10 * MILLION)),
+    ),
+    "a service name that is not UTF-8": (
+        "logs",
+        lambda: resource(b"\xff" * EIGHT, delimited(2, b"")),
+    ),
+    "a service name of 60 MiB that is not UTF-8": (
+        "logs",
+        lambda: resource(b"\xff" * (60 * BIG), delimited(2, b"")),
+    ),
+    "control characters": (
+        "logs",
+        lambda: log(delimited(6, attribute(b"k", string_value(b"\1" * EIGHT)))),
+    ),
+    "control characters, 60 MiB": (
+        "logs",
+        lambda: log(delimited(6, attribute(b"k", string_value(b"\1" * (60 * BIG))))),
+    ),
+    "texts of control characters, 60 MiB": (
+        "logs",
+        lambda: log(*[delimited(6, attribute(b"k", string_value(b"\1" * 1000)))] * 60_000),
+    ),
+    "a body of 60 MiB": ("logs", lambda: log(delimited(5, string_value(b"x" * (60 * BIG))))),
+    "usual records, 60 MiB": (
+        "logs",
+        lambda: log(*[delimited(6, attribute(b"key", string_value(b"value"))) * 10] * 300_000),
+    ),
+    "exemplars 30 deep": (
+        "metrics",
+        lambda: nested((*METRIC, 7, 1), delimited(5, exemplar_value(30)) * 20_000),
+    ),
+    "names by the hundred thousand": (
+        "traces",
+        lambda: nested(
+            (1, 2), b"".join(delimited(2, delimited(5, b"%d" % i)) for i in range(500_000))
+        ),
     ),
 }
 
 
+@pytest.mark.parametrize("way", ["process_otlp", "builder"])
 @pytest.mark.parametrize("case", HOSTILE)
-def test_memory_is_bounded_by_the_limits(case: str) -> None:
-    """A payload that is small, or small when compressed, cannot make the decode take much."""
-    signal, make, most = HOSTILE[case]
-    assert peak_mib(make(), signal) < most
+def test_memory_is_bounded_by_the_size(case: str, way: str) -> None:
+    """No request takes more than six times its bytes and 128 MiB, whatever becomes of it."""
+    signal, make = HOSTILE[case]
+    payload = make()
+    assert len(payload) <= 2**26
+    assert peak_mib(payload, signal, way=way) < most_mib(len(payload))
 
 
 def test_memory_of_a_bomb() -> None:

@@ -246,6 +246,70 @@ for groups, answer in ((10_000, 200), (10_001, 413)):
         )
 
 
+def service(name: bytes, records: bytes) -> bytes:
+    """The records of a resource whose service has that name."""
+    named = delimited(1, attribute(b"service.name", string_value(name)))
+    return delimited(1, delimited(1, named) + delimited(2, records))
+
+
+def in_hours(count: int, record: bytes = b"") -> bytes:
+    """A log record for each of ``count`` hours."""
+    times = (tag(1, FIXED64) + struct.pack("<Q", NOW + n * HOUR) for n in range(count))
+    return b"".join(delimited(2, time + record) for time in times)
+
+
+# What is above records, times the places where it would have to be copied; and what is rejected.
+REFUSED = delimited(5, deep(65))
+for name, signal, big in (
+    ("a service name of 1 MiB in 3,900 hours", "logs", lambda: service(b"x" * MIB, in_hours(3900))),
+    (
+        "a service name of 1 MiB above 3,900 records rejected in their hours",
+        "logs",
+        lambda: service(b"x" * MIB, in_hours(3900, REFUSED)),
+    ),
+    (
+        "a service name of 16 MiB above 4,000 records rejected",
+        "logs",
+        lambda: service(b"x" * (16 * MIB), delimited(2, REFUSED) * 4000),
+    ),
+    (
+        "a service name of 8 MiB that is not UTF-8",
+        "logs",
+        lambda: service(b"\xff" * (8 * MIB), delimited(2, b"")),
+    ),
+    (
+        "ten million attributes of a resource",
+        "logs",
+        lambda: delimited(
+            1, delimited(1, delimited(1, b"") * (10 * MILLION)) + nested((2, 2), b"")
+        ),
+    ),
+    ("ten million bodies of a record", "logs", lambda: log(delimited(5, b"") * (10 * MILLION))),
+    (
+        "texts of control characters, 58 MiB",
+        "logs",
+        lambda: log(*[delimited(6, attribute(b"k", string_value(b"\1" * 1000)))] * 60_000),
+    ),
+    (
+        "exemplars 30 deep",
+        "metrics",
+        lambda: nested(
+            (*METRIC, 7, 1),
+            delimited(5, delimited(7, attribute(b"", nested((6, 1, 2) * 30, b"")))) * 20_000,
+        ),
+    ),
+):
+    add(
+        AMPLIFICATION,
+        f"{name}, gzip",
+        lambda s=signal, b=big: request(s, gzip.compress(b(), 9), "gzip"),  # type: ignore[misc]
+        200,
+        413,
+        most_mib=512,
+        heavy=True,
+    )
+
+
 # Bombs: at most the limit, 64 MiB, and once ------------------------------------------------------
 
 BOMBS = "bombs"
@@ -323,6 +387,11 @@ def body_of(value: bytes) -> bytes:
     return in_json(b'{"body":' + value + b"}")
 
 
+def values(first: bytes, count: int, last: bytes) -> bytes:
+    """A log record whose body is a list of values."""
+    return body_of(b'{"arrayValue":{"values":[' + first * count + last + b"]}}")
+
+
 FORM = "JSON"
 for name, text, answers in (
     ("a million brackets", b"[" * MILLION, (400,)),
@@ -375,6 +444,45 @@ add(
     most_mib=768,
     heavy=True,
 )
+
+
+# Text that would be read again and again, or kept for each thing that is wrong in it.
+def _zipped(make: Callable[[], bytes]) -> bytes:
+    """A JSON request of logs, compressed."""
+    return request("logs", gzip.compress(make(), 9), "gzip", JSON)
+
+
+HALFWAY = b'{"doubleValue":1.7000000000000002379e300}'
+for name, made in (
+    ("a million doubles half-way between two", lambda: values(HALFWAY + b",", MILLION, HALFWAY)),
+    (
+        "a misfit beside three million values, 60 arrays deep",
+        lambda: body_of(
+            b'{"arrayValue":{"values":[' * 60
+            + b'{"stringValue":"x"},' * (3 * MILLION)
+            + b"1"
+            + b"]}}" * 60
+        ),
+    ),
+    (
+        "a misfit behind a value of 30 million levels",
+        lambda: in_json(
+            b'{"x":' + b"[" * (30 * MILLION) + b"]" * (30 * MILLION) + b',"flags":"x"}'
+        ),
+    ),
+    (
+        "32 million numbers where objects belong",
+        lambda: b'{"resourceLogs":[' + b"1," * (32 * MILLION) + b"1]}",
+    ),
+):
+    add(
+        FORM,
+        f"{name}, gzip",
+        partial(_zipped, made),
+        200,
+        most_mib=512,
+        heavy=True,
+    )
 
 
 # Framing: a body that is not whole is never a 200 -----------------------------------------------

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 def show(seed: int, mutation: str) -> int:
     """Run a seed, print all that happened and what was found."""
-    instrumented.install(mutations.replacements(mutation))
+    chosen = mutations.mutation_of(mutation)
+    instrumented.install(chosen.replacements)
 
     logging.disable(logging.CRITICAL)
     trace: list[Step] = []
-    result = run_seed(seed, trace)
+    result = run_seed(seed, trace, focus=chosen.focus)
     for step in trace:
         if step.what != "statement":
             print(f"{step.number:6} {step.now:12.3f}  {step.task:22} {step.what} {step.about}")
@@ -51,8 +52,9 @@ def main(arguments: list[str]) -> int:
     """What the command line says."""
     if arguments[0] == "work":
         first, end, step, mutation = arguments[1:]
-        instrumented.install(mutations.replacements(mutation))
-        work(int(first), int(end), int(step))
+        chosen = mutations.mutation_of(mutation)
+        instrumented.install(chosen.replacements)
+        work(int(first), int(end), int(step), chosen.focus)
         return 0
     if arguments[0] == "run":
         return run(int(arguments[1]), int(arguments[2]), "".join(arguments[3:]))

@@ -15,6 +15,7 @@ The exceptions, each of which a request has to be given by name (``excuse``, ``m
   log could be cut: its bytes are in the segment, and nobody is left who knows that they must go;
 - a refused request may be stored if the storage said that it failed and did it nevertheless,
   after the file was taken back;
+- who damages the plan of a batch may find its rows under two names, if the settings have changed;
 - a row may be in two storages if the process ended before the log knew that the file was stored
   in the one, and that one could not be reached when the batch was replayed.
 """
@@ -52,6 +53,8 @@ class Attempt:
     """Why rows may be missing although they were acknowledged."""
     may_be_there: str = ""
     """Why rows may be stored although they were refused."""
+    may_be_twice: str = ""
+    """Why rows may be stored under two names."""
 
     def excuse(self, reason: str) -> None:
         """It may be lost."""
@@ -103,7 +106,7 @@ class Ledger:
 
     def _judge(self, attempt: Attempt, row: str, places: list[Place], *, final: bool) -> None:
         whose = f"{row} of {attempt.name}, {attempt.answer} in the mode {attempt.mode}"
-        if len(places) > 1 and not self._may_be_in_both(places):
+        if len(places) > 1 and not attempt.may_be_twice and not self._may_be_in_both(places):
             self.find(f"doubled: {whose}, is in {sorted(places)}")
         elif places and attempt.answer == "refused" and not attempt.may_be_there:
             self.find(f"refused and stored: {whose} ({attempt.reason}), is in {places[0]}")

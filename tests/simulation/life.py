@@ -102,6 +102,9 @@ class Life:
             self.world.happen(event, self.process.open_batch)
         if not self._advance(start + TROUBLE_SECS):
             return False
+        if self.started and not self.disk_faults.met:
+            # The lock, the segments of open batches, and what threads are reading or writing.
+            self._check_descriptors(3 + self.process.open_batches + 2 * self.script.threads)
         if self.script.healed:
             self._heal()
             if not self._advance(self.scheduler.now + CALM_SECS):
@@ -281,7 +284,8 @@ class Life:
         if backlog.batches - backlog.left:
             find(f"stuck: after a stop that stored all still {backlog}")
         self._check_descriptors(0)
-        if self.healed and not self.store_faults.met and not self.disk_faults.met:
+        quiet = not (self.store_faults.met or self.disk_faults.met or self.script.events)
+        if self.healed and quiet:
             left = [batch for batch, _ in self.world.segments()]
             if left:
                 find(f"stuck: segments {left} are left after a stop that stored all")

@@ -6,12 +6,23 @@ loudly when the product has changed and the mutation says nothing any more.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tests.simulation.instrumented import Replacement
+    from tests.simulation.script import Focus
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What is replaced, by module, and where it is worth looking for it."""
+
+    replacements: Mapping[str, Sequence[Replacement]]
+    focus: Focus = ""
+
 
 _BATCHES: Final = "otlp2parquet.batches"
 _STORING: Final = f"{_BATCHES}.storing"
@@ -21,9 +32,9 @@ _SEGMENT: Final = f"{_BATCHES}.log.segment"
 _GROUP_COMMIT: Final = f"{_BATCHES}.log.group_commit"
 _FILES: Final = "otlp2parquet.core.files"
 
-MUTATIONS: Final[Mapping[str, Mapping[str, Sequence[Replacement]]]] = {
+MUTATIONS: Final[Mapping[str, Mutation]] = {
     # A batch has two readers, a file is written twice, and the batch is finished by a count.
-    "two readers of a batch": {
+    "two readers of a batch": Mutation({
         _SCHEDULE: (
             (
                 "return batch.phase is Phase.STORING and batch.count(FileState.GIVEN_BACK) > 0",
@@ -56,8 +67,8 @@ MUTATIONS: Final[Mapping[str, Mapping[str, Sequence[Replacement]]]] = {
                 "        self.counts.add(files_stored=1)"),
             ),
         ),
-    },
-    "a failed group is not cut": {
+    }),
+    "a failed group is not cut": Mutation({
         _GROUP_COMMIT: (
             ("            segment.cut()\n        except", "            pass\n        except"),
             ("                self._uncut[-1].cut()\n", ""),
@@ -66,57 +77,57 @@ MUTATIONS: Final[Mapping[str, Mapping[str, Sequence[Replacement]]]] = {
             ("        self.cut()\n        if self._state is _State.GONE:",
              "        if self._state is _State.GONE:"),
         ),
-    },
-    "the names in the log's folder are not synced": {
+    }, "disk"),
+    "the names in the log's folder are not synced": Mutation({
         _SEGMENT: (
             ("        if is_new:\n            self._owner.folder.sync()\n", ""),
         ),
-    },
-    "a group is acknowledged without a sync": {
+    }, "fsync"),
+    "a group is acknowledged without a sync": Mutation({
         _SEGMENT: (("        self._disk.sync(descriptor)\n", ""),),
-    },
-    "a group that failed is acknowledged": {
+    }, "fsync"),
+    "a group that failed is acknowledged": Mutation({
         _GROUP_COMMIT: (
             ("                        entry.acknowledge(error)",
              "                        entry.acknowledge(None)"),
         ),
-    },
-    "a segment that was removed is written on": {
+    }, "disk"),
+    "a segment that was removed is written on": Mutation({
         _SEGMENT: (
             ("if descriptor is None or self._state", "if True or self._state"),
         ),
-    },
-    "closed segments stay open": {
+    }, "folder"),
+    "closed segments stay open": Mutation({
         _SEGMENT: (
-            ("        if not self._takes_requests and self._state is not _State.GONE:",
+            ("        if not self._holds_open and self._state is not _State.GONE:",
              "        if False:"),
         ),
-    },
-    "any file that has the name is taken for ours": {
+    }, "store"),
+    "any file that has the name is taken for ours": Mutation({
         _FILES: (
             (("    if found is None or found.batch_id != batch_id or found.part != part:\n"
              "        return False\n"
              "    return found.rows in rows or (or_more and found.rows > min(rows))"),
              "    return True"),
         ),
-    },
-    "a retry may not meet its own file": {
+    }, "foreign"),
+    "a retry may not meet its own file": Mutation({
         _STORING: (
             ('    return "same" if progress.attempts else "refuse"', '    return "refuse"'),
         ),
-    },
-    "paths that differ in case share a name": {
+    }),
+    "paths that differ in case share a name": Mutation({
         _FILES: (
             ("for component in folder.lower().split", "for component in folder.split"),
         ),
-    },
-    "a plan of another time is forgotten": {
+    }, "folds"),
+    "a plan of another time is forgotten": Mutation({
         _STORING: (
             ("        before = batch_log.plan or batch_log.destination\n",
              "        before = None\n"),
         ),
-    },
-    "a file is noted before it is stored": {
+    }, "roots"),
+    "a file is noted before it is stored": Mutation({
         _STORING: (
             ("        receipt = storing.writer.store(\n",
              ("        batch.log.note(\n"
@@ -124,63 +135,55 @@ MUTATIONS: Final[Mapping[str, Mapping[str, Sequence[Replacement]]]] = {
              "        )\n"
              "        receipt = storing.writer.store(\n")),
         ),
-    },
-    "a batch is finished before its last file": {
+    }),
+    "a batch is finished before its last file": Mutation({
         _SCHEDULE: (
             ("if batch.phase is Phase.STORING and not batch.threads:",
              "if batch.phase is Phase.STORING and batch.count(FileState.STORED):"),
         ),
-    },
-    "rows that cannot be read again leave memory": {
+    }),
+    "rows that cannot be read again leave memory": Mutation({
         _STORING: (
             ("        if storing.batch.log.rereads:\n            progress.let_go()",
              "        if True:\n            progress.let_go()"),
         ),
-    },
-    "what rests is never woken": {
+    }, "memory"),
+    "what rests is never woken": Mutation({
         _STORING: (
             ("            later = self._schedule.wake(now)\n", "            later = None\n"),
         ),
-    },
-    "what is refused is not taken back": {
+    }),
+    "what is refused is not taken back": Mutation({
         _STORING: (
             ("        storing.writer.take_back(progress.file, storing.batch.id)\n", ""),
         ),
-    },
-    "a root that cannot be looked at stops a replay": {
-        _STORING: (
-            (("        except (OSError, OtlpError) as error:\n"
-             '            log.warning("the storage of a plan cannot'),
-             ("        except KeyError as error:\n"
-             '            log.warning("the storage of a plan cannot')),
-        ),
-    },
-    "memory of files that were stored before stays taken": {
+    }, "stored"),
+    "memory of files that were stored before stays taken": Mutation({
         _STORING: (
             ("        for share in given.values():\n            share.release()\n", ""),
         ),
-    },
-    "rows are appended to a batch that is closed": {
+    }),
+    "rows are appended to a batch that is closed": Mutation({
         _INGEST: (
             ("                if shard.is_finished:\n                    continue",
              "                if False:\n                    continue"),
         ),
-    },
-    "a stop does not wait": {
+    }),
+    "a stop does not wait": Mutation({
         _INGEST: (
-            ("        stored = self._storing.drain(timeout_secs)\n",
-             "        stored = self._storing.drain(0.0) or True\n"),
+            ("        stored = self._storing.drain(",
+             "        stored = True\n        self._storing.drain(0.0 and "),
         ),
-    },
-    "an exception of a step ends its thread": {
+    }, "memory"),
+    "an exception of a step ends its thread": Mutation({
         _STORING: (
             ("        except Exception as error:  # noqa: BLE001",
              "        except StorageError as error:  # noqa: BLE001"),
         ),
-    },
+    }),
 }  # fmt: skip
 
 
-def replacements(name: str) -> Mapping[str, Sequence[Replacement]]:
-    """The replacements by module of a mutation; none for the empty name."""
-    return MUTATIONS[name] if name else {}
+def mutation_of(name: str) -> Mutation:
+    """The mutation of this name; none for the empty one."""
+    return MUTATIONS[name] if name else Mutation({})

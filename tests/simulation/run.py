@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tests.simulation.scheduler import Step
+    from tests.simulation.script import Focus
 
 _SLICE: Final = 10
 """Seeds between two lines of a process's report."""
@@ -50,13 +51,13 @@ class Result:
         self.digests.update(other.digests)
 
 
-def run_seed(seed: int, trace: list[Step] | None = None) -> Result:
+def run_seed(seed: int, trace: list[Step] | None = None, *, focus: Focus = "") -> Result:
     """All lives of one seed, until one of them finds something."""
     from tests.simulation.life import Life  # noqa: PLC0415 - behind the loader
     from tests.simulation.script import script_of  # noqa: PLC0415
     from tests.simulation.world import World  # noqa: PLC0415
 
-    script = script_of(seed)
+    script = script_of(seed, focus)
     world = World(script)
     result = Result(seeds=1)
     digest = 0
@@ -84,21 +85,21 @@ def run_seed(seed: int, trace: list[Step] | None = None) -> Result:
     return result
 
 
-def run_seeds(seeds: Iterable[int]) -> Result:
+def run_seeds(seeds: Iterable[int], focus: Focus = "") -> Result:
     """One after another."""
     logging.disable(logging.CRITICAL)
     gc.freeze()
     result = Result()
     for seed in seeds:
-        result.add(run_seed(seed))
+        result.add(run_seed(seed, focus=focus))
     return result
 
 
-def work(first: int, end: int, step: int) -> None:
+def work(first: int, end: int, step: int, focus: Focus) -> None:
     """What a process of ``spread`` does: seeds, and a line of JSON for each slice of them."""
     seeds = range(first, end, step)
     for start in range(0, len(seeds), _SLICE):
-        result = run_seeds(seeds[start : start + _SLICE])
+        result = run_seeds(seeds[start : start + _SLICE], focus)
         told = {name: getattr(result, name) for name in Result.__slots__}
         print(json.dumps(told), flush=True)
 

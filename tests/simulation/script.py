@@ -20,6 +20,13 @@ Mode = Literal["fsync", "memory", "stored"]
 End = Literal["stop", "kill", "power"]
 Event = Literal["remove log", "move log", "restore log", "make log", "damage", "full disk"]
 
+Focus = Literal[
+    "", "fsync", "memory", "stored", "disk", "store", "foreign", "folder", "roots", "folds"
+]
+"""What the seeds of a search have in common: a mode of all lives, or something that goes wrong."""
+
+_MODES: Final[tuple[Mode, ...]] = ("fsync", "memory", "stored")
+
 ROOTS: Final = ("/data", "/other")
 
 _SECS: Final = 10.0
@@ -80,18 +87,19 @@ class Script:
     lives: list[LifeScript] = field(default_factory=list)
 
 
-def script_of(seed: int) -> Script:
+def script_of(seed: int, focus: Focus = "") -> Script:
     """What this seed says. After its lives comes a calm one, in which nothing goes wrong."""
     dice = random.Random(seed)
-    script = Script(seed, folds=dice.random() < 0.2)
+    script = Script(seed, folds=dice.random() < 0.2 or focus == "folds")
     # Most seeds are of one theme: faults that are rare together hide each other.
-    theme = _Theme(dice)
-    first = dice.choice(("fsync", "fsync", "fsync", "memory", "stored"))
-    mode: Mode = first  # type: ignore[assignment]
+    theme = _Theme(dice, focus)
+    mode: Mode = dice.choice(("fsync", "fsync", "fsync", "memory", "stored"))
     for _ in range(dice.choice((1, 1, 2, 3))):
+        for one in _MODES:
+            mode = one if focus == one else mode
         script.lives.append(_life(dice, theme, mode))
         if dice.random() < 0.3:
-            mode = dice.choice(("fsync", "memory", "stored"))
+            mode = dice.choice(_MODES)
     script.lives.append(_calm(dice, mode))
     return script
 
@@ -99,15 +107,16 @@ def script_of(seed: int) -> Script:
 class _Theme:
     """What goes wrong in a seed, and how often."""
 
-    def __init__(self, dice: random.Random) -> None:
+    def __init__(self, dice: random.Random, focus: Focus) -> None:
         def share(most: float) -> float:
             return dice.random() ** 2 * most if dice.random() < 0.6 else 0.0
 
-        self.disk = dice.random() < 0.5
-        self.store = dice.random() < 0.7
-        self.folder = dice.random() < 0.15
+        self.disk = dice.random() < 0.5 or focus == "disk"
+        self.store = dice.random() < 0.7 or focus in ("store", "memory", "stored")
+        self.folder = dice.random() < 0.15 or focus == "folder"
         self.damage = dice.random() < 0.15
-        self.roots = dice.random() < 0.25
+        self.roots = dice.random() < 0.25 or focus == "roots"
+        self.foreign = focus == "foreign"
         self.disk_chance = share(0.5)
         self.store_chance = share(0.9)
         self.few = dice.random() < 0.5
@@ -129,6 +138,8 @@ def _life(dice: random.Random, theme: _Theme, mode: Mode) -> LifeScript:
         life.disk_rules = [_disk_rule(dice, theme) for _ in range(dice.randint(1, 3))]
     if theme.store:
         life.store_rules = [_store_rule(dice, theme) for _ in range(dice.randint(1, 4))]
+    if theme.foreign:
+        life.store_rules.append(Rule(frozenset({"store"}), storage.FOREIGN, chance=0.3, most=3))
     if theme.roots:
         life.root = dice.choice(ROOTS)
         if dice.random() < 0.4:

@@ -162,13 +162,29 @@ class World:
         for content in (file.content, file.safe):
             for place in range(start, min(end, len(content))):
                 content[place] ^= dice.randrange(1, 256)
+        hits_plan = any(_overlap(start, end, *plan) for plan in _places(before, b'{"root"', b"}"))
         for attempt in self.ledger.attempts:
             payload = attempt.export.payload
-            place = before.find(payload)
-            while place >= 0:
-                if start < place + len(payload) and end > place - _BEFORE:
-                    attempt.excuse("its bytes were damaged")
-                place = before.find(payload, place + 1)
+            places = list(_places(before, payload))
+            if any(_overlap(start, end, *place) for place in places):
+                attempt.excuse("its bytes were damaged")
+            if places and hits_plan:
+                attempt.may_be_twice = "its plan was damaged"
+
+
+def _places(content: bytes, begin: bytes, stop: bytes = b"") -> Iterator[tuple[int, int]]:
+    """Where records lie whose bodies begin so, and end so if they end otherwise."""
+    place = content.find(begin)
+    while place >= 0:
+        end = place + len(begin)
+        if stop:
+            end = content.find(stop, end) + len(stop)
+        yield place - _BEFORE, end
+        place = content.find(begin, place + 1)
+
+
+def _overlap(start: int, end: int, first: int, last: int) -> bool:
+    return start < last and end > first
 
 
 def medium_has(medium: Medium, path: Path) -> bool:

@@ -11,8 +11,9 @@ becomes the other. Two requests are the same when their canonical forms are equa
   A submessage that is present and empty is as if absent for Resource, Scope, Status and
   KeyValue.value; it differs from an absent one where the tables keep the difference: a log
   body, the sides of an exponential histogram, and a oneof member.
-* **without what is not stored**: entity_refs, the indexes of profiles (a value that is one
-  reads as no value set), unknown fields, and the payload bits of NaN.
+* **without what is not stored**: ids of nothing but zeros, entity_refs, the indexes of
+  profiles (a value that is one reads as no value set), unknown fields, and the payload bits
+  of NaN.
 
 -0.0 differs from 0.0, and repeated keys are all kept.
 
@@ -39,6 +40,7 @@ NOT_STORED = {
     "opentelemetry.proto.common.v1.KeyValue.key_strindex",
     "opentelemetry.proto.common.v1.AnyValue.string_value_strindex",
 }
+IDS = {"trace_id", "span_id", "parent_span_id"}
 EMPTY_IS_ABSENT = {
     "opentelemetry.proto.common.v1.KeyValue.value",
     "opentelemetry.proto.trace.v1.Span.status",
@@ -58,6 +60,8 @@ def form(message: Message, leave_out: str = "") -> Form:
     fields = []
     for field, value in message.ListFields():
         if field.full_name in NOT_STORED or field.name == leave_out:
+            continue
+        if field.name in IDS and not any(value):
             continue
         if field.is_repeated:
             items = [form(v) if field.message_type else _scalar(v) for v in value]

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from google._upb import _message as upb
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
@@ -89,6 +90,13 @@ class Decoded:
     rows share counts once."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Why records were rejected, with how many each."""
+    unknown_instead: bool = False
+    """Whether there is something that OTLP does not know, and not a single record."""
+
+    @property
+    def speaks(self) -> bool:
+        """Whether there is something to tell the sender."""
+        return bool(self.rejected or self.replaced or self.unknown_instead)
 
 
 # The rewritten official types -----------------------------------------------------------
@@ -126,6 +134,34 @@ def _unroll(common: descriptor_pb2.FileDescriptorProto) -> None:
 
 _PRISTINE: dict[str, descriptor_pb2.DescriptorProto] = {}
 
+OLD_KINDS = {"int_gauge": 4, "int_sum": 6, "int_histogram": 8}
+"""Members of a metric's data in OTLP 0.8, as opaque bytes."""
+
+
+def _give_old_names(message: descriptor_pb2.DescriptorProto) -> None:
+    """Declare what senders in the field still use: lists of before 2022, and OTLP 0.8's metrics."""
+    proto = descriptor_pb2.FieldDescriptorProto
+
+    def add(name: str, number: int, label: Any, **rest: Any) -> None:
+        message.ClearField("reserved_range")
+        message.ClearField("reserved_name")
+        message.field.add(name=name, number=number, label=label, **rest)
+
+    if message.name in ("ResourceLogs", "ResourceSpans", "ResourceMetrics"):
+        scopes = next(f for f in message.field if f.number == 2)
+        add(
+            scopes.name.replace("scope", "instrumentation_library"),
+            1000,
+            proto.LABEL_REPEATED,
+            type=proto.TYPE_MESSAGE,
+            type_name=scopes.type_name,
+        )
+    if message.name == "Metric":
+        for name, number in OLD_KINDS.items():
+            add(name, number, proto.LABEL_OPTIONAL, type=proto.TYPE_BYTES, oneof_index=0)
+    if message.name in ("NumberDataPoint", "HistogramDataPoint", "SummaryDataPoint"):
+        add("labels", 1, proto.LABEL_REPEATED, type=proto.TYPE_BYTES)
+
 
 def _load() -> dict[str, type[Any]]:
     pool = descriptor_pool.DescriptorPool()
@@ -148,6 +184,7 @@ def _load() -> dict[str, type[Any]]:
         file.CopyToProto(proto)
         for message in proto.message_type:
             strings_to_bytes(message)
+            _give_old_names(message)
         if file.name == "opentelemetry/proto/common/v1/common.proto":
             for message in proto.message_type:
                 _PRISTINE[message.name] = descriptor_pb2.DescriptorProto()
@@ -161,6 +198,15 @@ def _load() -> dict[str, type[Any]]:
         classes[signal] = message_factory.GetMessageClass(
             pool.FindMessageTypeByName(official.DESCRIPTOR.full_name)
         )
+    old = descriptor_pb2.FileDescriptorProto(name="old_data.proto", syntax="proto3")
+    old.message_type.add(name="OldData").field.add(
+        name="data_points",
+        number=1,
+        label=descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED,
+        type=descriptor_pb2.FieldDescriptorProto.TYPE_BYTES,
+    )
+    pool.Add(old)
+    classes["old data"] = message_factory.GetMessageClass(pool.FindMessageTypeByName("OldData"))
     return classes
 
 
@@ -260,7 +306,8 @@ def _object(pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _hex(raw: bytes) -> str | None:
-    return raw.hex() or None
+    """An id; one of nothing but zeros is none."""
+    return raw.hex() if any(raw) else None
 
 
 def _micros(nanos: int) -> int | None:
@@ -376,9 +423,9 @@ def _exemplar(exemplar: Any, text: _Text) -> str:
         members.append(("timeUnixNano", quote(str(exemplar.time_unix_nano))))
     if exemplar.WhichOneof("value") == "as_double":
         members.append(("asDouble", _otlp_json_double(exemplar.as_double)))
-    if exemplar.span_id:
+    if any(exemplar.span_id):
         members.append(("spanId", quote(exemplar.span_id.hex())))
-    if exemplar.trace_id:
+    if any(exemplar.trace_id):
         members.append(("traceId", quote(exemplar.trace_id.hex())))
     if exemplar.WhichOneof("value") == "as_int":
         members.append(("asInt", quote(str(exemplar.as_int))))
@@ -552,6 +599,8 @@ def _point_values(data: Any, point: Any) -> Row:
 
 
 def _from_point(data: Any, point: Any, metric_row: Row, text: _Text) -> Row:
+    if "labels" in point.DESCRIPTOR.fields_by_name and point.labels:
+        raise RejectedError("labels")
     row = {
         "StartTimestamp": _micros(point.start_time_unix_nano),
         "StartTimestampNanos": _nanos(point.start_time_unix_nano),
@@ -627,6 +676,18 @@ class _Collector:
             self.decoded.replaced += part.replaced
             part.replaced = 0
 
+    def reject_old(self, data: bytes) -> None:
+        """Count the points of a metric kind that is none any more; one, if that cannot be."""
+        old = CLASSES["old data"]()
+        try:
+            old.ParseFromString(data)
+            points = len(old.data_points)
+        except DecodeError:
+            points = 1
+        self.decoded.rejected += points
+        self.decoded.reasons["old kind"] += points
+        self.seen(0)
+
     def seen(self, parts: int) -> None:
         """Hold the limits on records and on their parts."""
         self.parts += parts
@@ -650,13 +711,34 @@ def decode(payload: bytes, signal: str, received_at: int | None = None) -> Decod
         raise UndecodableError(str(error)) from error
     into = _Collector(received_at or 0)
     {"logs": _logs, "traces": _traces, "metrics": _metrics}[signal](request, into)
-    return into.decoded
+    decoded = into.decoded
+    if not decoded.accepted + decoded.rejected:
+        decoded.unknown_instead = _has_unknown(request)
+    return decoded
+
+
+def _has_unknown(message: Any) -> bool:
+    """Whether a message or one in it has a field that OTLP does not define."""
+    if len(UnknownFieldSet(message)):
+        return True
+    inner = [
+        value
+        for f, value in message.ListFields()
+        if f.message_type is not None and f.name != "entity_refs"
+    ]
+    return any(
+        _has_unknown(one) for value in inner for one in (value if _is_list(value) else [value])
+    )
+
+
+def _is_list(value: Any) -> bool:
+    return not hasattr(value, "DESCRIPTOR")
 
 
 def _logs(request: Any, into: _Collector) -> None:
     for resource in request.resource_logs:
         by_resource = _Shared(partial(_from_resource, resource))
-        for scope in resource.scope_logs:
+        for scope in [*resource.scope_logs, *resource.instrumentation_library_logs]:
             above = [by_resource, _Shared(partial(_from_scope, scope))]
             for record in scope.log_records:
                 # Nanos stay null unless time_unix_nano itself was given: were they set from
@@ -675,7 +757,7 @@ def _logs(request: Any, into: _Collector) -> None:
 def _traces(request: Any, into: _Collector) -> None:
     for resource in request.resource_spans:
         by_resource = _Shared(partial(_from_resource, resource))
-        for scope in resource.scope_spans:
+        for scope in [*resource.scope_spans, *resource.instrumentation_library_spans]:
             above = [by_resource, _Shared(partial(_from_scope, scope))]
             for span in scope.spans:
                 into.add(
@@ -691,13 +773,16 @@ def _traces(request: Any, into: _Collector) -> None:
 def _metrics(request: Any, into: _Collector) -> None:
     for resource in request.resource_metrics:
         by_resource = _Shared(partial(_from_resource, resource))
-        for scope in resource.scope_metrics:
+        for scope in [*resource.scope_metrics, *resource.instrumentation_library_metrics]:
             by_scope = _Shared(partial(_from_scope, scope))
             for metric in scope.metrics:
                 kind = metric.WhichOneof("data")
                 if kind is None:
                     continue
                 data = getattr(metric, kind)
+                if kind in OLD_KINDS:
+                    into.reject_old(data)
+                    continue
                 by_metric = _Shared(partial(_from_metric, metric))
                 for point in data.data_points:
 

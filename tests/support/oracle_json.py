@@ -40,6 +40,9 @@ RECORDS = {"log_records", "spans", "data_points"}
 GROUPS = {
     *("resource_logs", "resource_spans", "resource_metrics"),
     *("scope_logs", "scope_spans", "scope_metrics", "metrics"),
+    "instrumentation_library_logs",
+    "instrumentation_library_spans",
+    "instrumentation_library_metrics",
 }
 ID_SIZES = {"trace_id": 16, "span_id": 8, "parent_span_id": 8}
 SIGNED, UNSIGNED = "signed", "unsigned"
@@ -55,6 +58,43 @@ INTEGERS = {
     F.TYPE_FIXED32: (UNSIGNED, 32),
 }
 NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
+
+
+@dataclass(frozen=True)
+class OldField:
+    """A field that the official classes do not have any more."""
+
+    name: str
+    json_name: str
+    message_type: Any = None
+    containing_oneof: Any = None
+    is_repeated: bool = True
+    type: int = F.TYPE_MESSAGE
+
+
+DATA_KINDS = ("gauge", "sum", "histogram", "summary")
+OLD_KINDS = {f"int_{kind}" for kind in DATA_KINDS[:3]} | {f"double_{kind}" for kind in DATA_KINDS}
+OLD_NAMES = {"scope": ("instrumentationLibrary", "instrumentation_library")}
+"""What a field was called before 2022."""
+
+
+def fields_of(official: Descriptor) -> list[Any]:
+    """The fields of a message as published, and those that it had long ago."""
+    fields: list[Any] = list(official.fields)
+    if official.name in ("ResourceLogs", "ResourceSpans", "ResourceMetrics"):
+        scopes = official.fields_by_number[2]
+        old = scopes.name.replace("scope", "instrumentation_library")
+        json_name = scopes.json_name.replace("scope", "instrumentationLibrary")
+        fields.append(OldField(old, json_name, scopes.message_type))
+    if official.name == "Metric":
+        data = official.oneofs_by_name["data"]
+        for name in sorted(OLD_KINDS):
+            first, _, second = name.partition("_")
+            json_name = first + second.title()
+            fields.append(OldField(name, json_name, None, data, is_repeated=False))
+    if official.name in ("NumberDataPoint", "HistogramDataPoint", "SummaryDataPoint"):
+        fields.append(OldField("labels", "labels"))
+    return fields
 
 
 class MisfitError(Exception):
@@ -78,6 +118,9 @@ class Read:
     rejected: int = 0
     empty_groups: int = 0
     base64_ids: int = 0
+    unknown_values: int = 0
+    records: int = 0
+    unknown_instead: bool = False
     payloads: list[bytes] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
@@ -236,14 +279,19 @@ def scalar(official: FieldDescriptor, value: Any, read: Read) -> Any:
 # Messages --------------------------------------------------------------------------------
 
 
-def survivors(official: Descriptor, value: Any) -> list[tuple[FieldDescriptor, Any]]:
+def names_of(f: Any) -> tuple[str, ...]:
+    """What a field may be called."""
+    return (f.json_name, f.name, *OLD_NAMES.get(f.name, ()))
+
+
+def survivors(official: Descriptor, value: Any) -> list[tuple[Any, Any]]:
     """The members that count: of a field given twice, or of a oneof, the last one."""
     if not isinstance(value, dict):
         raise MisfitError("object")
-    found: dict[str, tuple[FieldDescriptor, Any]] = {}
+    found: dict[str, tuple[Any, Any]] = {}
     for key, member in value.items():
-        for f in official.fields:
-            if key in (f.json_name, f.name):
+        for f in fields_of(official):
+            if key in names_of(f):
                 oneof = f.containing_oneof
                 place = oneof.full_name if oneof is not None else f.name
                 found.pop(place, None)
@@ -262,8 +310,18 @@ def fill(message: Any, official: Descriptor, value: Any, read: Read, depth: int 
     """Set the fields of a message of the oracle's types; ``official`` is the type as published."""
     if official.name in ("ArrayValue", "KeyValueList"):
         depth += 1
-    for f, member in survivors(official, value):
-        if f.name in RECORDS | GROUPS:
+    members = survivors(official, value)
+    read.unknown_values += official.name == "AnyValue" and bool(value) and not members
+    for f, member in members:
+        if f.name in OLD_KINDS:
+            points = old_points(member)
+            good = sum(isinstance(point, dict) for point in points)
+            read.records += len(points)
+            read.rejected += len(points) - good
+            setattr(message, "int_gauge", b"\n\0" * good)  # noqa: B010 - not of the official types
+        elif f.name == "labels":
+            message.labels.extend(b"" for _ in items(member))
+        elif f.name in RECORDS | GROUPS:
             for item in items(member):
                 _fill_entry(getattr(message, f.name), f, item, read)
         elif f.message_type is None:
@@ -284,16 +342,25 @@ def fill(message: Any, official: Descriptor, value: Any, read: Read, depth: int 
 
 def _fill_entry(entries: Any, f: FieldDescriptor, item: Any, read: Read) -> None:
     """A resource, scope, metric or record: bad ones are left out with all records below."""
-    before = (read.rejected, read.empty_groups, read.base64_ids)
+    read.records += f.name in RECORDS
+    before = (read.rejected, read.empty_groups, read.base64_ids, read.unknown_values)
     try:
         fill(entries.add(), f.message_type, item, read)
     except MisfitError as error:
         del entries[-1]
-        read.rejected, read.empty_groups, read.base64_ids = before
+        read.rejected, read.empty_groups, read.base64_ids, read.unknown_values = before
         below = 1 if f.name in RECORDS else records_below(f.message_type, item)
         read.rejected += below
         read.empty_groups += below == 0
         read.reasons[str(error)] += 1
+
+
+def old_points(value: Any) -> list[Any]:
+    """The points of a metric kind of OTLP 0.8."""
+    if not isinstance(value, dict):
+        raise MisfitError("object")
+    points = [member for key, member in value.items() if key in ("dataPoints", "data_points")]
+    return items(points[-1]) if points else []
 
 
 def records_below(official: Descriptor, value: Any) -> int:
@@ -304,7 +371,12 @@ def records_below(official: Descriptor, value: Any) -> int:
         return 0
     count = 0
     for f, member in members:
-        if f.name in RECORDS:
+        if f.name in OLD_KINDS:
+            try:
+                count += len(old_points(member))
+            except MisfitError:
+                continue
+        elif f.name in RECORDS:
             count += len(member) if isinstance(member, list) else 0
         elif f.name in GROUPS:
             count += sum(
@@ -322,11 +394,32 @@ def records_below(official: Descriptor, value: Any) -> int:
 def read_request(body: bytes, signal: str, read: Read) -> None:
     """One JSON document as the bytes of a protobuf request, added to ``read.payloads``."""
     request = oracle.CLASSES[signal]()
+    official = REQUESTS[signal].DESCRIPTOR
+    tree, records, groups = parse(body), read.records, read.empty_groups
     try:
-        fill(request, REQUESTS[signal].DESCRIPTOR, parse(body), read)
+        fill(request, official, tree, read)
     except MisfitError as error:
         raise oracle.UndecodableError(str(error)) from None
+    if tree and not survivors(official, tree):
+        raise oracle.UndecodableError("another signal, or none")
     read.payloads.append(request.SerializeToString())
+    if (read.records, read.empty_groups) == (records, groups) and has_unknown(official, tree):
+        read.unknown_instead = True
+
+
+def has_unknown(official: Descriptor, value: Any) -> bool:
+    """Whether a member that OTLP does not know is anywhere in what it knows."""
+    if not isinstance(value, dict):
+        return False
+    fields = fields_of(official)
+    if any(not any(key in names_of(f) for f in fields) for key in value):
+        return True
+    return any(
+        has_unknown(f.message_type, item)
+        for f, member in survivors(official, value)
+        if f.message_type is not None
+        for item in (member if isinstance(member, list) else [member])
+    )
 
 
 def documents(body: bytes, content_type: str) -> Iterable[bytes]:
@@ -352,7 +445,8 @@ class DecodedJson:
     def speaks(self) -> bool:
         """Whether there is something to tell the sender."""
         read = self.read
-        return bool(self.rejected or self.decoded.replaced or read.empty_groups or read.base64_ids)
+        told = self.decoded.replaced or read.empty_groups or read.base64_ids
+        return bool(self.rejected or told or read.unknown_values or read.unknown_instead)
 
 
 def decode(

@@ -71,8 +71,13 @@ class Server(RunningProcess):
 
     def bodies(self, table: str = "logs") -> list[str]:
         """The bodies of all log records in files."""
-        files = sorted((self.data / table).rglob("*.parquet"))
-        return [text for file in files for text in pq.ParquetFile(file).read()["Body"].to_pylist()]
+        return bodies_in(self.data / table)
+
+
+def bodies_in(folder: Path) -> list[str]:
+    """The bodies of all log records in files below ``folder``."""
+    files = sorted(folder.rglob("*.parquet"))
+    return [text for file in files for text in pq.ParquetFile(file).read()["Body"].to_pylist()]
 
 
 def environment() -> dict[str, str]:

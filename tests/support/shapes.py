@@ -46,7 +46,7 @@ def assert_same(payload: bytes, signal: Signal, received_at: int | None = None) 
         assert exact_rows(groups[key]) == exact_rows(rows), key
     counts = (appended.accepted, appended.rejected, appended.undated)
     assert counts == (want.accepted, want.rejected, want.undated)
-    assert bool(appended.message) == bool(want.rejected or want.replaced), appended.message
+    assert bool(appended.message) == want.speaks, appended.message
 
 
 def string_value(text: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -224,8 +225,10 @@ def test_odd_batch_ids(tmp_path: Path, batch_id: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_negative_part(tmp_path: Path) -> None:
-    """Parts are counted from 0."""
-    with pytest.raises(ValueError, match="part -1: expected 0 or more"):
-        ParquetWriter(tmp_path).write(logs_batch(1), part=-1)
+@pytest.mark.parametrize("part", [-1, 1.5, True, "../x"])
+def test_odd_parts(tmp_path: Path, part: Any) -> None:
+    """Parts are counted from 0, and nothing but a number becomes part of a file's name."""
+    expected = re.escape(f"part {part}: expected a whole number of 0 or more")
+    with pytest.raises(ValueError, match=expected):
+        ParquetWriter(tmp_path).write(logs_batch(1), part=part)
     assert list(tmp_path.iterdir()) == []

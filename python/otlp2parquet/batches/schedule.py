@@ -106,6 +106,8 @@ class StoringBatch:
     error: str = ""
     in_ready: bool = False
     """Whether the schedule has it among those to look at."""
+    in_unread: bool = False
+    """Whether the schedule has it among those that were found to wait for memory."""
     _files: dict[FileState, dict[FileProgress, None]] = field(
         default_factory=lambda: {state: {} for state in FileState}
     )
@@ -174,6 +176,8 @@ class Schedule:
         self._resting: list[tuple[float, int, StoringBatch]] = []
         # Those that were found to wait for memory, apart: a long backlog hides nothing behind it.
         self._unread: list[tuple[int, StoringBatch]] = []
+        # Those that were let read their log: some hold its rows, the others have let go of them.
+        self._readers: dict[int, StoringBatch] = {}
         self._batches: dict[int, StoringBatch] = {}
 
     def add(self, batch: StoringBatch) -> None:
@@ -214,21 +218,26 @@ class Schedule:
         ready: list[StoringBatch] = []
         unread: list[StoringBatch] = []
         step: Step | None = None
+        # One of those that wait for memory is in both heaps once something of it has changed.
         while step is None:
             heaps = [self._ready] if len(unread) >= _MOST_PASSED else [self._ready, self._unread]
             heaps = [heap for heap in heaps if heap]
             if not heaps:
                 break
-            _, batch = heapq.heappop(min(heaps, key=lambda heap: heap[0][0]))
-            step = self._step_of(batch)
-            if step is not None:
-                ready.append(batch)
-            elif self._waits_for_memory(batch):
-                unread.append(batch)
-            elif self._waits_for_threads(batch):
-                ready.append(batch)
-            else:
+            heap = min(heaps, key=lambda heap: heap[0][0])
+            _, batch = heapq.heappop(heap)
+            if heap is self._ready:
                 batch.in_ready = False
+            else:
+                batch.in_unread = False
+            step = self._step_of(batch)
+            if step is not None or self._waits_for_threads(batch):
+                if not batch.in_ready:
+                    batch.in_ready = True
+                    ready.append(batch)
+            elif self._waits_for_memory(batch) and not batch.in_unread:
+                batch.in_unread = True
+                unread.append(batch)
         for batch in ready:
             heapq.heappush(self._ready, (batch.order, batch))
         for batch in unread:
@@ -285,12 +294,22 @@ class Schedule:
 
     def _may_read(self, batch: StoringBatch) -> bool:
         reads_log = batch.batch.builders is None and batch.batch.log.rereads
-        if reads_log and not batch.batch.fits:
-            others = (other for other in self._batches.values() if other is not batch)
-            if any(other.holds_read_rows for other in others):
-                return False
-        batch.reads_log |= reads_log
+        if reads_log and not batch.batch.fits and self._others_hold_read_rows(batch):
+            return False
+        if reads_log:
+            batch.reads_log = True
+            self._readers[batch.order] = batch
         return True
+
+    def _others_hold_read_rows(self, batch: StoringBatch) -> bool:
+        """Whether another batch holds rows that it read; who let go of them is not asked again."""
+        for order, other in list(self._readers.items()):
+            is_over = other.phase in (Phase.DONE, Phase.LEFT)
+            if is_over or not other.holds_read_rows:
+                del self._readers[order]
+            elif other is not batch:
+                return True
+        return False
 
     @property
     def count(self) -> int:
@@ -305,7 +324,7 @@ class Schedule:
     @property
     def has_ready(self) -> bool:
         """Whether there may be a step now, or will be once others have done theirs."""
-        return bool(self._ready)
+        return bool(self._ready or self._unread)
 
     @property
     def resting(self) -> int:

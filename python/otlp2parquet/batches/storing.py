@@ -62,7 +62,8 @@ class Backlog:
     left: int
     """Batches for which this process can do nothing; they stay in the log."""
     last_error: str
-    """Why the batch that failed last rests or is left; empty when none does."""
+    """Why the batch that failed last rests, is left or was given up; empty once none rests or is
+    left, and a batch was stored behind the one that was given up."""
     replays: int
     """Of the batches, those that an earlier process has left."""
     oldest: str
@@ -104,6 +105,8 @@ class Storing:
         self._hurry = False
         self._stopped = False
         self._last_error = ""
+        self._gave_up_last = False
+        """Whether no batch has been stored since one was given up."""
         self._replays = 0
         self._replaying_since: float | None = None
 
@@ -150,12 +153,13 @@ class Storing:
         with self._changed:
             schedule = self._schedule
             left = sum(storing.phase is Phase.LEFT for storing in schedule.batches())
+            in_trouble = schedule.resting or left or self._gave_up_last
             oldest = next(schedule.batches(), None)
             return Backlog(
                 schedule.count,
                 schedule.resting,
                 left,
-                self._last_error if schedule.resting or left else "",
+                self._last_error if in_trouble else "",
                 self._replays,
                 "" if oldest is None else oldest.batch.id,
             )
@@ -385,6 +389,8 @@ class Storing:
         for finisher in self._finishers:
             finisher.finish(batch.id, receipts)
         batch.log.remove()
+        with self._changed:
+            self._gave_up_last = False
         rows, size = sum(one.rows for one in receipts), sum(one.bytes for one in receipts)
         if receipts:
             log.info(
@@ -549,6 +555,7 @@ class Storing:
         with self._changed:
             is_first = storing.phase is not Phase.GIVEN_UP
             storing.phase = Phase.GIVEN_UP
+            self._gave_up_last = True
             self._last_error = storing.error = reason
             for state in (FileState.WAITING, FileState.GIVEN_BACK):
                 for one in storing.in_state(state):
@@ -567,7 +574,8 @@ class Storing:
                 extra={"fields": {"batch": storing.batch.id, "error": reason}},
                 exc_info=None if isinstance(error, StorageError) else error,
             )
-            storing.batch.log.refuse(StorageError(f"the storage failed ({reason}), send it again"))
+            # Without the reason: paths hold names of services, also those of other clients.
+            storing.batch.log.refuse(StorageError("the storage failed, send it again"))
         self._end_given_up(storing)
 
     def _take_back(self, storing: StoringBatch, progress: FileProgress) -> None:

@@ -5,7 +5,7 @@ told by its first bytes, never by its name.
 """
 
 from contextlib import ExitStack, suppress
-from io import BufferedReader, FileIO
+from io import BufferedReader
 from typing import BinaryIO, Final, Literal, NamedTuple, cast
 
 import pyarrow as pa
@@ -61,7 +61,9 @@ class Input:
 
     def _open(self) -> None:
         enter = self._closing.enter_context
-        self._raw = raw = enter(BufferedReader(FileIO(self._file.path), _BLOCK_BYTES))
+        self._raw = raw = enter(
+            BufferedReader(self._file.path.open("rb", buffering=0), _BLOCK_BYTES)
+        )
         self._stream: BinaryIO = raw
         magic = raw.peek(4)[:4]
         if magic.startswith(_GZIP_MAGIC):

@@ -134,15 +134,7 @@ def _acquired(path: Path) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         try:
-            if not _try_lock(descriptor):
-                owner = ""
-                with contextlib.suppress(OSError):
-                    owner = os.read(descriptor, 200).decode(errors="replace").strip()
-                raise StorageRefusedError(  # noqa: TRY301 - the file is closed with it
-                    f"another conversion into {path.parents[2]} is running"
-                    f"{f' ({owner})' if owner else ''}: wait until it has ended, or convert into "
-                    "another folder"
-                )
+            _lock(descriptor, path)
             # Who held it before may have removed the file between our two calls.
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 os.truncate(descriptor, 0)
@@ -154,6 +146,19 @@ def _acquired(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    """Lock the file, or say who has: the owner has written that into it."""
+    if _try_lock(descriptor):
+        return
+    owner = ""
+    with contextlib.suppress(OSError):
+        owner = os.read(descriptor, 200).decode(errors="replace").strip()
+    raise StorageRefusedError(
+        f"another conversion into {path.parents[2]} is running{f' ({owner})' if owner else ''}: "
+        "wait until it has ended, or convert into another folder"
+    )
 
 
 def _try_lock(descriptor: int) -> bool:

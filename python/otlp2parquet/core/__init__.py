@@ -13,7 +13,8 @@ the reference of what it gives. ``DECODER`` names the implementation in use: ``n
     ``accepted``  rows made, over all batches
     ``rejected``  records left out because they cannot be stored unchanged
     ``message``   why records were rejected, or a warning when ``rejected`` is 0 (replaced
-                  invalid UTF-8); empty when there is nothing to say
+                  invalid UTF-8, values and members that nobody knows in a request without any
+                  record); empty when there is nothing to say
     ``unstored``  how often something was met that the tables do not store: ``unknown_fields``,
                   ``entity_refs``, ``string_indices``, and resources, scopes and metrics
                   ``without_records``
@@ -44,10 +45,20 @@ the reference of what it gives. ``DECODER`` names the implementation in use: ``n
                   it one, ``"broken"`` if none can
     ``signals``   those whose resources the object at its top holds, as far as the text goes
 
+A payload is bytes, a bytearray or a memoryview; JSON that is not compressed may be a str. Threads
+that use one ``BatchBuilder`` at the same time wait for each other.
+
+A request may take six times its decompressed size and 128 MiB of memory; what would take more is a
+``TooLargeError``. ``finish`` without ``dictionaries`` writes the values of resources, scopes and
+metrics into every row: where that would take more than the requests were allowed together it is a
+``TooLargeError`` too, and the builder keeps its rows.
+
 ``content_encoding`` is everywhere ``None``, ``"identity"``, ``"gzip"``, ``"zstd"`` or
-``"deflate"`` (which is zlib), in any case. A body is whole gzip members, whole zstd frames or one
-zlib stream, with nothing behind them; anything else is a ``DecodeError``. What it inflates to is
-bounded by ``max_payload_bytes``, whatever it says of itself, and so is the memory for it.
+``"deflate"`` (which is zlib), in any case; ``"x-gzip"``, ``"zlib"`` and ``"none"`` are other names
+of those, and in a list ``identity`` counts for nothing. A body is whole gzip members, whole zstd
+frames or one zlib stream, with nothing behind them; anything else is a ``DecodeError``. What it
+inflates to is bounded by ``max_payload_bytes``, whatever it says of itself, and so is the memory
+for it.
 
 ``inflates_within(payload, content_encoding, limit)`` is whether a body can be inflated and gives
 at most ``limit`` bytes. It does the work to find out: for small limits.
@@ -82,12 +93,13 @@ __all__ = [
 
 
 def process_otlp(
-    payload: bytes,
+    payload: bytes | bytearray | memoryview | str,
     signal: Signal,
     *,
     content_type: str = "application/x-protobuf",
     content_encoding: str | None = None,
     received_at: int | None = None,
+    max_memory_bytes: int | None = None,
 ) -> Result:
     """Decode one OTLP export request into Arrow record batches.
 
@@ -97,15 +109,17 @@ def process_otlp(
     ``application/jsonl``, one request a line, all of them or none. ``content_encoding`` is
     ``None``, ``"identity"``, ``"gzip"``, ``"zstd"`` or ``"deflate"``. ``received_at``,
     nanoseconds since the epoch, becomes the Timestamp of records for which OTLP gives no time;
-    without it that is the epoch.
+    without it that is the epoch. ``max_memory_bytes`` bounds the memory that the request may
+    take; without it that is six times its decompressed size and 128 MiB, which large resources
+    above very many records can pass, because every row has its own copy of their values.
 
     An empty payload is an empty request: no batches, nothing accepted. It is no JSON document,
     though; in JSON the empty request is ``{}``.
 
     Raises ``DecodeError`` (with byte offset and field path) when the payload is not OTLP,
     ``UnsupportedError`` for another content type or encoding, ``TooLargeError`` over 64 MiB
-    decompressed, 1,000,000 records or 10,000 (table, service, hour) groups, and ``ValueError``
-    for an unknown signal.
+    decompressed, 1,000,000 records, 10,000 (table, service, hour) groups or that memory, and
+    ``ValueError`` for an unknown signal.
     """
     return _process_otlp(
         payload,
@@ -113,4 +127,5 @@ def process_otlp(
         content_type=content_type,
         content_encoding=content_encoding,
         received_at=received_at,
+        max_memory_bytes=max_memory_bytes,
     )

@@ -86,6 +86,8 @@ def plan_files(
     again. Raises ``ValueError`` as ``partition_path`` does.
     """
     taken = {(_folded(file.folder), file.part) for file in planned}
+    # Where the search for a free part goes on: folders that fold to one can be many.
+    begun: dict[str, int] = {}
     services: dict[tuple[str, str, datetime], dict[str | None, int]] = {}
     for group in groups:
         folder = partition_path(group.table, group.service, group.hour, layout)
@@ -94,17 +96,18 @@ def plan_files(
         rows[service] = rows.get(service, 0) + group.num_rows
     files = []
     for (folder, table, hour), rows in sorted(services.items(), key=lambda item: item[0][:2]):
-        part = next_part(folder, taken)
-        taken.add((_folded(folder), part))
+        folded = _folded(folder)
+        part = _next_part(folded, taken, begun.get(folded, 0))
+        taken.add((folded, part))
+        begun[folded] = part + 1
         # A service's name is never empty here, so that the rows without one come first.
         ordered = dict(sorted(rows.items(), key=lambda item: item[0] or ""))
         files.append(PlannedFile(folder, part, table, hour, ordered))
     return files
 
 
-def next_part(folder: str, taken: Collection[tuple[str, int]]) -> int:
-    """The first part number that is free in ``folder``, or in one that may be the same."""
-    part, folded = 0, _folded(folder)
+def _next_part(folded: str, taken: Collection[tuple[str, int]], part: int = 0) -> int:
+    """The first part number, from ``part`` on, that is free in all folders that fold to one."""
     while (folded, part) in taken:
         part += 1
     return part
@@ -113,8 +116,7 @@ def next_part(folder: str, taken: Collection[tuple[str, int]]) -> int:
 def moved_aside(file: PlannedFile, planned: Iterable[PlannedFile]) -> PlannedFile:
     """``file`` under the next free name of the batch: something foreign has its own."""
     taken = {(_folded(other.folder), other.part) for other in planned}
-    taken |= {(_folded(file.folder), part) for part in range(file.part + 1)}
-    part = next_part(file.folder, taken)
+    part = _next_part(_folded(file.folder), taken, file.part + 1)
     return PlannedFile(file.folder, part, file.table, file.hour, file.services)
 
 

@@ -20,7 +20,7 @@ import re
 import secrets
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _MARK: Final = "otlp2parquet"
 """A word of an object's metadata, by which the one that made it knows it again."""
+_S3_PARTS: Final = {"chunksize": 8 << 20, "max_concurrency": 2}
+"""Left to itself, s3fs holds half a gigabyte of a large file."""
 _IN_MEMORY_BYTES: Final = 8 << 20
 _ATOMIC: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci"})
 """Schemes of object storages: an object appears whole under its name, and moving one is a copy."""
@@ -79,6 +81,7 @@ class FsspecStore:
         if is_s3:
             self._fs.retries = 1
         self._marks = is_s3
+        self._parts = _S3_PARTS if is_s3 else {}
         self._is_atomic = bool(_ATOMIC & set(names))
         self._creates = _takes_mode(self._fs)
         self._lock = threading.Lock()
@@ -141,12 +144,12 @@ class FsspecStore:
         if not self._creates:
             with self._lock:
                 self._look(path, place)
-                content.send(self._fs, place)
+                content.send(self._fs, place, self._parts)
             return
         mark = secrets.token_hex(16)
         options = {"Metadata": {_MARK: mark}} if self._marks else {}
         try:
-            content.send(self._fs, place, mode="create", **options)
+            content.send(self._fs, place, self._parts, mode="create", **options)
         except FileExistsError as error:
             if not self._marks:
                 # Perhaps by the same request, which the library has sent twice. Who tries again
@@ -163,7 +166,7 @@ class FsspecStore:
         temporary = f"{folder}/.{name[:200]}.{secrets.token_hex(8)}.tmp"
         self._fs.makedirs(folder, exist_ok=True)
         try:
-            content.send(self._fs, temporary)
+            content.send(self._fs, temporary, self._parts)
             with self._lock:
                 self._look(path, place)
                 self._fs.mv(temporary, place)
@@ -258,13 +261,13 @@ class _Content(io.RawIOBase, BinaryIO):
         self._size += count
         return count
 
-    def send(self, fs: Any, place: str, **mode: Any) -> None:  # noqa: ANN401 - a file system
-        """Store it, by one call."""
+    def send(self, fs: Any, place: str, parts: Mapping[str, int], **options: Any) -> None:  # noqa: ANN401 - a file system
+        """Store it, by one call; ``parts`` says how a large file is sent."""
         if self._file is None:
-            fs.pipe_file(place, self._memory.getvalue(), **mode)
+            fs.pipe_file(place, self._memory.getvalue(), **options)
         else:
             self._file.flush()
-            fs.put_file(self._file.name, place, **mode)
+            fs.put_file(self._file.name, place, **options, **parts)
 
     def close(self) -> None:
         """Let go of it."""

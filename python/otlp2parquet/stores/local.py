@@ -209,14 +209,11 @@ class LocalStore:
     def _remove_temporary(self, temporary: Path) -> None:
         """Remove our temporary file, or have the next write in its folder remove it.
 
-        The folder may be out of reach now, as while its disk is away, and come back with the file.
+        The folder may be out of reach now, as while its disk is away, and come back with the file:
+        that it is there the next moment says nothing.
         """
         try:
             temporary.unlink()
-        except FileNotFoundError:
-            if temporary.parent.is_dir():
-                return
-            self._forget(temporary.parent)
         except OSError:
             self._forget(temporary.parent)
 

@@ -105,8 +105,8 @@ class ParquetWriter:
         """
         given = list(batches) if isinstance(batches, Sequence) else [batches]
         batch_id = new_batch_id() if batch_id is None else checked_batch_id(batch_id)
-        if part < 0:
-            raise ValueError(f"part {part}: expected 0 or more")
+        if type(part) is not int or part < 0:  # it becomes part of a file's name
+            raise ValueError(f"part {str(part)[:100]}: expected a whole number of 0 or more")
         groups = [_group(batch, table, service, hour) for batch in given]
         files = plan_files(groups, self._layout)
         if not files:

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_array::{Array, RecordBatchIterator, StringArray, StructArray};
+use arrow_array::{Array, RecordBatch, RecordBatchIterator, StringArray, StructArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, SchemaRef};
 use otlp2parquet_core::{Strings, Table, TableBatch};
@@ -31,6 +31,13 @@ pub fn make_text(
 ) -> Result<StringArray, ArrowError> {
     if cfg!(debug_assertions) {
         return otlp2parquet_core::make_checked_text(offsets, text, nulls);
+    }
+    // The core pushes 32-bit offsets that cannot wrap, because of bounds that it keeps on what a
+    // request and a builder may hold; if it ever did not, this is where it would show.
+    let end = usize::try_from(offsets.last().copied().unwrap_or(0)).unwrap_or(usize::MAX);
+    if offsets.first() != Some(&0) || end != text.len() {
+        let message = format!("found text of {} bytes that ends at {end}", text.len());
+        return Err(ArrowError::InvalidArgumentError(message));
     }
     // SAFETY: the core's columns begin their offsets with 0 and push the length of the text so
     // far, which only grows (`truncate` cuts both); a row's text is valid UTF-8 when its offset
@@ -75,18 +82,27 @@ impl From<TableBatch> for Batch {
     }
 }
 
+impl Batch {
+    fn record_batch(&self, py: Python<'_>) -> PyResult<RecordBatch> {
+        self.batch.record_batch().map_err(|error| Error::from(error).into_py(py))
+    }
+}
+
 #[pymethods]
 impl Batch {
+    /// The name of the table whose schema it has.
     #[getter]
     fn table(&self) -> &'static str {
         self.batch.table.name()
     }
 
+    /// The service, None where the resource names none.
     #[getter]
     fn service(&self) -> Option<&str> {
         self.batch.service.as_deref()
     }
 
+    /// The hour in which every row's Timestamp lies, UTC.
     #[getter]
     fn hour<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let datetime = py.import("datetime")?;
@@ -100,22 +116,21 @@ impl Batch {
         )
     }
 
+    /// How many rows it has.
     #[getter]
     fn num_rows(&self) -> usize {
-        self.batch.batch.num_rows()
+        self.batch.num_rows()
     }
 
-    fn __repr__(&self) -> String {
-        let TableBatch { table, service, hour, batch } = &self.batch;
-        format!(
-            "<Batch {} service={service:?} hour={hour} num_rows={}>",
-            table.name(),
-            batch.num_rows()
-        )
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let service = self.service().into_pyobject(py)?.repr()?;
+        let (table, rows) = (self.table(), self.num_rows());
+        let hour = self.hour(py)?.call_method0("isoformat")?;
+        Ok(format!("<Batch {table} service={service} hour={hour} num_rows={rows}>"))
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        schema_capsule(py, &self.batch.batch.schema())
+        schema_capsule(py, &self.batch.schema())
     }
 
     /// The requested schema is a wish that the protocol allows to be passed over.
@@ -126,8 +141,8 @@ impl Batch {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         drop(requested_schema);
-        let schema = schema_capsule(py, &self.batch.batch.schema())?;
-        let array = StructArray::from(self.batch.batch.clone());
+        let schema = schema_capsule(py, &self.batch.schema())?;
+        let array = StructArray::from(self.record_batch(py)?);
         let array =
             PyCapsule::new_with_value(py, FFI_ArrowArray::new(&array.to_data()), ARRAY_NAME)?;
         PyTuple::new(py, [schema, array])
@@ -141,7 +156,7 @@ impl Batch {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        let batch = self.batch.batch.clone();
+        let batch = self.record_batch(py)?;
         let schema = Arc::clone(&batch.schema());
         let reader = RecordBatchIterator::new([Ok(batch)], schema);
         PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(Box::new(reader)), STREAM_NAME)

@@ -1,5 +1,7 @@
 //! Requests in, batches out: `BatchBuilder`, and `process_otlp` as one append and one finish.
 
+use std::sync::{Mutex, PoisonError};
+
 use otlp2parquet_core as core;
 use otlp2parquet_core::{Limits, Signal, Strings};
 use otlp2parquet_inflate::{ContentEncoding, inflate};
@@ -8,17 +10,21 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::arrow::{Batch, make_text};
 use crate::errors::Error;
-use crate::input::{self, ContentType};
+use crate::input::{self, ContentType, Payload};
 
 /// What an append did.
 #[pyclass(frozen, module = "otlp2parquet._native")]
 pub struct Appended {
+    /// Rows appended.
     #[pyo3(get)]
     accepted: usize,
+    /// Records left out for good.
     #[pyo3(get)]
     rejected: usize,
+    /// Why records were left out or changed; empty when there is nothing to say.
     #[pyo3(get)]
     message: String,
+    /// Accepted rows whose Timestamp is the receive time.
     #[pyo3(get)]
     undated: usize,
     notes: core::Notes,
@@ -26,6 +32,7 @@ pub struct Appended {
 
 #[pymethods]
 impl Appended {
+    /// What was met and is not stored, counted.
     #[getter]
     fn unstored<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let core::Notes { unknown_fields, entity_refs, string_indices, without_records, .. } =
@@ -55,26 +62,31 @@ pub struct Result {
 
 #[pymethods]
 impl Result {
+    /// The tables: one batch for each table, service and hour.
     #[getter]
     fn batches(&self, py: Python<'_>) -> Vec<Py<Batch>> {
         self.batches.iter().map(|batch| batch.clone_ref(py)).collect()
     }
 
+    /// Rows in the batches.
     #[getter]
     fn accepted(&self) -> usize {
         self.appended.accepted
     }
 
+    /// Records left out for good.
     #[getter]
     fn rejected(&self) -> usize {
         self.appended.rejected
     }
 
+    /// Why records were left out or changed; empty when there is nothing to say.
     #[getter]
     fn message(&self) -> &str {
         &self.appended.message
     }
 
+    /// What was met and is not stored, counted.
     #[getter]
     fn unstored<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.appended.unstored(py)
@@ -82,7 +94,8 @@ impl Result {
 
     fn __repr__(&self) -> String {
         let Appended { accepted, rejected, .. } = self.appended;
-        format!("<Result batches={} accepted={accepted} rejected={rejected}>", self.batches.len())
+        let batches = self.batches.len();
+        format!("<Result of {batches} batches, accepted={accepted}, rejected={rejected}>")
     }
 }
 
@@ -121,19 +134,22 @@ impl Body<'_> {
 #[pyfunction]
 #[pyo3(signature = (
     payload, signal, *, content_type = "application/x-protobuf", content_encoding = None,
-    received_at = None, max_payload_bytes = 67_108_864,
+    received_at = None, max_payload_bytes = 67_108_864, max_memory_bytes = None,
 ))]
+#[allow(clippy::too_many_arguments)] // They are Python's, by name.
 pub fn process_otlp(
     py: Python<'_>,
-    payload: &Bound<'_, PyBytes>,
+    payload: &Bound<'_, PyAny>,
     signal: &str,
     content_type: &str,
     content_encoding: Option<&str>,
     received_at: Option<u64>,
     max_payload_bytes: usize,
+    max_memory_bytes: Option<usize>,
 ) -> PyResult<Result> {
-    let limits = input::limits(max_payload_bytes)?;
-    let body = body(py, payload, signal, content_type, content_encoding, received_at)?;
+    let limits = input::plain_limits(max_payload_bytes, max_memory_bytes)?;
+    let payload = Payload::new(payload)?;
+    let body = body(py, &payload, signal, content_type, content_encoding, received_at)?;
     let processed = py.detach(|| {
         let mut builder = core::BatchBuilder::new(limits);
         let appended = body.append_to(&mut builder, &limits)?;
@@ -145,7 +161,7 @@ pub fn process_otlp(
 
 fn body<'a>(
     py: Python<'_>,
-    payload: &'a Bound<'_, PyBytes>,
+    payload: &'a Payload<'_>,
     signal: &str,
     content_type: &str,
     content_encoding: Option<&str>,
@@ -156,7 +172,7 @@ fn body<'a>(
     let encoding = input::content_encoding(content_encoding).map_err(|error| error.into_py(py))?;
     // "The epoch if it gives none."
     Ok(Body {
-        payload: payload.as_bytes(),
+        payload: payload.bytes(content_type, encoding)?,
         content_type,
         encoding,
         signal,
@@ -178,10 +194,32 @@ pub fn inflates_within(
 }
 
 /// Open builders that many requests append to; documented in `otlp2parquet.core`.
-#[pyclass(module = "otlp2parquet._native")]
+///
+/// Threads that use one at the same time wait for each other, without the GIL.
+#[pyclass(frozen, module = "otlp2parquet._native")]
 pub struct BatchBuilder {
-    builder: core::BatchBuilder,
+    builder: Mutex<core::BatchBuilder>,
     limits: Limits,
+}
+
+impl BatchBuilder {
+    /// Calls `f` with the builder, once no other thread has it.
+    fn with<T: Send>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut core::BatchBuilder) -> T + Send,
+    ) -> T {
+        // A thread that panicked left a request behind, which the builder undoes at its next use.
+        py.detach(|| f(&mut self.builder.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// A figure, which takes no time unless another thread has the builder.
+    fn figure(&self, py: Python<'_>, f: fn(&core::BatchBuilder) -> usize) -> usize {
+        match self.builder.try_lock() {
+            Ok(builder) => f(&builder),
+            Err(_) => self.with(py, |builder| f(builder)),
+        }
+    }
 }
 
 #[pymethods]
@@ -190,54 +228,64 @@ impl BatchBuilder {
     #[pyo3(signature = (*, max_payload_bytes = 67_108_864))]
     fn new(max_payload_bytes: usize) -> PyResult<Self> {
         let limits = input::limits(max_payload_bytes)?;
-        Ok(Self { builder: core::BatchBuilder::new(limits), limits })
+        Ok(Self { builder: Mutex::new(core::BatchBuilder::new(limits)), limits })
     }
 
+    /// Appends one export request, all of it or nothing.
     #[pyo3(signature = (
         payload, signal, *, content_type = "application/x-protobuf", content_encoding = None, received_at = None,
     ))]
     fn append(
-        &mut self,
+        &self,
         py: Python<'_>,
-        payload: &Bound<'_, PyBytes>,
+        payload: &Bound<'_, PyAny>,
         signal: &str,
         content_type: &str,
         content_encoding: Option<&str>,
         received_at: Option<u64>,
     ) -> PyResult<Appended> {
-        let body = body(py, payload, signal, content_type, content_encoding, received_at)?;
-        let Self { builder, limits } = self;
-        let appended = py.detach(|| body.append_to(builder, limits));
+        let payload = Payload::new(payload)?;
+        let body = body(py, &payload, signal, content_type, content_encoding, received_at)?;
+        let appended = self.with(py, |builder| body.append_to(builder, &self.limits));
         appended.map(Appended::from).map_err(|error| error.into_py(py))
     }
 
+    /// Gives the batches of what was appended, and leaves the builder empty.
     #[pyo3(signature = (*, dictionaries = false))]
-    fn finish(&mut self, py: Python<'_>, dictionaries: bool) -> PyResult<Vec<Py<Batch>>> {
+    fn finish(&self, py: Python<'_>, dictionaries: bool) -> PyResult<Vec<Py<Batch>>> {
         let strings = if dictionaries { Strings::Dictionary } else { Strings::Plain };
-        let builder = &mut self.builder;
-        let batches = py
-            .detach(|| builder.finish_with(strings, make_text))
+        let batches = self
+            .with(py, |builder| builder.finish_with(strings, make_text))
             .map_err(|error| Error::from(error).into_py(py))?;
         into_batches(py, batches)
     }
 
+    /// Rows appended since the last finish.
     #[getter]
-    fn num_rows(&self) -> usize {
-        self.builder.num_rows()
+    fn num_rows(&self, py: Python<'_>) -> usize {
+        self.figure(py, core::BatchBuilder::num_rows)
     }
 
+    /// Bytes that they take, as Arrow counts.
     #[getter]
-    fn num_bytes(&self) -> usize {
-        self.builder.num_bytes()
+    fn num_bytes(&self, py: Python<'_>) -> usize {
+        self.figure(py, core::BatchBuilder::num_bytes)
     }
 
+    /// Bytes of memory that they take, with the room for rows to come.
     #[getter]
-    fn num_memory_bytes(&self) -> usize {
-        self.builder.num_memory_bytes()
+    fn num_memory_bytes(&self, py: Python<'_>) -> usize {
+        self.figure(py, core::BatchBuilder::num_memory_bytes)
     }
 
+    /// Batches that a finish would give: one for each table, service and hour.
     #[getter]
-    fn num_groups(&self) -> usize {
-        self.builder.num_groups()
+    fn num_groups(&self, py: Python<'_>) -> usize {
+        self.figure(py, core::BatchBuilder::num_groups)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let (rows, groups) = (self.num_rows(py), self.num_groups(py));
+        format!("BatchBuilder(num_rows={rows}, num_groups={groups})")
     }
 }

@@ -14,6 +14,8 @@ pub enum Error {
         limit: usize,
     },
     Unsupported(String),
+    /// The plain strings of a finish would take more than they may.
+    Excess(otlp2parquet_core::Excess),
     /// Arrow refused columns that the core built: a bug here.
     Arrow(arrow_schema::ArrowError),
 }
@@ -27,6 +29,15 @@ impl From<AppendError> for Error {
 impl From<arrow_schema::ArrowError> for Error {
     fn from(error: arrow_schema::ArrowError) -> Self {
         Self::Arrow(error)
+    }
+}
+
+impl From<otlp2parquet_core::FinishError> for Error {
+    fn from(error: otlp2parquet_core::FinishError) -> Self {
+        match error {
+            otlp2parquet_core::FinishError::TooLarge(excess) => Self::Excess(excess),
+            otlp2parquet_core::FinishError::Arrow(error) => Self::Arrow(error),
+        }
     }
 }
 
@@ -73,6 +84,7 @@ impl Error {
                 ),
             ),
             Self::Unsupported(message) => raise(py, "UnsupportedError", message),
+            Self::Excess(excess) => raise(py, "TooLargeError", excess.to_string()),
             Self::Arrow(error) => PyRuntimeError::new_err(error.to_string()),
         }
     }

@@ -2,10 +2,54 @@
 
 use otlp2parquet_core::{JsonForm, Limits, Signal, Table};
 use otlp2parquet_inflate::ContentEncoding;
-use pyo3::exceptions::PyValueError;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
 
 use crate::errors::Error;
+
+/// A request's body as Python has it.
+pub enum Payload<'py> {
+    /// What nobody can change: read in place.
+    Bytes(Bound<'py, PyBytes>),
+    /// Text, which JSON is.
+    Text(Bound<'py, PyString>),
+    /// A copy of what another thread may change while it is read: bytearray, memoryview.
+    Copied(Vec<u8>),
+}
+
+impl<'py> Payload<'py> {
+    pub fn new(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = object.cast::<PyBytes>() {
+            return Ok(Self::Bytes(bytes.clone()));
+        }
+        if let Ok(text) = object.cast::<PyString>() {
+            return Ok(Self::Text(text.clone()));
+        }
+        let Ok(buffer) = PyBuffer::<u8>::get(object) else {
+            let name = object.get_type().name()?;
+            return Err(PyTypeError::new_err(format!(
+                "found a payload of type {name}, expected bytes, bytearray, memoryview, or str for JSON"
+            )));
+        };
+        Ok(Self::Copied(buffer.to_vec(object.py())?))
+    }
+
+    /// The bytes, of a body that is written and encoded like this.
+    pub fn bytes(&self, content_type: ContentType, encoding: ContentEncoding) -> PyResult<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.as_bytes()),
+            Self::Copied(bytes) => Ok(bytes),
+            Self::Text(text) => match (content_type, encoding) {
+                (ContentType::Json(_), ContentEncoding::Identity) => Ok(text.to_str()?.as_bytes()),
+                _ => Err(PyTypeError::new_err(
+                    "found a payload of type str, expected bytes: only JSON that is not compressed is text",
+                )),
+            },
+        }
+    }
+}
 
 /// Reads a Content-Encoding header's value; `None` and an empty one are identity.
 pub fn content_encoding(value: Option<&str>) -> Result<ContentEncoding, Error> {
@@ -13,7 +57,7 @@ pub fn content_encoding(value: Option<&str>) -> Result<ContentEncoding, Error> {
     ContentEncoding::from_name(name).ok_or_else(|| {
         Error::Unsupported(format!(
             "found content encoding {:?}, expected gzip, zstd, deflate or identity",
-            shorten(&name.to_ascii_lowercase())
+            shorten(name).to_ascii_lowercase()
         ))
     })
 }
@@ -30,7 +74,9 @@ impl ContentType {
     pub fn from_header(value: &str) -> Result<Self, Error> {
         let media_type = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         match media_type.as_str() {
-            "application/x-protobuf" => Ok(Self::Protobuf),
+            "application/x-protobuf"
+            | "application/protobuf"
+            | "application/vnd.google.protobuf" => Ok(Self::Protobuf),
             "application/json" => Ok(Self::Json(JsonForm::Document)),
             "application/x-ndjson" | "application/jsonl" => Ok(Self::Json(JsonForm::Lines)),
             _ => Err(Error::Unsupported(format!(
@@ -42,22 +88,30 @@ impl ContentType {
     }
 }
 
-/// At most 64 characters of a header value for a message.
+/// At most 64 characters of an argument for a message.
 fn shorten(value: &str) -> String {
     value.chars().take(64).collect()
 }
 
 pub fn signal(name: &str) -> PyResult<Signal> {
     Signal::from_name(name).ok_or_else(|| {
+        let name = shorten(name);
         PyValueError::new_err(format!("found signal {name:?}, expected logs, traces or metrics"))
     })
 }
 
 pub fn table(name: &str) -> PyResult<Table> {
     Table::ALL.into_iter().find(|table| table.name() == name).ok_or_else(|| {
+        let name = shorten(name);
         let names: Vec<&str> = Table::ALL.iter().map(|table| table.name()).collect();
         PyValueError::new_err(format!("found table {name:?}, expected one of {}", names.join(", ")))
     })
+}
+
+/// The limits of requests whose rows are finished as plain strings at once, within so much memory.
+pub fn plain_limits(max_payload_bytes: usize, max_memory_bytes: Option<usize>) -> PyResult<Limits> {
+    let limits = limits(max_payload_bytes)?;
+    Ok(Limits { repeated_bytes: None, memory_bytes: max_memory_bytes, ..limits })
 }
 
 pub fn limits(max_payload_bytes: usize) -> PyResult<Limits> {

@@ -2,19 +2,17 @@
 
 use arrow_schema::ArrowError;
 
-use crate::buffer::ByteBuffer;
+use crate::columns::{ByteBuffer, MakeText, Rows, Size, TableBatch, make_checked_text};
 use crate::common::Request;
 use crate::descriptors::{self, Descriptor};
 use crate::error::{AppendError, Excess, Fault, Format, Reject, Trouble};
-use crate::finished::{MakeText, make_checked_text};
-use crate::groups::{Groups, Size, TableBatch};
 use crate::limits::{FULL_COLUMN_BYTES, Limits};
 use crate::logs::{self, LogColumns};
-use crate::metrics::{self, MetricGroups};
+use crate::metrics::{self, MetricRows};
 use crate::otlp_json::{self, JsonForm, MAX_EXPLAINED, Transcoded};
 use crate::schema::{Strings, Table};
 use crate::traces::{self, SpanColumns};
-use crate::value::Notes;
+use crate::value::{Memory, Notes};
 
 /// What an OTLP export request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,13 +83,26 @@ pub struct Appended {
 /// Columns for all seven tables, open for more requests.
 pub struct BatchBuilder {
     limits: Limits,
-    logs: Groups<LogColumns>,
-    traces: Groups<SpanColumns>,
-    metrics: MetricGroups,
+    logs: Rows<LogColumns>,
+    traces: Rows<SpanColumns>,
+    metrics: MetricRows,
     size: Size,
     stamp: u64,
+    /// Whether a request is being appended: if one is at the beginning of another, a bug ended
+    /// it halfway.
+    is_open: bool,
+    /// Bytes of memory that the requests' rows may take as plain strings, and what their repeated
+    /// values take of it.
+    plain: Plain,
     /// Room for JSON that becomes protobuf, reused.
     transcoded: ByteBuffer,
+}
+
+/// What a finish with plain strings takes beside the columns.
+#[derive(Default)]
+struct Plain {
+    allowed: usize,
+    repeated: u64,
 }
 
 /// Room beyond this is not kept from one request to the next.
@@ -103,11 +114,13 @@ impl BatchBuilder {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
-            logs: Groups::new(Table::Logs),
-            traces: Groups::new(Table::Traces),
-            metrics: MetricGroups::new(),
+            logs: Rows::new(Table::Logs, LogColumns::default()),
+            traces: Rows::new(Table::Traces, SpanColumns::default()),
+            metrics: MetricRows::new(),
             size: Size::default(),
             stamp: 0,
+            is_open: false,
+            plain: Plain::default(),
             transcoded: ByteBuffer::default(),
         }
     }
@@ -137,13 +150,13 @@ impl BatchBuilder {
     #[must_use]
     pub fn num_groups(&self) -> usize {
         let metrics = &self.metrics;
-        self.logs.len()
-            + self.traces.len()
-            + metrics.gauge.len()
-            + metrics.sum.len()
-            + metrics.histogram.len()
-            + metrics.exponential_histogram.len()
-            + metrics.summary.len()
+        self.logs.num_groups()
+            + self.traces.num_groups()
+            + metrics.gauge.num_groups()
+            + metrics.sum.num_groups()
+            + metrics.histogram.num_groups()
+            + metrics.exponential_histogram.num_groups()
+            + metrics.summary.num_groups()
     }
 
     /// Appends one export request in protobuf: all of it, or on an error nothing.
@@ -160,7 +173,8 @@ impl BatchBuilder {
         received_at: u64,
     ) -> Result<Appended, AppendError> {
         self.check_room(payload)?;
-        self.append_request(payload, signal, received_at, None)
+        let held = payload.len();
+        self.append_request(payload, signal, received_at, None, held)
     }
 
     /// Appends one export request in OTLP/JSON, or several, one a line: all of it, or nothing.
@@ -180,7 +194,9 @@ impl BatchBuilder {
         let mut bytes = std::mem::take(&mut self.transcoded);
         let appended = otlp_json::transcode(text, &mut bytes, signal, form, &self.limits).and_then(
             |transcoded| {
-                self.append_request(bytes.as_slice(), signal, received_at, Some(&transcoded))
+                let held = text.len() + bytes.capacity() + transcoded.memory_bytes();
+                let json = Some(&transcoded);
+                self.append_request(bytes.as_slice(), signal, received_at, json, held)
             },
         );
         if bytes.capacity() <= KEPT_TRANSCODED_BYTES {
@@ -210,8 +226,15 @@ impl BatchBuilder {
         signal: Signal,
         received_at: u64,
         json: Option<&Transcoded<'_>>,
+        held: usize,
     ) -> Result<Appended, AppendError> {
-        let mut request = Request::new(self.limits, payload, received_at, self.stamp);
+        let total = self.limits.memory(json.map_or(payload.len(), Transcoded::text_len));
+        // An eighth is what the allocator keeps beside buffers, and buffers beside their content.
+        let rows = total.saturating_sub(held) / 8 * 7;
+        let memory = Memory { total, rows };
+        let mut request = Request::new(self.limits, payload, received_at, self.stamp, memory);
+        self.recover();
+        self.is_open = true;
         // What the text had and these bytes have not counts all the same.
         request.records = json.map_or(0, |json| json.tally.rejected as usize);
         request.rejected = request.records;
@@ -223,9 +246,13 @@ impl BatchBuilder {
         self.stamp = request.stamp;
         if let Err(fault) = result {
             self.rollback();
+            self.is_open = false;
             return Err(explain(fault, signal, payload, &self.limits));
         }
         let added = self.commit();
+        self.is_open = false;
+        self.plain.allowed = self.plain.allowed.saturating_add(total);
+        self.plain.repeated += request.repeated_bytes();
         self.size.rows += added.rows;
         self.size.bytes += added.bytes;
         self.size.memory += added.memory;
@@ -236,6 +263,13 @@ impl BatchBuilder {
             message: message(&request, signal, payload, json),
             notes: request.renderer.notes,
         })
+    }
+
+    /// Undoes what a request left behind that ended in the middle, by a bug here.
+    fn recover(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            self.rollback();
+        }
     }
 
     fn commit(&mut self) -> Size {
@@ -273,8 +307,10 @@ impl BatchBuilder {
     /// Plain strings whose text would pass 1 GiB in a column take several batches.
     ///
     /// # Errors
-    /// None that an input can cause: Arrow's own checks of the columns built here.
-    pub fn finish(&mut self, strings: Strings) -> Result<Vec<TableBatch>, ArrowError> {
+    /// [`FinishError::TooLarge`] where resource, scope and metric values, written into every row
+    /// as plain strings, take more memory than the requests were allowed: nothing is done then.
+    /// None else that an input can cause.
+    pub fn finish(&mut self, strings: Strings) -> Result<Vec<TableBatch>, FinishError> {
         self.finish_with(strings, make_checked_text)
     }
 
@@ -286,7 +322,13 @@ impl BatchBuilder {
         &mut self,
         strings: Strings,
         make_text: MakeText,
-    ) -> Result<Vec<TableBatch>, ArrowError> {
+    ) -> Result<Vec<TableBatch>, FinishError> {
+        self.recover();
+        let Plain { allowed, repeated } = self.plain;
+        if strings == Strings::Plain && repeated > allowed as u64 {
+            return Err(FinishError::TooLarge(Excess::RepeatedBytes { limit: allowed as u64 }));
+        }
+        self.plain = Plain::default();
         let mut out = Vec::with_capacity(self.num_groups());
         self.size = Size::default();
         let metrics = &mut self.metrics;
@@ -298,6 +340,21 @@ impl BatchBuilder {
         metrics.exponential_histogram.finish(strings, make_text, &mut out)?;
         metrics.summary.finish(strings, make_text, &mut out)?;
         Ok(out)
+    }
+}
+
+/// Why a finish gives nothing.
+#[derive(Debug)]
+pub enum FinishError {
+    /// The plain strings would take more memory than the requests were allowed.
+    TooLarge(Excess),
+    /// Arrow refused columns that were built here.
+    Arrow(ArrowError),
+}
+
+impl From<ArrowError> for FinishError {
+    fn from(error: ArrowError) -> Self {
+        Self::Arrow(error)
     }
 }
 
@@ -364,11 +421,37 @@ fn message(
         let what = if json.is_some() { " or lone surrogates" } else { "" };
         parts.push(format!("replaced {replaced} invalid UTF-8 sequences{what} by U+FFFD"));
     }
+    let unknown_values = json.map_or(0, |json| json.tally.unknown_values);
+    if unknown_values > 0 {
+        parts.push(format!("read {unknown_values} values without a known member as null"));
+    }
     let base64_ids = json.map_or(0, |json| json.tally.base64_ids);
     if base64_ids > 0 {
         parts.push(format!("read {base64_ids} ids as base64, expected hex"));
     }
+    if left_out == 0
+        && let Some(unknown) = unknown_instead(request, signal, payload, json)
+    {
+        parts.push(format!("{unknown}, and no {}", signal.records()));
+    }
     parts.join("; ")
+}
+
+/// "When a request that is not empty yields no record at all": the first thing in it that OTLP
+/// does not know, and its place.
+fn unknown_instead(
+    request: &Request<'_>,
+    signal: Signal,
+    payload: &[u8],
+    json: Option<&Transcoded<'_>>,
+) -> Option<String> {
+    if let Some(json) = json {
+        return json.unknown_instead();
+    }
+    let (address, number) = request.renderer.first_unknown.filter(|_| request.records == 0)?;
+    let path = descriptors::locate(signal.descriptor(), payload, address);
+    let place = if path.is_empty() { String::new() } else { format!("{}: ", shorten(path)) };
+    Some(format!("{place}found the unknown field {number}"))
 }
 
 /// A path at a length that answers can carry: the way into 64 nested values is long.

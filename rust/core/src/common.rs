@@ -1,24 +1,36 @@
 //! What the three signals share: resource, scope, times, ids, and the bookkeeping of a request.
 
-use arrow_schema::ArrowError;
-
-use crate::buffer::ByteBuffer;
-use crate::columns::{Column, Instants, Int32s, Labels, Texts, column_of};
+use crate::columns::{
+    ByteBuffer, Constant, Instants, Int32s, Labels, Repeated, Texts, column_of, or_null,
+};
 use crate::descriptors::{self, Descriptor, ENTITY_REF, RESOURCE, SCOPE};
 use crate::error::{Excess, Fault, Reject};
 use crate::fields::{request, resource, resource_records, scope, scope_records};
-use crate::finished::{Finished, MakeText};
 use crate::limits::Limits;
-use crate::repeated::{Constant, Repeated, or_null};
 use crate::text;
-use crate::value::{Renderer, Value};
+use crate::value::{Memory, Renderer, Value};
 use crate::wire::{Cursor, Message};
 
 const MICROS_PER_HOUR: i64 = 3_600_000_000;
 
-/// Which of the repeated columns are texts, in schema order after Timestamp and TimestampNanos.
-pub(crate) static SHARED_TEXTS: [bool; 11] =
-    [true, true, true, true, false, true, true, true, true, false, true];
+/// Which of a resource's columns are texts, in schema order: from ServiceName on.
+static RESOURCE_TEXTS: [bool; 6] = [true, true, true, true, false, true];
+/// Which of a scope's columns are texts, in schema order: from ScopeName on.
+static SCOPE_TEXTS: [bool; 5] = [true, true, true, false, true];
+
+/// The columns that all tables share but for Timestamp: those of resource and scope.
+pub(crate) struct Shared {
+    pub resource: Repeated,
+    pub scope: Repeated,
+}
+
+column_of!(Shared { resource, scope });
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { resource: Repeated::new(&RESOURCE_TEXTS), scope: Repeated::new(&SCOPE_TEXTS) }
+    }
+}
 
 /// One request while it is read.
 pub(crate) struct Request<'a> {
@@ -26,19 +38,42 @@ pub(crate) struct Request<'a> {
     /// Fallback for records without a time, in nanoseconds since the epoch.
     pub received_at: u64,
     pub records: usize,
-    pub nested: usize,
+    nested: usize,
     /// Records appended so far.
     pub rows: usize,
     /// How many more groups the request may touch.
     pub groups_left: usize,
-    pub repeated_bytes: u64,
+    repeated_bytes: u64,
     pub rejected: usize,
     pub first_rejects: Vec<Reject>,
     pub undated: usize,
-    /// Grows with every resource and scope read by any request of this builder; never 0.
+    /// Grows with every resource, scope and metric read by any request of this builder; never 0.
     pub stamp: u64,
-    /// Attribute slices of the message being read, reused.
-    pub attributes: Vec<&'a [u8]>,
+    /// Attributes of the message being read, reused.
+    pub attributes: Attributes<'a>,
+}
+
+/// An attribute list while it is collected: no more of it is kept than a list may have.
+#[derive(Default)]
+pub(crate) struct Attributes<'a> {
+    pub list: Vec<&'a [u8]>,
+    /// How many there were.
+    pub count: usize,
+}
+
+impl<'a> Attributes<'a> {
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.count = 0;
+    }
+
+    #[inline(always)]
+    pub fn push(&mut self, bytes: &'a [u8], limits: &Limits) {
+        self.count += 1;
+        if self.count <= limits.attributes {
+            self.list.push(bytes);
+        }
+    }
 }
 
 /// A point in a request: rows appended and invalid text replaced before it.
@@ -52,9 +87,16 @@ pub(crate) struct Stored {
 const MAX_EXPLAINED: usize = 3;
 
 impl<'a> Request<'a> {
-    pub fn new(limits: Limits, payload: &'a [u8], received_at: u64, stamp: u64) -> Self {
+    /// A request whose rows may take so many bytes of memory.
+    pub fn new(
+        limits: Limits,
+        payload: &'a [u8],
+        received_at: u64,
+        stamp: u64,
+        memory: Memory,
+    ) -> Self {
         Self {
-            renderer: Renderer::new(limits, payload),
+            renderer: Renderer::new(limits, payload, memory),
             received_at,
             records: 0,
             nested: 0,
@@ -65,7 +107,7 @@ impl<'a> Request<'a> {
             first_rejects: Vec::new(),
             undated: 0,
             stamp,
-            attributes: Vec::new(),
+            attributes: Attributes::default(),
         }
     }
 
@@ -86,20 +128,26 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Counts a record before it is read.
+    /// Counts a record before it is read, and the bytes that it takes in columns of fixed width.
     #[inline(always)]
-    pub fn count_record(&mut self) -> Result<(), Excess> {
+    pub fn count_record(&mut self, bytes: usize) -> Result<(), Excess> {
         self.records += 1;
         let limit = self.limits().records;
-        if self.records > limit { Err(Excess::Records { limit }) } else { Ok(()) }
+        if self.records > limit {
+            return Err(Excess::Records { limit });
+        }
+        self.renderer.charge(bytes)
     }
 
-    /// Counts an event, link or exemplar.
+    /// Counts an event, link or exemplar, and the bytes that it takes beside its text.
     #[inline(always)]
-    pub fn count_nested(&mut self) -> Result<(), Excess> {
+    pub fn count_nested(&mut self, bytes: usize) -> Result<(), Excess> {
         self.nested += 1;
         let limit = self.limits().nested;
-        if self.nested > limit { Err(Excess::Nested { limit }) } else { Ok(()) }
+        if self.nested > limit {
+            return Err(Excess::Nested { limit });
+        }
+        self.renderer.charge(bytes)
     }
 
     /// Counts an appended row, and the bytes of the values that it shares with others.
@@ -107,8 +155,22 @@ impl<'a> Request<'a> {
     pub fn count_row(&mut self, bytes: u64) -> Result<(), Excess> {
         self.rows += 1;
         self.repeated_bytes += bytes;
-        let limit = self.limits().repeated_bytes;
-        if self.repeated_bytes > limit { Err(Excess::RepeatedBytes { limit }) } else { Ok(()) }
+        match self.limits().repeated_bytes {
+            Some(limit) if self.repeated_bytes > limit => Err(Excess::RepeatedBytes { limit }),
+            Some(_) => Ok(()),
+            None => self.renderer.charge(bytes as usize),
+        }
+    }
+
+    /// Bytes that the values of resources, scopes and metrics take in all rows.
+    pub fn repeated_bytes(&self) -> u64 {
+        self.repeated_bytes
+    }
+
+    /// Keeps an attribute of the message being read; of a list beyond the limit the length only.
+    #[inline(always)]
+    pub fn keep_attribute(&mut self, bytes: &'a [u8]) {
+        self.attributes.push(bytes, &self.renderer.limits);
     }
 
     /// Counts a resource, scope or metric that holds nothing.
@@ -118,18 +180,23 @@ impl<'a> Request<'a> {
 
     /// Appends a text made valid UTF-8; an empty one is null.
     #[inline(always)]
-    pub fn push_label_or_null(&mut self, column: &mut Labels, bytes: &[u8]) {
-        if bytes.is_empty() { column.push_null() } else { self.push_label(column, bytes) }
+    pub fn push_label_or_null(&mut self, column: &mut Labels, bytes: &[u8]) -> Result<(), Excess> {
+        if bytes.is_empty() {
+            column.push_null();
+            return Ok(());
+        }
+        self.push_label(column, bytes)
     }
 
     /// Appends a text made valid UTF-8.
     #[inline]
-    pub fn push_label(&mut self, column: &mut Labels, bytes: &[u8]) {
+    pub fn push_label(&mut self, column: &mut Labels, bytes: &[u8]) -> Result<(), Excess> {
         if !column.push(bytes) {
             let mut text = ByteBuffer::default();
-            self.renderer.push_text(&mut text, bytes);
+            self.renderer.push_text(&mut text, bytes)?;
             column.push(text.as_slice());
         }
+        self.renderer.charge(bytes.len())
     }
 
     /// Counts a record that is not stored. Its bytes must be well-formed all the same.
@@ -142,48 +209,66 @@ impl<'a> Request<'a> {
     ) -> Result<(), Fault> {
         descriptors::check(descriptor, record, self.limits().depth)
             .map_err(|broken| broken.fault)?;
+        self.count_reject(reject);
+        Ok(())
+    }
+
+    /// Counts a record that is not stored, of which nothing has to be well-formed.
+    pub fn count_reject(&mut self, reject: Reject) {
         self.rejected += 1;
         if self.first_rejects.len() < MAX_EXPLAINED {
             self.first_rejects.push(reject);
         }
-        Ok(())
     }
 }
 
-/// A list of records below one resource or scope, before its parts are read.
+/// The fields of a Resource… or Scope… message that stand beside its list.
 ///
 /// "Field order is free (a scope may come after its records)": one walk over the field headers
-/// finds what stands beside the records, a second one reads the records.
-pub(crate) struct Layer<'a> {
+/// finds what stands beside the entries, a second one reads those.
+struct Beside<'a> {
     /// The resource or the scope.
-    pub owner: Message<'a>,
-    pub schema_url: &'a [u8],
+    owner: Message<'a>,
+    schema_url: &'a [u8],
     /// How many entries the list has.
-    pub entries: usize,
+    entries: usize,
+    /// How many of those stand in the list of before 2022.
+    libraries: usize,
 }
 
-impl<'a> Layer<'a> {
-    pub fn read(renderer: &mut Renderer, bytes: &'a [u8]) -> Result<Self, Fault> {
+impl<'a> Beside<'a> {
+    /// `libraries` is the tag of the list of before 2022, for who has one.
+    fn read(
+        renderer: &mut Renderer,
+        bytes: &'a [u8],
+        libraries: Option<u32>,
+    ) -> Result<Self, Fault> {
         // ResourceLogs, ScopeLogs and their siblings number these three fields alike.
         const _: () = assert!(
             resource_records::RESOURCE == scope_records::SCOPE
                 && resource_records::SCOPES == scope_records::RECORDS
                 && resource_records::SCHEMA_URL == scope_records::SCHEMA_URL
         );
-        let mut layer = Self { owner: Message::default(), schema_url: &[], entries: 0 };
+        let mut beside =
+            Self { owner: Message::default(), schema_url: &[], entries: 0, libraries: 0 };
         let mut cursor = Cursor::new(bytes);
         while let Some(tag) = cursor.next_tag()? {
             match tag {
                 scope_records::RECORDS => {
                     cursor.read_len()?;
-                    layer.entries += 1;
+                    beside.entries += 1;
                 }
-                scope_records::SCOPE => layer.owner.add(cursor.read_len()?),
-                scope_records::SCHEMA_URL => layer.schema_url = cursor.read_len()?,
+                scope_records::SCOPE => renderer.merge(&mut beside.owner, cursor.read_len()?)?,
+                scope_records::SCHEMA_URL => beside.schema_url = cursor.read_len()?,
+                _ if Some(tag) == libraries => {
+                    cursor.read_len()?;
+                    beside.entries += 1;
+                    beside.libraries += 1;
+                }
                 _ => renderer.skip_unknown(&mut cursor, tag)?,
             }
         }
-        Ok(layer)
+        Ok(beside)
     }
 }
 
@@ -195,7 +280,7 @@ pub(crate) struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     /// The Resource… messages of a request, whose unknown fields nobody else counts.
-    pub fn of_request(renderer: &mut Renderer, payload: &'a [u8]) -> Result<Self, Fault> {
+    fn of_request(renderer: &mut Renderer, payload: &'a [u8]) -> Result<Self, Fault> {
         let mut cursor = Cursor::new(payload);
         while let Some(tag) = cursor.next_tag()? {
             match tag {
@@ -206,8 +291,8 @@ impl<'a> Entries<'a> {
         Ok(Self::new(payload, request::RESOURCES))
     }
 
-    /// The entries of a layer that `Layer::read` has gone over.
-    pub fn of_layer(bytes: &'a [u8]) -> Self {
+    /// The records of a Scope… message.
+    pub fn of_scope(bytes: &'a [u8]) -> Self {
         Self::new(bytes, scope_records::RECORDS)
     }
 
@@ -227,9 +312,42 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// The rendered values of one resource or scope; reused from one to the next.
+/// Walks from a request down to its Scope… messages; `read` is given the rendered resource and
+/// scope, and the message whose records are theirs.
+#[inline(always)]
+pub(crate) fn walk<'a>(
+    request: &mut Request<'a>,
+    payload: &'a [u8],
+    mut read: impl FnMut(&mut Request<'a>, &Owner, &Owner, &'a [u8]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let (mut resource, mut scope) = (Owner::default(), Owner::default());
+    let mut resources = Entries::of_request(&mut request.renderer, payload)?;
+    while let Some(bytes) = resources.next()? {
+        let before = request.stored();
+        let libraries = Some(resource_records::LIBRARIES);
+        let beside = Beside::read(&mut request.renderer, bytes, libraries)?;
+        resource.read_resource(request, &beside)?;
+        request.note_without_records(beside.entries);
+        let lists = [resource_records::SCOPES, resource_records::LIBRARIES];
+        for list in &lists[..if beside.libraries > 0 { 2 } else { 1 }] {
+            let mut scopes = Entries::new(bytes, *list);
+            while let Some(bytes) = scopes.next()? {
+                let before = request.stored();
+                let beside = Beside::read(&mut request.renderer, bytes, None)?;
+                scope.read_scope(request, &beside)?;
+                request.note_without_records(beside.entries);
+                read(request, &resource, &scope, bytes)?;
+                request.forget_unstored_text(before);
+            }
+        }
+        request.forget_unstored_text(before);
+    }
+    Ok(())
+}
+
+/// A resource or scope, its values rendered; reused from one to the next.
 #[derive(Default)]
-pub(crate) struct Origin {
+pub(crate) struct Owner {
     /// service.name, service.namespace, service.instance.id; name and version for a scope.
     names: [ByteBuffer; 3],
     attributes: ByteBuffer,
@@ -237,17 +355,28 @@ pub(crate) struct Origin {
     schema_url: ByteBuffer,
     /// Why the records below are rejected.
     pub reject: Option<Reject>,
+    /// Names these values among all that a builder has read.
+    pub stamp: u64,
 }
 
 const SERVICE_KEYS: [&[u8]; 3] = [b"service.name", b"service.namespace", b"service.instance.id"];
 
-impl Origin {
-    fn clear(&mut self) {
+impl Owner {
+    fn clear(&mut self, request: &mut Request<'_>) {
         self.names.iter_mut().for_each(ByteBuffer::clear);
         self.attributes.clear();
         self.dropped = 0;
         self.schema_url.clear();
         self.reject = None;
+        request.stamp += 1;
+        self.stamp = request.stamp;
+    }
+
+    /// Bytes that the values take where they are stored.
+    pub fn num_bytes(&self) -> usize {
+        const KEYS: usize = 6 * size_of::<i64>() + size_of::<u64>();
+        let texts = self.names.iter().chain([&self.attributes, &self.schema_url]);
+        KEYS + texts.map(ByteBuffer::len).sum::<usize>()
     }
 
     /// The service that the resource names; valid UTF-8 by construction.
@@ -255,22 +384,22 @@ impl Origin {
         std::str::from_utf8(self.names[0].as_slice()).ok().filter(|name| !name.is_empty())
     }
 
-    pub fn read_resource<'a>(
+    fn read_resource<'a>(
         &mut self,
         request: &mut Request<'a>,
-        layer: &Layer<'a>,
+        beside: &Beside<'a>,
     ) -> Result<(), Fault> {
-        self.clear();
+        self.clear(request);
         let renderer = &mut request.renderer;
         let mut attributes = std::mem::take(&mut request.attributes);
         attributes.clear();
         let mut owner: &[u8] = &[];
-        for part in layer.owner.parts() {
+        for part in beside.owner.parts() {
             owner = part;
             let mut cursor = Cursor::new(part);
             while let Some(tag) = cursor.next_tag()? {
                 match tag {
-                    resource::ATTRIBUTES => attributes.push(cursor.read_len()?),
+                    resource::ATTRIBUTES => attributes.push(cursor.read_len()?, &renderer.limits),
                     resource::DROPPED_ATTRIBUTES_COUNT => {
                         self.dropped = cursor.read_varint()? as u32
                     }
@@ -283,43 +412,43 @@ impl Origin {
                 }
             }
         }
-        renderer.push_text(&mut self.schema_url, layer.schema_url);
-        self.render(renderer, layer, &RESOURCE, owner, &attributes)?;
+        renderer.push_text(&mut self.schema_url, beside.schema_url)?;
+        self.render(renderer, beside, &RESOURCE, owner, &attributes)?;
         if self.reject.is_none() {
-            self.read_service(renderer, &attributes)?;
+            self.read_service(renderer, &attributes.list)?;
         }
         request.attributes = attributes;
         Ok(())
     }
 
-    pub fn read_scope<'a>(
+    fn read_scope<'a>(
         &mut self,
         request: &mut Request<'a>,
-        layer: &Layer<'a>,
+        beside: &Beside<'a>,
     ) -> Result<(), Fault> {
-        self.clear();
+        self.clear(request);
         let renderer = &mut request.renderer;
         let mut attributes = std::mem::take(&mut request.attributes);
         attributes.clear();
         let (mut name, mut version): (&[u8], &[u8]) = (&[], &[]);
         let mut owner: &[u8] = &[];
-        for part in layer.owner.parts() {
+        for part in beside.owner.parts() {
             owner = part;
             let mut cursor = Cursor::new(part);
             while let Some(tag) = cursor.next_tag()? {
                 match tag {
                     scope::NAME => name = cursor.read_len()?,
                     scope::VERSION => version = cursor.read_len()?,
-                    scope::ATTRIBUTES => attributes.push(cursor.read_len()?),
+                    scope::ATTRIBUTES => attributes.push(cursor.read_len()?, &renderer.limits),
                     scope::DROPPED_ATTRIBUTES_COUNT => self.dropped = cursor.read_varint()? as u32,
                     _ => renderer.skip_unknown(&mut cursor, tag)?,
                 }
             }
         }
-        renderer.push_text(&mut self.names[0], name);
-        renderer.push_text(&mut self.names[1], version);
-        renderer.push_text(&mut self.schema_url, layer.schema_url);
-        self.render(renderer, layer, &SCOPE, owner, &attributes)?;
+        renderer.push_text(&mut self.names[0], name)?;
+        renderer.push_text(&mut self.names[1], version)?;
+        renderer.push_text(&mut self.schema_url, beside.schema_url)?;
+        self.render(renderer, beside, &SCOPE, owner, &attributes)?;
         request.attributes = attributes;
         Ok(())
     }
@@ -328,16 +457,16 @@ impl Origin {
     fn render(
         &mut self,
         renderer: &mut Renderer,
-        layer: &Layer<'_>,
+        beside: &Beside<'_>,
         descriptor: &Descriptor,
         owner: &[u8],
-        attributes: &[&[u8]],
+        attributes: &Attributes<'_>,
     ) -> Result<(), Fault> {
         match renderer.push_attributes(&mut self.attributes, owner, attributes) {
             Err(fault) => {
                 self.reject = Some(fault.into_reject()?);
                 // Not rendered to the end, so not read to the end: what is left must be well-formed.
-                for part in layer.owner.parts() {
+                for part in beside.owner.parts() {
                     descriptors::check(descriptor, part, renderer.limits.depth)
                         .map_err(|broken| broken.fault)?;
                 }
@@ -360,30 +489,42 @@ impl Origin {
                 continue;
             }
             if let Value::String(name) = renderer.read_any_value(&value, 0)? {
-                text::push_text(&mut self.names[which], name);
+                renderer.push_text(&mut self.names[which], name)?;
             }
         }
         // A second reading of the same attributes: what it met has been counted.
         renderer.notes = notes;
         Ok(())
     }
-}
 
-/// Sets the shared columns of a group to a resource's and a scope's values.
-pub(crate) fn set_shared(shared: &mut Repeated, resource: &Origin, scope: &Origin) {
-    shared.set(&[
-        or_null(resource.names[0].as_slice()),
-        or_null(resource.names[1].as_slice()),
-        or_null(resource.names[2].as_slice()),
-        Constant::Text(Some(resource.attributes.as_slice())),
-        Constant::Int(i64::from(resource.dropped)),
-        or_null(resource.schema_url.as_slice()),
-        or_null(scope.names[0].as_slice()),
-        or_null(scope.names[1].as_slice()),
-        Constant::Text(Some(scope.attributes.as_slice())),
-        Constant::Int(i64::from(scope.dropped)),
-        or_null(scope.schema_url.as_slice()),
-    ]);
+    /// Sets a resource's columns to its values, from a row on; gives the bytes of those in a row.
+    pub fn set_resource(&self, columns: &mut Repeated, row: usize) -> usize {
+        columns.set(
+            row,
+            &[
+                or_null(self.names[0].as_slice()),
+                or_null(self.names[1].as_slice()),
+                or_null(self.names[2].as_slice()),
+                Constant::Text(Some(self.attributes.as_slice())),
+                Constant::Int(i64::from(self.dropped)),
+                or_null(self.schema_url.as_slice()),
+            ],
+        )
+    }
+
+    /// Sets a scope's columns to its values, from a row on; gives the bytes of those in a row.
+    pub fn set_scope(&self, columns: &mut Repeated, row: usize) -> usize {
+        columns.set(
+            row,
+            &[
+                or_null(self.names[0].as_slice()),
+                or_null(self.names[1].as_slice()),
+                Constant::Text(Some(self.attributes.as_slice())),
+                Constant::Int(i64::from(self.dropped)),
+                or_null(self.schema_url.as_slice()),
+            ],
+        )
+    }
 }
 
 /// The hour of a time in microseconds, as a range of microseconds.
@@ -448,13 +589,22 @@ impl Times {
     }
 }
 
-/// Bytes of an id's hex digits.
-pub(crate) const TRACE_ID_TEXT: usize = 32;
-pub(crate) const SPAN_ID_TEXT: usize = 16;
+/// "Ids whose bytes are all zero" are null: "OTLP calls them invalid".
+#[inline(always)]
+pub(crate) fn given_id(id: &[u8]) -> &[u8] {
+    let is_zero = id.first() == Some(&0) && id.iter().all(|&byte| byte == 0);
+    if is_zero { &[] } else { id }
+}
 
 /// Appends an id: "lower-case hex of the bytes, whatever their length; null when empty".
 #[inline(always)]
-pub(crate) fn push_id(column: &mut Texts, id: &[u8]) {
+pub(crate) fn push_id(
+    column: &mut Texts,
+    request: &mut Request<'_>,
+    id: &[u8],
+) -> Result<(), Excess> {
+    let id = given_id(id);
     text::push_hex(&mut column.data, id);
     column.end_row_or_null();
+    request.renderer.charge(4 * id.len())
 }

@@ -58,12 +58,12 @@ message!(RESOURCE { 1 "attributes" Messages(&KEY_VALUE), 3 "entity_refs" Message
 message!(SCOPE { 1 "name" Plain, 2 "version" Plain, 3 "attributes" Messages(&KEY_VALUE) });
 
 message!(LOGS_REQUEST { 1 "resource_logs" Messages(&RESOURCE_LOGS) });
-message!(RESOURCE_LOGS { 1 "resource" Message(&RESOURCE), 2 "scope_logs" Messages(&SCOPE_LOGS), 3 "schema_url" Plain });
+message!(RESOURCE_LOGS { 1 "resource" Message(&RESOURCE), 2 "scope_logs" Messages(&SCOPE_LOGS), 3 "schema_url" Plain, 1000 "instrumentation_library_logs" Messages(&SCOPE_LOGS) });
 message!(SCOPE_LOGS { 1 "scope" Message(&SCOPE), 2 "log_records" Messages(&LOG_RECORD), 3 "schema_url" Plain });
 message!(LOG_RECORD { 3 "severity_text" Plain, 5 "body" Message(&ANY_VALUE), 6 "attributes" Messages(&KEY_VALUE), 9 "trace_id" Plain, 10 "span_id" Plain, 12 "event_name" Plain });
 
 message!(TRACES_REQUEST { 1 "resource_spans" Messages(&RESOURCE_SPANS) });
-message!(RESOURCE_SPANS { 1 "resource" Message(&RESOURCE), 2 "scope_spans" Messages(&SCOPE_SPANS), 3 "schema_url" Plain });
+message!(RESOURCE_SPANS { 1 "resource" Message(&RESOURCE), 2 "scope_spans" Messages(&SCOPE_SPANS), 3 "schema_url" Plain, 1000 "instrumentation_library_spans" Messages(&SCOPE_SPANS) });
 message!(SCOPE_SPANS { 1 "scope" Message(&SCOPE), 2 "spans" Messages(&SPAN), 3 "schema_url" Plain });
 message!(SPAN {
     1 "trace_id" Plain, 2 "span_id" Plain, 3 "trace_state" Plain, 4 "parent_span_id" Plain, 5 "name" Plain,
@@ -74,7 +74,7 @@ message!(LINK { 1 "trace_id" Plain, 2 "span_id" Plain, 3 "trace_state" Plain, 4 
 message!(STATUS { 2 "message" Plain });
 
 message!(METRICS_REQUEST { 1 "resource_metrics" Messages(&RESOURCE_METRICS) });
-message!(RESOURCE_METRICS { 1 "resource" Message(&RESOURCE), 2 "scope_metrics" Messages(&SCOPE_METRICS), 3 "schema_url" Plain });
+message!(RESOURCE_METRICS { 1 "resource" Message(&RESOURCE), 2 "scope_metrics" Messages(&SCOPE_METRICS), 3 "schema_url" Plain, 1000 "instrumentation_library_metrics" Messages(&SCOPE_METRICS) });
 message!(SCOPE_METRICS { 1 "scope" Message(&SCOPE), 2 "metrics" Messages(&METRIC), 3 "schema_url" Plain });
 message!(METRIC {
     1 "name" Plain, 2 "description" Plain, 3 "unit" Plain, 12 "metadata" Messages(&KEY_VALUE),

@@ -1,6 +1,6 @@
 //! OTLP enums by their names.
 
-use crate::buffer::ByteBuffer;
+use crate::columns::ByteBuffer;
 use crate::columns::Labels;
 use crate::text;
 
@@ -8,7 +8,7 @@ use crate::text;
 #[inline]
 pub(crate) fn push_enum(column: &mut Labels, names: &[&'static str], number: i32) {
     match usize::try_from(number).ok().and_then(|i| Some((i, names.get(i)?))) {
-        Some((i, name)) => column.push_known(i, name),
+        Some((i, name)) => column.push_numbered(i, name),
         None => push_number(column, number),
     }
 }

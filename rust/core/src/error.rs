@@ -60,6 +60,8 @@ pub(crate) enum Misfit {
     Depth,
     Count(u64),
     Duration { start: u64, end: u64 },
+    OldKind,
+    OldLabels,
 }
 
 impl Misfit {
@@ -74,6 +76,12 @@ impl Misfit {
                     "found a value nested deeper than {} arrays and key-value lists",
                     limits.depth
                 )
+            }
+            Self::OldKind => "found a metric kind of OTLP 0.8, expected gauge, sum, histogram, \
+                              exponential histogram or summary"
+                .to_owned(),
+            Self::OldLabels => {
+                "found the labels of OTLP 0.8, expected attributes in their place".to_owned()
             }
             Self::Count(n) => format!("found a count of {n}, expected at most {}", i64::MAX),
             Self::Duration { start, end } => {
@@ -163,6 +171,16 @@ pub enum Excess {
         /// Groups allowed.
         limit: usize,
     },
+    /// More parts of messages that are given more than once than allowed.
+    Parts {
+        /// Parts allowed.
+        limit: usize,
+    },
+    /// The records take more memory as rows than the request's size allows them.
+    Memory {
+        /// Bytes allowed.
+        limit: usize,
+    },
     /// Resource, scope and metric values, written into every row, take more bytes than allowed.
     RepeatedBytes {
         /// Bytes allowed.
@@ -186,6 +204,13 @@ impl fmt::Display for Excess {
                     "found more than {limit} groups of table, service and hour in one request"
                 )
             }
+            Self::Parts { limit } => {
+                write!(f, "found more than {limit} parts of messages given more than once")
+            }
+            Self::Memory { limit } => write!(
+                f,
+                "found a request that takes more than {limit} bytes of memory as rows, expected at most that"
+            ),
             Self::RepeatedBytes { limit } => write!(
                 f,
                 "found resource, scope and metric values that take more than {limit} bytes when written into every row"

@@ -32,7 +32,8 @@ tags! {
     // ExportLogsServiceRequest, ExportTraceServiceRequest and ExportMetricsServiceRequest share
     // their shape, and so do the Resource… and Scope… messages below them.
     request { RESOURCES = 1 LEN }
-    resource_records { RESOURCE = 1 LEN, SCOPES = 2 LEN, SCHEMA_URL = 3 LEN }
+    // Before 2022 a scope was an instrumentation library, in a list of its own.
+    resource_records { RESOURCE = 1 LEN, SCOPES = 2 LEN, SCHEMA_URL = 3 LEN, LIBRARIES = 1000 LEN }
     scope_records { SCOPE = 1 LEN, RECORDS = 2 LEN, SCHEMA_URL = 3 LEN }
 
     log_record {
@@ -58,18 +59,20 @@ tags! {
     metric {
         NAME = 1 LEN, DESCRIPTION = 2 LEN, UNIT = 3 LEN, GAUGE = 5 LEN, SUM = 7 LEN, HISTOGRAM = 9 LEN,
         EXPONENTIAL_HISTOGRAM = 10 LEN, SUMMARY = 11 LEN, METADATA = 12 LEN,
+        // Kinds of OTLP 0.8, whose points are others.
+        INT_GAUGE = 4 LEN, INT_SUM = 6 LEN, INT_HISTOGRAM = 8 LEN,
     }
     // Gauge, Sum, Histogram, ExponentialHistogram and Summary: what each has of these.
     data { POINTS = 1 LEN, AGGREGATION_TEMPORALITY = 2 VARINT, IS_MONOTONIC = 3 VARINT }
     number_data_point {
         START_TIME_UNIX_NANO = 2 FIXED64, TIME_UNIX_NANO = 3 FIXED64, AS_DOUBLE = 4 FIXED64,
-        EXEMPLARS = 5 LEN, AS_INT = 6 FIXED64, ATTRIBUTES = 7 LEN, FLAGS = 8 VARINT,
+        EXEMPLARS = 5 LEN, AS_INT = 6 FIXED64, ATTRIBUTES = 7 LEN, FLAGS = 8 VARINT, LABELS = 1 LEN,
     }
     histogram_data_point {
         START_TIME_UNIX_NANO = 2 FIXED64, TIME_UNIX_NANO = 3 FIXED64, COUNT = 4 FIXED64, SUM = 5 FIXED64,
         BUCKET_COUNTS = 6 FIXED64, BUCKET_COUNTS_PACKED = 6 LEN, EXPLICIT_BOUNDS = 7 FIXED64,
         EXPLICIT_BOUNDS_PACKED = 7 LEN, EXEMPLARS = 8 LEN, ATTRIBUTES = 9 LEN, FLAGS = 10 VARINT,
-        MIN = 11 FIXED64, MAX = 12 FIXED64,
+        MIN = 11 FIXED64, MAX = 12 FIXED64, LABELS = 1 LEN,
     }
     exponential_histogram_data_point {
         ATTRIBUTES = 1 LEN, START_TIME_UNIX_NANO = 2 FIXED64, TIME_UNIX_NANO = 3 FIXED64, COUNT = 4 FIXED64,
@@ -79,7 +82,7 @@ tags! {
     buckets { OFFSET = 1 VARINT, BUCKET_COUNTS = 2 VARINT, BUCKET_COUNTS_PACKED = 2 LEN }
     summary_data_point {
         START_TIME_UNIX_NANO = 2 FIXED64, TIME_UNIX_NANO = 3 FIXED64, COUNT = 4 FIXED64, SUM = 5 FIXED64,
-        QUANTILE_VALUES = 6 LEN, ATTRIBUTES = 7 LEN, FLAGS = 8 VARINT,
+        QUANTILE_VALUES = 6 LEN, ATTRIBUTES = 7 LEN, FLAGS = 8 VARINT, LABELS = 1 LEN,
     }
     value_at_quantile { QUANTILE = 1 FIXED64, VALUE = 2 FIXED64 }
     exemplar {

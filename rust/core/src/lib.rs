@@ -6,34 +6,27 @@
 //! `docs/schema.md`, the wire rules in `wire.rs`.
 #![forbid(unsafe_code)]
 
-mod blocks;
-mod buffer;
 mod builder;
 mod columns;
 mod common;
 mod descriptors;
-mod dictionary;
 mod enums;
 mod error;
 mod fields;
-mod finished;
-mod groups;
 mod limits;
 mod logs;
 mod metrics;
 mod otlp_json;
-mod repeated;
+mod placing;
 mod schema;
-mod target;
 mod text;
 mod traces;
 mod value;
 mod wire;
 
-pub use builder::{Appended, BatchBuilder, Signal};
+pub use builder::{Appended, BatchBuilder, FinishError, Signal};
+pub use columns::{MakeText, TableBatch, make_checked_text};
 pub use error::{AppendError, Excess, Format};
-pub use finished::{MakeText, make_checked_text};
-pub use groups::TableBatch;
 pub use limits::Limits;
 pub use otlp_json::{JsonEnd, JsonForm, recognize_json};
 pub use schema::{FIELD_ID_KEY, Strings, Table};

@@ -15,14 +15,25 @@ pub struct Limits {
     pub attributes: usize,
     /// Arrays and key-value lists inside one another; past it the record is rejected.
     pub depth: usize,
-    /// Bytes that resource, scope and metric values take when they are written into every row.
-    pub repeated_bytes: u64,
+    /// Bytes that resource, scope and metric values take when they are written into every row;
+    /// `None` counts them as memory, for who has them written.
+    pub repeated_bytes: Option<u64>,
+    /// Bytes of memory that a request may take, its payload included; `None` is what its size
+    /// allows it ([`Limits::memory`]).
+    pub memory_bytes: Option<usize>,
 }
 
 impl Limits {
     /// The most that `payload_bytes` may be set to: Arrow's 32-bit offsets must hold eight times
     /// a payload (the most that rendering as JSON can grow it) on top of [`FULL_COLUMN_BYTES`].
     pub const MAX_PAYLOAD_BYTES: usize = 192 << 20;
+
+    /// Bytes of memory that a request of so many bytes may take: a multiple of its size, and what
+    /// a small one of many records needs.
+    #[must_use]
+    pub fn memory(&self, payload_bytes: usize) -> usize {
+        self.memory_bytes.unwrap_or(payload_bytes.saturating_mul(6).saturating_add(128 << 20))
+    }
 }
 
 impl Default for Limits {
@@ -34,7 +45,8 @@ impl Default for Limits {
             groups: 10_000,
             attributes: 10_000,
             depth: 64,
-            repeated_bytes: 4 << 30,
+            repeated_bytes: Some(4 << 30),
+            memory_bytes: None,
         }
     }
 }

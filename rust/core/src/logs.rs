@@ -1,25 +1,20 @@
 //! ExportLogsServiceRequest -> otel_logs.
 
-use crate::columns::{Column, Int32s, Int64s, Labels, Texts};
-use crate::common::{
-    Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, SPAN_ID_TEXT, TRACE_ID_TEXT, Times,
-    push_id,
-};
+use crate::columns::{ByteBuffer, Int32s, Int64s, Labels, Repeated, Rows, Texts, column_of};
+use crate::common::{Entries, Owner, Request, RowTime, Shared, Times, push_id, walk};
 use crate::descriptors::LOG_RECORD;
 use crate::enums::push_enum;
 use crate::error::Fault;
 use crate::fields::log_record;
-use crate::groups::{Group, Groups, Rows};
-use crate::repeated::Repeated;
-use crate::schema::Table;
-use crate::target::Target;
-use crate::value::{KINDS, Renderer, STRING_KIND, Value, read_usual_string};
+use crate::placing::{Placing, SharedColumns};
+use crate::value::{KINDS, STRING_KIND, Value, read_usual_string};
 use crate::wire::{Cursor, Message, read_fields};
 
 /// The columns of otel_logs, in schema order.
+#[derive(Default)]
 pub(crate) struct LogColumns {
     time: Times,
-    shared: Repeated,
+    shared: Shared,
     observed_time: Times,
     trace_id: Texts,
     span_id: Texts,
@@ -33,46 +28,43 @@ pub(crate) struct LogColumns {
     dropped_attributes: Int64s,
 }
 
-/// Bytes of a usual body.
-const BODY_TEXT: usize = 64;
+column_of!(LogColumns {
+    time,
+    shared,
+    observed_time,
+    trace_id,
+    span_id,
+    flags,
+    severity_number,
+    severity_text,
+    event_name,
+    body,
+    body_type,
+    attributes,
+    dropped_attributes,
+});
 
-impl Rows for LogColumns {
-    fn new(_: Table) -> Self {
-        Self {
-            time: Times::default(),
-            shared: Repeated::new(&SHARED_TEXTS),
-            observed_time: Times::default(),
-            trace_id: Texts::of(TRACE_ID_TEXT),
-            span_id: Texts::of(SPAN_ID_TEXT),
-            flags: Int64s::default(),
-            severity_number: Int32s::default(),
-            severity_text: Labels::default(),
-            event_name: Labels::default(),
-            body: Texts::of(BODY_TEXT),
-            body_type: Labels::default(),
-            attributes: Texts::default(),
-            dropped_attributes: Int64s::default(),
-        }
+/// Bytes of a row beside its text.
+const ROW_BYTES: usize = 82;
+
+impl LogColumns {
+    /// Makes room for the text of a first request: mostly attributes, nearly as long as JSON as on
+    /// the wire.
+    fn expect(&mut self, bytes: usize) {
+        self.attributes.expect(bytes / 8 * 5);
+        self.body.expect(bytes / 4);
+        self.trace_id.expect(bytes / 8);
+        self.span_id.expect(bytes / 16);
+    }
+}
+
+impl SharedColumns for LogColumns {
+    fn resource(&mut self) -> &mut Repeated {
+        &mut self.shared.resource
     }
 
-    fn attributes(&mut self) -> &mut Texts {
-        &mut self.attributes
-    }
-
-    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
-        f(&mut self.time);
-        f(&mut self.shared);
-        f(&mut self.observed_time);
-        f(&mut self.trace_id);
-        f(&mut self.span_id);
-        f(&mut self.flags);
-        f(&mut self.severity_number);
-        f(&mut self.severity_text);
-        f(&mut self.event_name);
-        f(&mut self.body);
-        f(&mut self.body_type);
-        f(&mut self.attributes);
-        f(&mut self.dropped_attributes);
+    fn scope(&mut self) -> &mut Repeated {
+        &mut self.shared.scope
     }
 }
 
@@ -92,63 +84,52 @@ struct LogRecord<'a> {
 }
 
 pub(crate) fn append<'a>(
-    groups: &mut Groups<LogColumns>,
+    rows: &mut Rows<LogColumns>,
     request: &mut Request<'a>,
     payload: &'a [u8],
 ) -> Result<(), Fault> {
-    let (mut resource, mut scope) = (Origin::default(), Origin::default());
-    let mut resources = Entries::of_request(&mut request.renderer, payload)?;
-    while let Some(bytes) = resources.next()? {
-        let before = request.stored();
-        let layer = Layer::read(&mut request.renderer, bytes)?;
-        resource.read_resource(request, &layer)?;
-        request.note_without_records(layer.entries);
-        let mut scopes = Entries::of_layer(bytes);
-        while let Some(bytes) = scopes.next()? {
-            let before = request.stored();
-            let layer = Layer::read(&mut request.renderer, bytes)?;
-            scope.read_scope(request, &layer)?;
-            request.note_without_records(layer.entries);
-            groups.expect(layer.entries, bytes);
-            append_records(groups, request, &resource, &scope, bytes)?;
-            request.forget_unstored_text(before);
-        }
-        request.forget_unstored_text(before);
-    }
-    Ok(())
+    rows.columns.expect(payload.len());
+    walk(request, payload, |request, resource, scope, bytes| {
+        append_records(rows, request, resource, scope, bytes)
+    })
 }
 
 fn append_records<'a>(
-    groups: &mut Groups<LogColumns>,
+    rows: &mut Rows<LogColumns>,
     request: &mut Request<'a>,
-    resource: &Origin,
-    scope: &Origin,
+    resource: &Owner,
+    scope: &Owner,
     bytes: &'a [u8],
 ) -> Result<(), Fault> {
-    let mut target = Target::new(request, resource, scope);
-    let mut records = Entries::of_layer(bytes);
+    let mut placing = Placing::new(resource, scope);
+    let mut records = Entries::of_scope(bytes);
     while let Some(bytes) = records.next()? {
-        request.count_record()?;
-        if let Some(reject) = target.reject {
+        request.count_record(ROW_BYTES)?;
+        if let Some(reject) = placing.reject() {
             request.reject(reject, bytes, &LOG_RECORD)?;
             continue;
         }
         let mut record = LogRecord::default();
         record.read(request, bytes)?;
+        let notes = request.renderer.notes;
+        // What may be refused comes first, so that a rejected record leaves no mark.
+        let body_type = match rows.columns.render(request, &record, bytes) {
+            Ok(body_type) => body_type,
+            Err(fault) => {
+                let reject = fault.into_reject()?;
+                request.renderer.notes = notes;
+                rows.drop_row();
+                request.reject(reject, bytes, &LOG_RECORD)?;
+                continue;
+            }
+        };
         // "time_unix_nano, else observed_time_unix_nano, else the receive time".
         let given =
             if record.observed_time == 0 { request.received_at } else { record.observed_time };
         let time = RowTime::new(record.time, given);
-        let at = target.find(groups, request, time.hour(), |columns| &mut columns.shared)?;
-        let group = groups.get(at);
-        match group.append_log_record(request, time, &record, bytes) {
-            Ok(()) => request.undated += usize::from(record.time == 0 && record.observed_time == 0),
-            Err(fault) => {
-                groups.drop_row(at, &mut request.groups_left);
-                target.forget();
-                request.reject(fault.into_reject()?, bytes, &LOG_RECORD)?;
-            }
-        }
+        placing.place_row(rows, request, time.hour())?;
+        rows.columns.push(request, time, &record, body_type)?;
+        request.undated += usize::from(record.time == 0 && record.observed_time == 0);
     }
     Ok(())
 }
@@ -193,8 +174,8 @@ impl<'a> LogRecord<'a> {
             log_record::OBSERVED_TIME_UNIX_NANO => self.observed_time = cursor.read_fixed64()?,
             log_record::SEVERITY_NUMBER => self.severity_number = cursor.read_varint()? as i32,
             log_record::SEVERITY_TEXT => self.severity_text = cursor.read_len()?,
-            log_record::BODY => self.body.add(cursor.read_len()?),
-            log_record::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+            log_record::BODY => request.renderer.merge(&mut self.body, cursor.read_len()?)?,
+            log_record::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
             log_record::DROPPED_ATTRIBUTES_COUNT => {
                 self.dropped_attributes = cursor.read_varint()? as u32
             }
@@ -208,65 +189,75 @@ impl<'a> LogRecord<'a> {
     }
 }
 
-impl Group<LogColumns> {
+impl LogColumns {
+    /// Renders what may be refused, attributes and body; gives the body's type.
     #[inline]
-    fn append_log_record(
+    fn render(
+        &mut self,
+        request: &mut Request<'_>,
+        record: &LogRecord<'_>,
+        bytes: &[u8],
+    ) -> Result<Option<i32>, Fault> {
+        let renderer = &mut request.renderer;
+        renderer.push_attributes(&mut self.attributes.data, bytes, &request.attributes)?;
+        push_body(&mut self.body.data, request, &record.body)
+    }
+
+    /// Appends the row that was begun.
+    #[inline]
+    fn push(
         &mut self,
         request: &mut Request<'_>,
         time: RowTime,
         record: &LogRecord<'_>,
-        bytes: &[u8],
+        body_type: Option<i32>,
     ) -> Result<(), Fault> {
-        let columns = &mut self.columns;
-        // What may be refused comes first, so that a refused record leaves no dictionary entry.
-        let renderer = &mut request.renderer;
-        let notes = renderer.notes;
-        let rendered = renderer
-            .push_attributes(&mut columns.attributes.data, bytes, &request.attributes)
-            .and_then(|()| columns.push_body(renderer, &record.body));
-        if let Err(fault) = rendered {
-            renderer.notes = notes;
-            return Err(fault);
+        self.attributes.end_row();
+        self.time.push_row_time(time);
+        self.observed_time.push(record.observed_time);
+        push_id(&mut self.trace_id, request, record.trace_id)?;
+        push_id(&mut self.span_id, request, record.span_id)?;
+        self.flags.push(i64::from(record.flags));
+        self.severity_number.push(record.severity_number);
+        request.push_label_or_null(&mut self.severity_text, record.severity_text)?;
+        request.push_label_or_null(&mut self.event_name, record.event_name)?;
+        self.dropped_attributes.push(i64::from(record.dropped_attributes));
+        match body_type {
+            Some(kind) => {
+                self.body.end_row();
+                push_enum(&mut self.body_type, &KINDS, kind);
+            }
+            None => {
+                self.body.push_null();
+                self.body_type.push_null();
+            }
         }
-        columns.attributes.end_row();
-        columns.time.push_row_time(time);
-        let repeated_bytes = columns.shared.push();
-        columns.observed_time.push(record.observed_time);
-        push_id(&mut columns.trace_id, record.trace_id);
-        push_id(&mut columns.span_id, record.span_id);
-        columns.flags.push(i64::from(record.flags));
-        columns.severity_number.push(record.severity_number);
-        request.push_label_or_null(&mut columns.severity_text, record.severity_text);
-        request.push_label_or_null(&mut columns.event_name, record.event_name);
-        columns.dropped_attributes.push(i64::from(record.dropped_attributes));
-        self.rows += 1;
-        Ok(request.count_row(repeated_bytes)?)
+        Ok(())
     }
 }
 
-impl LogColumns {
-    /// "a string body verbatim (no quotes); any other kind as JSON text; null when absent".
-    #[inline]
-    fn push_body(&mut self, renderer: &mut Renderer, body: &Message<'_>) -> Result<(), Fault> {
-        if !body.is_present() {
-            self.body.push_null();
-            self.body_type.push_null();
-            return Ok(());
-        }
-        if let Some(text) = body.single().and_then(read_usual_string) {
-            renderer.push_text(&mut self.body.data, text);
-            self.body.end_row();
-            push_enum(&mut self.body_type, &KINDS, STRING_KIND);
-            return Ok(());
-        }
-        let value = renderer.read_any_value(body, 0)?;
-        if let Value::String(bytes) = value {
-            renderer.push_text(&mut self.body.data, bytes);
-        } else {
-            renderer.push_value(&mut self.body.data, &value, 0)?;
-        }
-        self.body.end_row();
-        push_enum(&mut self.body_type, &KINDS, value.kind());
-        Ok(())
+/// "A string body verbatim (no quotes); any other kind as JSON text; null when absent."
+#[inline]
+fn push_body(
+    out: &mut ByteBuffer,
+    request: &mut Request<'_>,
+    body: &Message<'_>,
+) -> Result<Option<i32>, Fault> {
+    if !body.is_present() {
+        return Ok(None);
     }
+    let renderer = &mut request.renderer;
+    if let Some(text) = body.single().and_then(read_usual_string) {
+        renderer.push_text(out, text)?;
+        return Ok(Some(STRING_KIND));
+    }
+    let value = renderer.read_any_value(body, 0)?;
+    if let Value::String(bytes) = value {
+        renderer.push_text(out, bytes)?;
+    } else {
+        let start = renderer.begin(out);
+        renderer.push_value(out, &value, 0)?;
+        renderer.end(out, start)?;
+    }
+    Ok(Some(value.kind()))
 }

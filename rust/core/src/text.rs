@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::buffer::ByteBuffer;
+use crate::columns::ByteBuffer;
 
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
@@ -21,6 +21,23 @@ pub(crate) fn push_text(out: &mut ByteBuffer, bytes: &[u8]) -> u64 {
         return 0;
     }
     push_text_lossy(out, bytes)
+}
+
+/// The most bytes that `push_text` makes of a text.
+pub(crate) fn text_len(bytes: &[u8]) -> usize {
+    if is_valid_utf8(bytes) { bytes.len() } else { bytes.len() * REPLACEMENT.len() }
+}
+
+/// The most bytes that `push_json_string` makes of a text.
+pub(crate) fn json_string_len(bytes: &[u8]) -> usize {
+    let beyond_ascii = if is_valid_utf8(bytes) { 1 } else { REPLACEMENT.len() };
+    let len = |&byte: &u8| match byte {
+        b'"' | b'\\' | 0x08 | 0x0c | b'\n' | b'\r' | b'\t' => 2,
+        0..0x20 => 6,
+        0x80.. => beyond_ascii,
+        _ => 1,
+    };
+    2 + bytes.iter().map(len).sum::<usize>()
 }
 
 #[cold]

@@ -1,21 +1,13 @@
 //! ExportTraceServiceRequest -> otel_traces.
 
-use arrow_schema::ArrowError;
-
-use crate::columns::{Column, Int64s, Labels, Lists, Texts, column_of};
-use crate::common::{
-    Entries, Layer, Origin, Request, RowTime, SHARED_TEXTS, SPAN_ID_TEXT, TRACE_ID_TEXT, Times,
-    push_id,
-};
+use crate::columns::{Int64s, Labels, Lists, Repeated, Rows, Texts, column_of};
+use crate::common::{Attributes, Entries, Owner, Request, RowTime, Shared, Times, push_id, walk};
 use crate::descriptors::SPAN;
 use crate::enums::push_enum;
 use crate::error::{Fault, Misfit};
 use crate::fields::{event, link, span, status};
-use crate::finished::{Finished, MakeText};
-use crate::groups::{Group, Groups, Rows};
-use crate::repeated::Repeated;
+use crate::placing::{Placing, SharedColumns};
 use crate::schema::Table;
-use crate::target::Target;
 use crate::wire::{Cursor, Message, read_fields};
 
 const SPAN_KINDS: [&str; 6] = [
@@ -31,7 +23,7 @@ const STATUS_CODES: [&str; 3] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_
 /// The columns of otel_traces, in schema order.
 pub(crate) struct SpanColumns {
     time: Times,
-    shared: Repeated,
+    shared: Shared,
     duration: Int64s,
     trace_id: Texts,
     span_id: Texts,
@@ -72,15 +64,41 @@ struct LinkColumns {
 
 column_of!(LinkColumns { trace_id, span_id, trace_state, flags, attributes, dropped_attributes });
 
-impl Rows for SpanColumns {
-    fn new(table: Table) -> Self {
+column_of!(SpanColumns {
+    time,
+    shared,
+    duration,
+    trace_id,
+    span_id,
+    parent_span_id,
+    trace_state,
+    name,
+    kind,
+    flags,
+    attributes,
+    dropped_attributes,
+    dropped_events,
+    dropped_links,
+    status_code,
+    status_message,
+    events,
+    links,
+});
+
+/// Bytes of a row beside its text, of an event and of a link.
+const ROW_BYTES: usize = 99;
+const EVENT_BYTES: usize = 48;
+const LINK_BYTES: usize = 48;
+
+impl Default for SpanColumns {
+    fn default() -> Self {
         Self {
             time: Times::default(),
-            shared: Repeated::new(&SHARED_TEXTS),
+            shared: Shared::default(),
             duration: Int64s::default(),
-            trace_id: Texts::of(TRACE_ID_TEXT),
-            span_id: Texts::of(SPAN_ID_TEXT),
-            parent_span_id: Texts::of(SPAN_ID_TEXT),
+            trace_id: Texts::default(),
+            span_id: Texts::default(),
+            parent_span_id: Texts::default(),
             trace_state: Labels::default(),
             name: Labels::default(),
             kind: Labels::default(),
@@ -91,34 +109,29 @@ impl Rows for SpanColumns {
             dropped_links: Int64s::default(),
             status_code: Labels::default(),
             status_message: Labels::default(),
-            events: Lists::new(table, "EventsTimestamp"),
-            links: Lists::new(table, "LinksTraceId"),
+            events: Lists::new(Table::Traces, "EventsTimestamp"),
+            links: Lists::new(Table::Traces, "LinksTraceId"),
         }
     }
+}
 
-    fn attributes(&mut self) -> &mut Texts {
-        &mut self.attributes
+impl SpanColumns {
+    /// Makes room for the text of a first request: mostly attributes, nearly as long as JSON as on
+    /// the wire.
+    fn expect(&mut self, bytes: usize) {
+        self.attributes.expect(bytes / 8 * 5);
+        self.trace_id.expect(bytes / 8);
+        self.span_id.expect(bytes / 16);
+    }
+}
+
+impl SharedColumns for SpanColumns {
+    fn resource(&mut self) -> &mut Repeated {
+        &mut self.shared.resource
     }
 
-    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
-        f(&mut self.time);
-        f(&mut self.shared);
-        f(&mut self.duration);
-        f(&mut self.trace_id);
-        f(&mut self.span_id);
-        f(&mut self.parent_span_id);
-        f(&mut self.trace_state);
-        f(&mut self.name);
-        f(&mut self.kind);
-        f(&mut self.flags);
-        f(&mut self.attributes);
-        f(&mut self.dropped_attributes);
-        f(&mut self.dropped_events);
-        f(&mut self.dropped_links);
-        f(&mut self.status_code);
-        f(&mut self.status_message);
-        f(&mut self.events);
-        f(&mut self.links);
+    fn scope(&mut self) -> &mut Repeated {
+        &mut self.shared.scope
     }
 }
 
@@ -145,66 +158,55 @@ struct Span<'a> {
 struct Nested<'a> {
     events: Vec<&'a [u8]>,
     links: Vec<&'a [u8]>,
-    attributes: Vec<&'a [u8]>,
+    attributes: Attributes<'a>,
 }
 
 pub(crate) fn append<'a>(
-    groups: &mut Groups<SpanColumns>,
+    rows: &mut Rows<SpanColumns>,
     request: &mut Request<'a>,
     payload: &'a [u8],
 ) -> Result<(), Fault> {
-    let (mut resource, mut scope) = (Origin::default(), Origin::default());
+    rows.columns.expect(payload.len());
     let mut nested = Nested::default();
-    let mut resources = Entries::of_request(&mut request.renderer, payload)?;
-    while let Some(bytes) = resources.next()? {
-        let before = request.stored();
-        let layer = Layer::read(&mut request.renderer, bytes)?;
-        resource.read_resource(request, &layer)?;
-        request.note_without_records(layer.entries);
-        let mut scopes = Entries::of_layer(bytes);
-        while let Some(bytes) = scopes.next()? {
-            let before = request.stored();
-            let layer = Layer::read(&mut request.renderer, bytes)?;
-            scope.read_scope(request, &layer)?;
-            request.note_without_records(layer.entries);
-            groups.expect(layer.entries, bytes);
-            append_spans(groups, request, &resource, &scope, bytes, &mut nested)?;
-            request.forget_unstored_text(before);
-        }
-        request.forget_unstored_text(before);
-    }
-    Ok(())
+    walk(request, payload, |request, resource, scope, bytes| {
+        append_spans(rows, request, resource, scope, bytes, &mut nested)
+    })
 }
 
 fn append_spans<'a>(
-    groups: &mut Groups<SpanColumns>,
+    rows: &mut Rows<SpanColumns>,
     request: &mut Request<'a>,
-    resource: &Origin,
-    scope: &Origin,
+    resource: &Owner,
+    scope: &Owner,
     bytes: &'a [u8],
     nested: &mut Nested<'a>,
 ) -> Result<(), Fault> {
-    let mut target = Target::new(request, resource, scope);
-    let mut spans = Entries::of_layer(bytes);
+    let mut placing = Placing::new(resource, scope);
+    let mut spans = Entries::of_scope(bytes);
     while let Some(bytes) = spans.next()? {
-        request.count_record()?;
-        if let Some(reject) = target.reject {
+        request.count_record(ROW_BYTES)?;
+        if let Some(reject) = placing.reject() {
             request.reject(reject, bytes, &SPAN)?;
             continue;
         }
         let mut span = Span::default();
         span.read(request, bytes, nested)?;
-        let time = RowTime::new(span.start_time, request.received_at);
-        let at = target.find(groups, request, time.hour(), |columns| &mut columns.shared)?;
-        let group = groups.get(at);
-        match group.append_span(request, time, &span, nested, bytes) {
-            Ok(()) => request.undated += usize::from(span.start_time == 0),
+        let notes = request.renderer.notes;
+        // What may be refused comes first, so that a rejected span leaves no mark.
+        let rendered = match rows.columns.render(request, &span, nested, bytes) {
+            Ok(rendered) => rendered,
             Err(fault) => {
-                groups.drop_row(at, &mut request.groups_left);
-                target.forget();
-                request.reject(fault.into_reject()?, bytes, &SPAN)?;
+                let reject = fault.into_reject()?;
+                request.renderer.notes = notes;
+                rows.drop_row();
+                request.reject(reject, bytes, &SPAN)?;
+                continue;
             }
-        }
+        };
+        let time = RowTime::new(span.start_time, request.received_at);
+        placing.place_row(rows, request, time.hour())?;
+        rows.columns.push(request, time, &span, &rendered)?;
+        request.undated += usize::from(span.start_time == 0);
     }
     Ok(())
 }
@@ -265,15 +267,21 @@ impl<'a> Span<'a> {
             span::KIND => self.kind = cursor.read_varint()? as i32,
             span::START_TIME_UNIX_NANO => self.start_time = cursor.read_fixed64()?,
             span::END_TIME_UNIX_NANO => self.end_time = cursor.read_fixed64()?,
-            span::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+            span::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
             span::DROPPED_ATTRIBUTES_COUNT => {
                 self.dropped_attributes = cursor.read_varint()? as u32
             }
-            span::EVENTS => nested.events.push(cursor.read_len()?),
+            span::EVENTS => {
+                request.count_nested(EVENT_BYTES)?;
+                nested.events.push(cursor.read_len()?);
+            }
             span::DROPPED_EVENTS_COUNT => self.dropped_events = cursor.read_varint()? as u32,
-            span::LINKS => nested.links.push(cursor.read_len()?),
+            span::LINKS => {
+                request.count_nested(LINK_BYTES)?;
+                nested.links.push(cursor.read_len()?);
+            }
             span::DROPPED_LINKS_COUNT => self.dropped_links = cursor.read_varint()? as u32,
-            span::STATUS => self.status.add(cursor.read_len()?),
+            span::STATUS => request.renderer.merge(&mut self.status, cursor.read_len()?)?,
             _ => request.renderer.skip_unknown(cursor, tag)?,
         }
         Ok(())
@@ -288,69 +296,63 @@ impl<'a> Span<'a> {
     }
 }
 
-impl Group<SpanColumns> {
-    #[inline]
-    fn append_span<'a>(
-        &mut self,
-        request: &mut Request<'a>,
-        time: RowTime,
-        record: &Span<'a>,
-        nested: &mut Nested<'a>,
-        bytes: &[u8],
-    ) -> Result<(), Fault> {
-        // What may be refused comes first, so that a refused record leaves no dictionary entry.
-        let notes = request.renderer.notes;
-        let (status_code, status_message) =
-            match self.columns.append_fallible(request, record, nested, bytes) {
-                Ok(status) => status,
-                Err(fault) => {
-                    request.renderer.notes = notes;
-                    return Err(fault);
-                }
-            };
-        let columns = &mut self.columns;
-        columns.time.push_row_time(time);
-        let repeated_bytes = columns.shared.push();
-        push_id(&mut columns.trace_id, record.trace_id);
-        push_id(&mut columns.span_id, record.span_id);
-        push_id(&mut columns.parent_span_id, record.parent_span_id);
-        request.push_label_or_null(&mut columns.trace_state, record.trace_state);
-        request.push_label(&mut columns.name, record.name);
-        push_enum(&mut columns.kind, &SPAN_KINDS, record.kind);
-        columns.flags.push(i64::from(record.flags));
-        columns.dropped_attributes.push(i64::from(record.dropped_attributes));
-        columns.dropped_events.push(i64::from(record.dropped_events));
-        columns.dropped_links.push(i64::from(record.dropped_links));
-        push_enum(&mut columns.status_code, &STATUS_CODES, status_code);
-        request.push_label_or_null(&mut columns.status_message, status_message);
-        self.rows += 1;
-        Ok(request.count_row(repeated_bytes)?)
-    }
+/// What rendering a span gave beside what it wrote.
+struct Rendered<'a> {
+    duration: i64,
+    status_code: i32,
+    status_message: &'a [u8],
 }
 
 impl SpanColumns {
-    /// Appends duration, attributes, events and links; gives the status.
+    /// Renders what may be refused: attributes, events, links, duration and status.
     #[inline]
-    fn append_fallible<'a>(
+    fn render<'a>(
         &mut self,
         request: &mut Request<'a>,
         record: &Span<'a>,
         nested: &mut Nested<'a>,
         bytes: &[u8],
-    ) -> Result<(i32, &'a [u8]), Fault> {
-        self.duration.push(record.duration(bytes)?);
+    ) -> Result<Rendered<'a>, Fault> {
+        let duration = record.duration(bytes)?;
         request.renderer.push_attributes(&mut self.attributes.data, bytes, &request.attributes)?;
-        self.attributes.end_row();
         let Nested { events, links, attributes } = nested;
         for bytes in events.iter() {
-            self.events.begin_row().push(request, bytes, attributes)?;
+            self.events.items.push(request, bytes, attributes)?;
         }
-        self.events.end_row(self.events.items.dropped_attributes.len());
         for bytes in links.iter() {
-            self.links.begin_row().push(request, bytes, attributes)?;
+            self.links.items.push(request, bytes, attributes)?;
         }
+        let (status_code, status_message) = read_status(request, &record.status)?;
+        Ok(Rendered { duration, status_code, status_message })
+    }
+
+    /// Appends the row that was begun.
+    #[inline]
+    fn push(
+        &mut self,
+        request: &mut Request<'_>,
+        time: RowTime,
+        record: &Span<'_>,
+        rendered: &Rendered<'_>,
+    ) -> Result<(), Fault> {
+        self.attributes.end_row();
+        self.events.end_row(self.events.items.dropped_attributes.len());
         self.links.end_row(self.links.items.dropped_attributes.len());
-        read_status(request, &record.status)
+        self.time.push_row_time(time);
+        self.duration.push(rendered.duration);
+        push_id(&mut self.trace_id, request, record.trace_id)?;
+        push_id(&mut self.span_id, request, record.span_id)?;
+        push_id(&mut self.parent_span_id, request, record.parent_span_id)?;
+        request.push_label_or_null(&mut self.trace_state, record.trace_state)?;
+        request.push_label(&mut self.name, record.name)?;
+        push_enum(&mut self.kind, &SPAN_KINDS, record.kind);
+        self.flags.push(i64::from(record.flags));
+        self.dropped_attributes.push(i64::from(record.dropped_attributes));
+        self.dropped_events.push(i64::from(record.dropped_events));
+        self.dropped_links.push(i64::from(record.dropped_links));
+        push_enum(&mut self.status_code, &STATUS_CODES, rendered.status_code);
+        request.push_label_or_null(&mut self.status_message, rendered.status_message)?;
+        Ok(())
     }
 }
 
@@ -377,9 +379,8 @@ impl EventColumns {
         &mut self,
         request: &mut Request<'a>,
         bytes: &'a [u8],
-        attributes: &mut Vec<&'a [u8]>,
+        attributes: &mut Attributes<'a>,
     ) -> Result<(), Fault> {
-        request.count_nested()?;
         let renderer = &mut request.renderer;
         let (mut time, mut name, mut dropped_attributes): (u64, &[u8], u32) = (0, &[], 0);
         attributes.clear();
@@ -388,7 +389,7 @@ impl EventColumns {
             match tag {
                 event::TIME_UNIX_NANO => time = cursor.read_fixed64()?,
                 event::NAME => name = cursor.read_len()?,
-                event::ATTRIBUTES => attributes.push(cursor.read_len()?),
+                event::ATTRIBUTES => attributes.push(cursor.read_len()?, &renderer.limits),
                 event::DROPPED_ATTRIBUTES_COUNT => {
                     dropped_attributes = cursor.read_varint()? as u32
                 }
@@ -396,7 +397,7 @@ impl EventColumns {
             }
         }
         self.time.push(time);
-        renderer.push_text(&mut self.name.data, name);
+        renderer.push_text(&mut self.name.data, name)?;
         self.name.end_row_or_null();
         renderer.push_attributes(&mut self.attributes.data, bytes, attributes)?;
         self.attributes.end_row();
@@ -410,9 +411,8 @@ impl LinkColumns {
         &mut self,
         request: &mut Request<'a>,
         bytes: &'a [u8],
-        attributes: &mut Vec<&'a [u8]>,
+        attributes: &mut Attributes<'a>,
     ) -> Result<(), Fault> {
-        request.count_nested()?;
         let renderer = &mut request.renderer;
         let (mut trace_id, mut span_id, mut trace_state): (&[u8], &[u8], &[u8]) = (&[], &[], &[]);
         let (mut flags, mut dropped_attributes) = (0, 0);
@@ -423,15 +423,16 @@ impl LinkColumns {
                 link::TRACE_ID => trace_id = cursor.read_len()?,
                 link::SPAN_ID => span_id = cursor.read_len()?,
                 link::TRACE_STATE => trace_state = cursor.read_len()?,
-                link::ATTRIBUTES => attributes.push(cursor.read_len()?),
+                link::ATTRIBUTES => attributes.push(cursor.read_len()?, &renderer.limits),
                 link::DROPPED_ATTRIBUTES_COUNT => dropped_attributes = cursor.read_varint()? as u32,
                 link::FLAGS => flags = cursor.read_fixed32()?,
                 _ => renderer.skip_unknown(&mut cursor, tag)?,
             }
         }
-        push_id(&mut self.trace_id, trace_id);
-        push_id(&mut self.span_id, span_id);
-        renderer.push_text(&mut self.trace_state.data, trace_state);
+        push_id(&mut self.trace_id, request, trace_id)?;
+        push_id(&mut self.span_id, request, span_id)?;
+        let renderer = &mut request.renderer;
+        renderer.push_text(&mut self.trace_state.data, trace_state)?;
         self.trace_state.end_row_or_null();
         self.flags.push(i64::from(flags));
         renderer.push_attributes(&mut self.attributes.data, bytes, attributes)?;

@@ -1,9 +1,10 @@
 //! AnyValue and attribute lists as JSON text (SCHEMA: "AnyValue as JSON text").
 
-use crate::blocks::{BLOCK, block_at, block_of, copy_plain_block};
-use crate::buffer::ByteBuffer;
+use crate::columns::ByteBuffer;
+use crate::columns::{BLOCK, CHUNK, block_at, block_of, copy_plain_block};
+use crate::common::Attributes;
 use crate::descriptors::{self, ARRAY_VALUE, KEY_VALUE_LIST};
-use crate::error::{Fault, Misfit};
+use crate::error::{Excess, Fault, Misfit};
 use crate::fields::{any_value, array_value, key_value, key_value_list};
 use crate::limits::Limits;
 use crate::text;
@@ -59,16 +60,100 @@ impl Value<'_> {
     }
 }
 
-/// The state that rendering carries: limits and what was met.
+/// The memory that a request may take.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    /// All of it.
+    pub total: usize,
+    /// What is left of it for rows, beside the payload.
+    pub rows: usize,
+}
+
+/// The state that rendering carries: limits, what was met, and what it has cost.
 pub(crate) struct Renderer<'p> {
     pub limits: Limits,
     pub notes: Notes,
     payload: &'p [u8],
+    memory: Memory,
+    /// Bytes of memory that the request has been charged with; they are never given back, so that
+    /// what is rejected counts as well.
+    charged: usize,
+    /// What is being rendered must not pass this length.
+    most_len: usize,
+    /// Parts of messages that were given more than once.
+    parts: usize,
+    /// The first field that OTLP does not know: where it is, and its number.
+    pub first_unknown: Option<(usize, u32)>,
 }
 
+/// Texts up to this length are rendered without asking what comes of them.
+const LONG: usize = 64 << 10;
+
+/// A request may give messages in so many parts more than once each.
+const MOST_PARTS: usize = 1_000_000;
+
 impl<'p> Renderer<'p> {
-    pub fn new(limits: Limits, payload: &'p [u8]) -> Self {
-        Self { limits, notes: Notes::default(), payload }
+    pub fn new(limits: Limits, payload: &'p [u8], memory: Memory) -> Self {
+        let notes = Notes::default();
+        Self {
+            limits,
+            notes,
+            payload,
+            memory,
+            charged: 0,
+            most_len: 0,
+            parts: 0,
+            first_unknown: None,
+        }
+    }
+
+    /// Counts bytes of memory that the request takes.
+    #[inline(always)]
+    pub fn charge(&mut self, bytes: usize) -> Result<(), Excess> {
+        self.charged += bytes;
+        if self.charged > self.memory.rows { Err(self.too_much()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_much(&self) -> Excess {
+        Excess::Memory { limit: self.memory.total }
+    }
+
+    /// Begins to render something of any size to `out`; `end` is told what this gives.
+    #[inline(always)]
+    pub fn begin(&mut self, out: &ByteBuffer) -> usize {
+        let left = self.memory.rows - self.charged.min(self.memory.rows);
+        // A buffer beyond a chunk exists twice when it is moved, with a quarter of room.
+        let most = if left <= 2 * CHUNK { left / 2 } else { CHUNK + (left - 2 * CHUNK) / 13 * 4 };
+        self.most_len = out.len() + most;
+        out.len()
+    }
+
+    /// Counts what was rendered.
+    #[inline(always)]
+    pub fn end(&mut self, out: &ByteBuffer, start: usize) -> Result<(), Excess> {
+        let bytes = out.len() - start;
+        // A finish brings chunks together, so for a moment text is there twice.
+        self.charge(2 * bytes + bytes.saturating_sub(CHUNK) / 4 * 5)
+    }
+
+    /// Whether there is memory for what has been rendered since `begin`, and `more`.
+    #[inline(always)]
+    pub fn check_len(&self, out: &ByteBuffer, more: usize) -> Result<(), Excess> {
+        if out.len() + more > self.most_len { Err(self.too_much()) } else { Ok(()) }
+    }
+
+    /// Adds an occurrence of a singular message field.
+    #[inline(always)]
+    pub fn merge<'a>(&mut self, message: &mut Message<'a>, bytes: &'a [u8]) -> Result<(), Excess> {
+        if message.is_present() {
+            self.parts += 1;
+            if self.parts > MOST_PARTS {
+                return Err(Excess::Parts { limit: MOST_PARTS });
+            }
+        }
+        message.add(bytes);
+        Ok(())
     }
 
     /// The payload from the beginning of one of its parts on: where a block may be read past
@@ -83,17 +168,28 @@ impl<'p> Renderer<'p> {
     #[inline(never)]
     pub fn skip_unknown(&mut self, cursor: &mut Cursor<'_>, tag: u32) -> Result<(), Fault> {
         self.notes.unknown_fields += 1;
+        self.first_unknown.get_or_insert((cursor.address(), tag >> 3));
         cursor.skip(tag)
     }
 
     #[inline]
-    pub fn push_text(&mut self, out: &mut ByteBuffer, bytes: &[u8]) {
+    pub fn push_text(&mut self, out: &mut ByteBuffer, bytes: &[u8]) -> Result<(), Excess> {
+        let start = self.begin(out);
+        if bytes.len() > LONG {
+            self.check_len(out, text::text_len(bytes))?;
+        }
         self.notes.replaced_text += text::push_text(out, bytes);
+        self.end(out, start)
     }
 
+    /// Appends a JSON string to what is being rendered.
     #[inline]
-    pub fn push_json_string(&mut self, out: &mut ByteBuffer, bytes: &[u8]) {
+    pub fn push_json_string(&mut self, out: &mut ByteBuffer, bytes: &[u8]) -> Result<(), Excess> {
+        if bytes.len() > LONG {
+            self.check_len(out, text::json_string_len(bytes))?;
+        }
         self.notes.replaced_text += text::push_json_string(out, bytes);
+        Ok(())
     }
 
     /// Decides the `oneof` of an AnyValue, which stands inside `depth` arrays and lists.
@@ -128,7 +224,7 @@ impl<'p> Renderer<'p> {
                 any_value::ARRAY_VALUE => {
                     let bytes = cursor.read_len()?;
                     if let Value::Array(array) = value {
-                        array.add(bytes);
+                        self.merge(array, bytes)?;
                         continue;
                     }
                     Value::Array(Message::one(bytes))
@@ -136,7 +232,7 @@ impl<'p> Renderer<'p> {
                 any_value::KVLIST_VALUE => {
                     let bytes = cursor.read_len()?;
                     if let Value::Kvlist(list) = value {
-                        list.add(bytes);
+                        self.merge(list, bytes)?;
                         continue;
                     }
                     Value::Kvlist(Message::one(bytes))
@@ -193,11 +289,12 @@ impl<'p> Renderer<'p> {
         depth: usize,
     ) -> Result<(), Fault> {
         match value {
-            Value::String(bytes) => self.push_json_string(out, bytes),
+            Value::String(bytes) => self.push_json_string(out, bytes)?,
             Value::Int(value) => text::push_int(out, *value),
             Value::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
             Value::Double(value) => push_double(out, *value),
             Value::Bytes(bytes) => {
+                self.check_len(out, bytes.len().div_ceil(3) * 4)?;
                 out.extend_from_slice(b"{\"bytesValue\":");
                 text::push_base64(out, bytes);
                 out.push(b'}');
@@ -230,6 +327,7 @@ impl<'p> Renderer<'p> {
             while let Some(tag) = cursor.next_tag()? {
                 if tag == array_value::VALUES {
                     let item = cursor.read_len()?;
+                    self.check_len(out, 0)?;
                     out.push(separator);
                     separator = b',';
                     self.push_any_value(out, &Message::one(item), depth)?;
@@ -259,6 +357,7 @@ impl<'p> Renderer<'p> {
             let mut cursor = Cursor::new(part);
             while let Some(tag) = cursor.next_tag()? {
                 if tag == key_value_list::VALUES {
+                    self.check_len(out, 0)?;
                     out.push(if pairs == 0 { b'{' } else { b',' });
                     let key = self.push_key_value(out, cursor.read_len()?, depth)?;
                     pairs += 1;
@@ -290,7 +389,7 @@ impl<'p> Renderer<'p> {
         depth: usize,
     ) -> Result<&'a [u8], Fault> {
         let (key, value) = self.read_key_value(bytes)?;
-        self.push_json_string(out, key);
+        self.push_json_string(out, key)?;
         out.push(b':');
         self.push_any_value(out, &value, depth)?;
         Ok(key)
@@ -307,7 +406,7 @@ impl<'p> Renderer<'p> {
         while let Some(tag) = cursor.next_tag()? {
             match tag {
                 key_value::KEY => key = cursor.read_len()?,
-                key_value::VALUE => value.add(cursor.read_len()?),
+                key_value::VALUE => self.merge(&mut value, cursor.read_len()?)?,
                 key_value::KEY_STRINDEX => {
                     cursor.read_varint()?;
                     self.notes.string_indices += 1;
@@ -324,28 +423,30 @@ impl<'p> Renderer<'p> {
         &mut self,
         out: &mut ByteBuffer,
         owner: &[u8],
-        list: &[&[u8]],
+        attributes: &Attributes<'_>,
     ) -> Result<(), Fault> {
-        self.check_attributes(owner, list)?;
+        self.check_attributes(owner, attributes)?;
+        let start = self.begin(out);
         let mut separator = b'{';
-        for bytes in list {
+        for bytes in &attributes.list {
             if !push_usual_key_value(out, separator, bytes, self.window(bytes)) {
+                self.check_len(out, 0)?;
                 out.push(separator);
                 self.push_key_value(out, bytes, 0)?;
             }
             separator = b',';
         }
-        if list.is_empty() {
+        if attributes.count == 0 {
             out.push(b'{');
         }
         out.push(b'}');
-        Ok(())
+        Ok(self.end(out, start)?)
     }
 
     #[inline]
-    pub fn check_attributes(&self, owner: &[u8], list: &[&[u8]]) -> Result<(), Fault> {
-        if list.len() > self.limits.attributes {
-            return Err(Fault::reject(owner, Misfit::Attributes(list.len())));
+    pub fn check_attributes(&self, owner: &[u8], attributes: &Attributes<'_>) -> Result<(), Fault> {
+        if attributes.count > self.limits.attributes {
+            return Err(Fault::reject(owner, Misfit::Attributes(attributes.count)));
         }
         Ok(())
     }

@@ -36,6 +36,11 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
+    /// Where the cursor is.
+    pub fn address(&self) -> usize {
+        self.rest.as_ptr() as usize
+    }
+
     /// The next field's tag (`number << 3 | wire type`), or `None` at the end of the message.
     #[inline(always)]
     pub fn next_tag(&mut self) -> Result<Option<u32>> {

@@ -37,7 +37,8 @@ pub fn limits() -> Limits {
         groups: 6,
         attributes: 12,
         depth: 8,
-        repeated_bytes: 4096,
+        repeated_bytes: Some(4096),
+        memory_bytes: Some(1 << 20),
         ..Limits::default()
     }
 }
@@ -118,5 +119,5 @@ pub fn finish(builder: &mut BatchBuilder, strings: Strings) -> Vec<TableBatch> {
 }
 
 fn rows(batches: &[TableBatch]) -> usize {
-    batches.iter().map(|batch| batch.batch.num_rows()).sum()
+    batches.iter().map(|batch| batch.num_rows()).sum()
 }

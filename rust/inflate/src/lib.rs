@@ -29,13 +29,22 @@ pub enum ContentEncoding {
 
 impl ContentEncoding {
     /// The coding of a Content-Encoding header's value, in any case; an empty one is identity.
+    ///
+    /// The value is a list of codings (RFC 9110, 8.4), in which identity counts for nothing; more
+    /// than one that counts is not read.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        match name.trim().to_ascii_lowercase().as_str() {
-            "" | "identity" => Some(Self::Identity),
+        let codings = name.split(',').map(|coding| coding.trim().to_ascii_lowercase());
+        let mut codings = codings.filter(|name| !matches!(name.as_str(), "" | "identity" | "none"));
+        let Some(coding) = codings.next() else { return Some(Self::Identity) };
+        if codings.next().is_some() {
+            return None;
+        }
+        match coding.as_str() {
             // RFC 9110, 8.4.1.3: x-gzip is "equivalent to gzip".
             "gzip" | "x-gzip" => Some(Self::Gzip),
-            "deflate" => Some(Self::Deflate),
+            // The coding deflate is the zlib format, and some call it by that name.
+            "deflate" | "zlib" => Some(Self::Deflate),
             "zstd" => Some(Self::Zstd),
             _ => None,
         }
@@ -65,6 +74,7 @@ pub fn inflate(
     if payload.is_empty() {
         return Ok(Cow::Borrowed(payload));
     }
+    let limit = limit.min(most_content(payload.len(), encoding));
     match encoding {
         ContentEncoding::Identity => Ok(Cow::Borrowed(payload)),
         ContentEncoding::Gzip => gunzip(payload, limit).map(Cow::Owned),
@@ -72,6 +82,22 @@ pub fn inflate(
         ContentEncoding::Zstd => unzstd(payload, limit).map(Cow::Owned),
     }
 }
+
+/// More than so many bytes of content no body of `bytes` has, whatever it says of itself; so no
+/// limit asks for more memory than a body can fill.
+fn most_content(bytes: usize, encoding: ContentEncoding) -> usize {
+    let most = match encoding {
+        ContentEncoding::Identity => bytes,
+        ContentEncoding::Gzip | ContentEncoding::Deflate => bytes.saturating_mul(MOST_DEFLATED),
+        // A block of three bytes stands for up to 128 KiB (RFC 8878, 3.1.1.2).
+        ContentEncoding::Zstd => (bytes / 3 + 1).saturating_mul(128 << 10),
+    };
+    // What an allocation may have at most; a process that has not got it ends at the limit.
+    most.min(isize::MAX as usize)
+}
+
+/// What deflate can do at all: a match of 258 bytes takes two bits.
+const MOST_DEFLATED: usize = 1032;
 
 /// Gzip members one after another (RFC 1952, 2.2: "a gzip file consists of a series of members").
 fn gunzip(payload: &[u8], limit: usize) -> Result<Vec<u8>, Error> {
@@ -180,5 +206,5 @@ fn first_capacity(hint: usize, limit: usize) -> usize {
 /// Bounded by what deflate can do at all, 1,032 to 1, so that a lie is not even asked for.
 fn gzip_hint(payload: &[u8]) -> usize {
     let stated = payload.last_chunk().map_or(0, |bytes: &[u8; 4]| u32::from_le_bytes(*bytes));
-    (stated as usize).min(payload.len().saturating_mul(1032))
+    (stated as usize).min(payload.len().saturating_mul(MOST_DEFLATED))
 }

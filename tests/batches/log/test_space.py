@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otlp2parquet.batches.log.disk import SystemDisk
-from otlp2parquet.batches.log.space import LogSpace
+from otlp2parquet.batches.log.space import WORTH_BYTES, LogSpace
 from otlp2parquet.config import BatchConfig
 from tests.support.doubles import Recorder
 from tests.support.node import Node, one
@@ -92,3 +92,59 @@ def test_a_full_disk_whose_folder_is_removed_is_full_no_more(tmp_path: Path) -> 
         node.disk.fail = lambda call, _: gone if call == "space" else None
         node.tick(1)
         assert node.ingest.refusal() is None
+
+
+TB = 1 << 40
+GB = 1 << 30
+MB = 1 << 20
+
+
+class Measured(SystemDisk):
+    """A disk of which only the figures matter."""
+
+    def __init__(self, size: int, free: int) -> None:
+        self._figures = size - free, free
+
+    def space(self, _: Path) -> tuple[int, int]:
+        """As ``Disk.space``."""
+        return self._figures
+
+
+@pytest.mark.parametrize(
+    ("size", "free", "is_full", "is_short"),
+    [
+        (4 * TB, 400 * GB, False, False),  # a tenth of it is room enough for anything
+        (4 * TB, 9 * GB, False, False),
+        (4 * TB, 8 * GB, False, True),
+        (4 * TB, 4 * GB, True, True),
+        (20 * GB, 4 * GB + MB, False, False),  # the share is what counts on a small one
+        (20 * GB, 4 * GB - MB, False, True),
+        (20 * GB, 2 * GB + MB, False, True),
+        (20 * GB, 2 * GB - MB, True, True),
+        (4 * TB, 0, True, True),
+    ],
+)
+def test_a_disk_is_full_by_the_smaller_of_a_share_and_an_amount(
+    tmp_path: Path,
+    size: int,
+    free: int,
+    is_full: bool,  # noqa: FBT001 - columns of a table
+    is_short: bool,  # noqa: FBT001
+) -> None:
+    """A large disk with hundreds of gigabytes free is not full."""
+    space = LogSpace(Measured(size, free), tmp_path, 10 * TB)
+    assert space.refusal(0) is None  # before the first look nothing is known
+    space.look()
+    assert (space.refusal(WORTH_BYTES) is not None) == is_full
+    assert space.is_short(WORTH_BYTES) == is_short
+    assert not space.is_short(WORTH_BYTES - 1)
+
+
+def test_a_log_is_short_from_a_share_of_its_own_limit_on(tmp_path: Path) -> None:
+    """Whatever the disk says."""
+    space = LogSpace(Measured(4 * TB, 4 * TB), tmp_path, 1000)
+    space.look()
+    assert not space.is_short(799)
+    assert space.is_short(800)
+    assert space.refusal(999) is None
+    assert "holds 1000 bytes" in str(space.refusal(1000))

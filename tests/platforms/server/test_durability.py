@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import subprocess
 import threading
@@ -11,6 +12,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
 from otlp2parquet import __version__
@@ -23,7 +25,7 @@ from tests.support.asgi_bench import ask, logs_request, parts_of, with_length
 from tests.support.batches_bench import NOW, Bench, logs
 from tests.support.doubles import Recorder
 from tests.support.node import Answer, Node, one
-from tests.support.server_process import COMMAND, Server, environment, logs_of
+from tests.support.server_process import COMMAND, Server, bodies_in, environment, logs_of
 from tests.support.waiting import PATIENCE_SECS, wait_for
 
 if TYPE_CHECKING:
@@ -251,6 +253,11 @@ def test_the_metrics_count_what_happened(tmp_path: Path) -> None:
             "log_failures_total": 0,
             "log_damaged_records_total": 0,
             "storage_failures_total": 0,
+            "resting_batches": 0,
+            "left_batches": 0,
+            "lost_batches_total": 0,
+            "taken_names_total": 0,
+            "replay_differences_total": 0,
         }
         assert usage.bytes > 0
         for name, value in expected.items():
@@ -396,3 +403,111 @@ def test_metrics_are_served(tmp_path: Path) -> None:
         found = numbers(connection.getresponse().read())
         assert found["otlp2parquet_accepted_records_total,signal=logs"] == 2
         assert found["otlp2parquet_log_sync_seconds_count"] == 1
+
+
+def ready(server: Server) -> tuple[int, dict[str, Any]]:
+    """The page /ready."""
+    with closing(server.connect()) as connection:
+        connection.request("GET", "/ready")
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+
+
+def requests_of(*services: str | None) -> bytes:
+    """One export request with one record of each service, whose body is the service's name."""
+    request = ExportLogsServiceRequest()
+    for service in services:
+        resource_logs = request.resource_logs.add()
+        if service is not None:
+            name = resource_logs.resource.attributes.add(key="service.name")
+            name.value.string_value = service
+        record = resource_logs.scope_logs.add().log_records.add(time_unix_nano=NOW)
+        record.body.string_value = str(service)
+    return bytes(request.SerializeToString())
+
+
+@pytest.mark.parametrize("mode", ["fsync", "memory", "stored"])
+def test_no_name_that_a_service_can_have_costs_a_row(tmp_path: Path, mode: str) -> None:
+    """One request, one hour: no service, one that is called as its folder, and two cases."""
+    names = (None, "unknown-service", "Foo", "foo", "con", "dot.", "..", "a/b", "")
+    with Server(tmp_path, settings={"OTLP2PARQUET_DURABILITY_MODE": mode}) as server:
+        assert server.post(requests_of(*names))[0] == 200
+        assert server.stop() == 0
+        assert sorted(server.bodies()) == sorted(map(str, names))
+
+
+def test_what_is_left_in_the_log_does_not_stop_a_server_in_the_mode_stored(tmp_path: Path) -> None:
+    """While the storage refuses, requests are answered, /ready tells, and mending it is enough."""
+    settings = {"OTLP2PARQUET_DURABILITY_PATH": "log"}
+    in_the_way = tmp_path / "data" / "logs"
+    with Server(tmp_path, settings=settings) as server:
+        in_the_way.write_text("in the way")
+        assert server.post(logs_of("left"))[0] == 200
+        server.kill()
+    settings["OTLP2PARQUET_DURABILITY_MODE"] = "stored"
+    with Server(tmp_path, settings=settings) as server:
+        for number in range(5):
+            status, body = server.post(logs_of(f"refused {number}"))
+            assert status == 503
+            assert b"cannot write" in body
+        wait_until(
+            lambda: ready(server)[1]["batches"]["resting"] == 1, PATIENCE_SECS, lambda: server.log
+        )
+        page = ready(server)[1]
+        assert page["replay"] == {"running": True, "batches": 1}
+        assert "cannot write" in page["batches"]["last_error"]
+        in_the_way.unlink()
+        assert server.post(logs_of("new"))[0] == 200
+        assert server.stop() == 0
+        assert sorted(server.bodies()) == ["left", "new"]
+        assert list((tmp_path / "log").glob("*.segment")) == []
+
+
+def test_five_refusals_in_the_mode_stored_leave_nothing(tmp_path: Path) -> None:
+    """Of two services one cannot be stored: what was written of the other is taken back."""
+    settings = {"OTLP2PARQUET_DURABILITY_MODE": "stored"}
+    in_the_way = tmp_path / "data" / "logs" / "service=bad"
+    with Server(tmp_path, settings=settings) as server:
+        in_the_way.parent.mkdir()
+        in_the_way.write_text("in the way")
+        for _ in range(5):
+            assert server.post(requests_of("good", "bad"))[0] == 503
+        in_the_way.unlink()
+        assert server.post(requests_of("good", "bad"))[0] == 200
+        assert server.stop() == 0
+        assert sorted(server.bodies()) == ["bad", "good"]
+
+
+@pytest.mark.parametrize("what", ["data", "log", "moved log"])
+def test_a_folder_that_is_removed_under_the_server_costs_no_acknowledged_row(
+    tmp_path: Path, what: str
+) -> None:
+    """Nothing is acknowledged into a file without a name, and no restart is needed afterwards."""
+    with Server(tmp_path) as server:
+        folder = server.data if what == "data" else server.data / ".otlp2parquet"
+        kept = [f"before {number}" for number in range(3)]
+        for text in kept:
+            assert server.post(logs_of(text))[0] == 200
+        moved = tmp_path / "moved"
+        folder.rename(moved)
+        if what == "data":
+            went = bodies_in(moved / "logs")  # what was in files goes with them
+            kept = [text for text in kept if text not in went]
+        if what != "moved log":
+            shutil.rmtree(moved)
+        status = server.post(logs_of("in flight"))[0]
+        if status == 200 and what != "data":
+            kept.append("in flight")  # it was seen, and the folder made again, before that came
+        else:
+            assert status == 503
+        if what == "data":
+            assert server.post(logs_of("refused"))[0] == 503
+            assert ready(server)[0] == 503
+            folder.mkdir()
+        wait_until(lambda: ready(server)[0] == 200, PATIENCE_SECS, lambda: server.log)
+        for number in range(3):
+            assert server.post(logs_of(f"after {number}"))[0] == 200
+            kept.append(f"after {number}")
+        assert server.stop() == 0
+        assert sorted(server.bodies()) == sorted(kept)
+        assert list((server.data / ".otlp2parquet").glob("*.segment")) == []

@@ -1,10 +1,10 @@
 //! The columns that all metric tables share, beyond the ones that all tables share.
 
-use crate::columns::{Int64s, Texts};
-use crate::common::{Request, RowTime, SHARED_TEXTS, Times};
+use crate::columns::{Int64s, Repeated, Texts, column_of};
+use crate::common::{Request, RowTime, Shared, Times};
 use crate::error::Fault;
 use crate::metrics::exemplars::push_exemplars;
-use crate::repeated::Repeated;
+use crate::placing::SharedColumns;
 
 /// The fields that every data point has besides its attributes.
 #[derive(Default)]
@@ -12,12 +12,14 @@ pub(crate) struct PointBase {
     pub start_time: u64,
     pub time: u64,
     pub flags: u32,
+    /// Whether it has labels, which OTLP had before attributes.
+    pub has_labels: bool,
 }
 
-/// From Timestamp to Flags, and Exemplars.
+/// From Timestamp to Flags.
 pub(crate) struct BaseColumns {
     pub time: Times,
-    pub shared: Repeated,
+    pub shared: Shared,
     pub start_time: Times,
     /// Name, description, unit and metadata of the metric.
     pub metric: Repeated,
@@ -25,38 +27,32 @@ pub(crate) struct BaseColumns {
     pub flags: Int64s,
 }
 
-impl BaseColumns {
-    pub fn new() -> Self {
+column_of!(BaseColumns { time, shared, start_time, metric, attributes, flags });
+
+/// Bytes of a row in these columns and in Exemplars, beside text.
+pub(crate) const BASE_BYTES: usize = 48;
+/// Bytes that an exemplar takes beside its text while its point is read.
+pub(crate) const EXEMPLAR_BYTES: usize = 16;
+
+impl Default for BaseColumns {
+    fn default() -> Self {
         Self {
             time: Times::default(),
-            shared: Repeated::new(&SHARED_TEXTS),
+            shared: Shared::default(),
             start_time: Times::default(),
             metric: Repeated::new(&[true; 4]),
             attributes: Texts::default(),
             flags: Int64s::default(),
         }
     }
-
-    pub fn each(&mut self, f: &mut dyn FnMut(&mut dyn crate::columns::Column)) {
-        f(&mut self.time);
-        f(&mut self.shared);
-        f(&mut self.start_time);
-        f(&mut self.metric);
-        f(&mut self.attributes);
-        f(&mut self.flags);
-    }
 }
 
 /// A metric table seen without its kind.
-pub(crate) trait MetricColumns {
+pub(crate) trait MetricColumns: SharedColumns {
     fn base(&mut self) -> &mut BaseColumns;
 
     /// The Exemplars column; a summary has none.
     fn exemplars(&mut self) -> Option<&mut Texts>;
-
-    fn shared(&mut self) -> &mut Repeated {
-        &mut self.base().shared
-    }
 
     fn metric(&mut self) -> &mut Repeated {
         &mut self.base().metric
@@ -80,16 +76,42 @@ pub(crate) trait MetricColumns {
         Ok(())
     }
 
-    /// Appends what cannot be refused; gives the bytes of the values the row repeats.
+    /// Appends what cannot be refused.
     #[inline]
-    fn append_base(&mut self, time: RowTime, base: &PointBase) -> u64 {
+    fn append_base(&mut self, time: RowTime, base: &PointBase) {
         let columns = self.base();
         columns.time.push_row_time(time);
         columns.start_time.push(base.start_time);
         columns.flags.push(i64::from(base.flags));
-        columns.shared.push() + columns.metric.push()
     }
 }
+
+/// Makes a table's columns those of a metric table.
+macro_rules! metric_columns {
+    ($columns:ident, $this:ident => $exemplars:expr) => {
+        impl $crate::placing::SharedColumns for $columns {
+            fn resource(&mut self) -> &mut $crate::columns::Repeated {
+                &mut self.base.shared.resource
+            }
+
+            fn scope(&mut self) -> &mut $crate::columns::Repeated {
+                &mut self.base.shared.scope
+            }
+        }
+
+        impl $crate::metrics::columns::MetricColumns for $columns {
+            fn base(&mut self) -> &mut $crate::metrics::columns::BaseColumns {
+                &mut self.base
+            }
+
+            fn exemplars(&mut self) -> Option<&mut $crate::columns::Texts> {
+                let $this = self;
+                $exemplars
+            }
+        }
+    };
+}
+pub(crate) use metric_columns;
 
 /// "Counts above 2^63-1 make that record rejected."
 #[inline]

@@ -1,7 +1,7 @@
 //! Exemplars as JSON text, in the OTLP/JSON form of the message.
 
-use crate::buffer::ByteBuffer;
-use crate::common::Request;
+use crate::columns::ByteBuffer;
+use crate::common::{Attributes, Request, given_id};
 use crate::error::{Fault, Misfit};
 use crate::fields::{array_value, exemplar, key_value_list};
 use crate::metrics::number::Number;
@@ -31,14 +31,15 @@ fn push_some_exemplars<'a>(
     request: &mut Request<'a>,
     exemplars: &[&'a [u8]],
 ) -> Result<(), Fault> {
-    let mut attributes = Vec::new();
+    let mut attributes = Attributes::default();
+    let start = request.renderer.begin(out);
     for (i, bytes) in exemplars.iter().enumerate() {
-        request.count_nested()?;
+        request.renderer.check_len(out, 0)?;
         out.push(if i == 0 { b'[' } else { b',' });
         push_exemplar(out, &mut request.renderer, bytes, &mut attributes)?;
     }
     out.push(b']');
-    Ok(())
+    Ok(request.renderer.end(out, start)?)
 }
 
 /// Opens an object's member: `{"name":` the first time, `,"name":` afterwards.
@@ -70,7 +71,7 @@ fn push_exemplar<'a>(
     out: &mut ByteBuffer,
     renderer: &mut Renderer,
     bytes: &'a [u8],
-    attributes: &mut Vec<&'a [u8]>,
+    attributes: &mut Attributes<'a>,
 ) -> Result<(), Fault> {
     let (mut time, mut value) = (0_u64, Number::Absent);
     let (mut span_id, mut trace_id): (&[u8], &[u8]) = (&[], &[]);
@@ -83,7 +84,9 @@ fn push_exemplar<'a>(
             exemplar::AS_INT => value = Number::Int(cursor.read_fixed64()? as i64),
             exemplar::SPAN_ID => span_id = cursor.read_len()?,
             exemplar::TRACE_ID => trace_id = cursor.read_len()?,
-            exemplar::FILTERED_ATTRIBUTES => attributes.push(cursor.read_len()?),
+            exemplar::FILTERED_ATTRIBUTES => {
+                attributes.push(cursor.read_len()?, &renderer.limits);
+            }
             _ => renderer.skip_unknown(&mut cursor, tag)?,
         }
     }
@@ -96,7 +99,7 @@ fn push_exemplar<'a>(
         object.member(out, "asDouble");
         push_double(out, value);
     }
-    for (name, id) in [("spanId", span_id), ("traceId", trace_id)] {
+    for (name, id) in [("spanId", given_id(span_id)), ("traceId", given_id(trace_id))] {
         if !id.is_empty() {
             object.member(out, name);
             out.push(b'"');
@@ -108,10 +111,11 @@ fn push_exemplar<'a>(
         object.member(out, "asInt");
         text::push_int_string(out, value);
     }
-    if !attributes.is_empty() {
+    if attributes.count > 0 {
         renderer.check_attributes(bytes, attributes)?;
         object.member(out, "filteredAttributes");
-        for (i, bytes) in attributes.iter().enumerate() {
+        for (i, bytes) in attributes.list.iter().enumerate() {
+            renderer.check_len(out, 0)?;
             out.push(if i == 0 { b'[' } else { b',' });
             push_key_value(out, renderer, bytes, 0)?;
         }
@@ -138,7 +142,7 @@ fn push_key_value(
     let mut object = Object::new();
     if !key.is_empty() {
         object.member(out, "key");
-        renderer.push_json_string(out, key);
+        renderer.push_json_string(out, key)?;
     }
     if !matches!(value, Value::Empty) {
         object.member(out, "value");
@@ -160,7 +164,7 @@ fn push_any_value(
         Value::Empty => {}
         Value::String(text) => {
             object.member(out, "stringValue");
-            renderer.push_json_string(out, text);
+            renderer.push_json_string(out, text)?;
         }
         Value::Bool(value) => {
             object.member(out, "boolValue");
@@ -176,6 +180,7 @@ fn push_any_value(
         }
         Value::Bytes(bytes) => {
             object.member(out, "bytesValue");
+            renderer.check_len(out, bytes.len().div_ceil(3) * 4)?;
             text::push_base64(out, bytes);
         }
         Value::Array(array) => {
@@ -222,6 +227,7 @@ fn push_values(
             if tag == values {
                 out.extend_from_slice(if is_first { b"{\"values\":[" } else { b"," });
                 is_first = false;
+                renderer.check_len(out, 0)?;
                 push_item(out, renderer, cursor.read_len()?, depth + 1)?;
             } else {
                 renderer.skip_unknown(&mut cursor, tag)?;

@@ -1,14 +1,15 @@
 //! ExponentialHistogramDataPoint -> otel_metrics_exponential_histogram.
 
-use crate::columns::{Column, Doubles, Int32s, Int64s, Labels, Lists, Texts};
+use crate::columns::{Doubles, Int32s, Int64s, Labels, Lists, Texts, column_of};
 use crate::common::Request;
 use crate::descriptors::{Descriptor, EXPONENTIAL_HISTOGRAM_DATA_POINT};
 use crate::enums::push_enum;
 use crate::error::Fault;
 use crate::fields::{buckets, exponential_histogram_data_point};
-use crate::groups::Rows;
-use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, TEMPORALITIES, count};
-use crate::metrics::histogram::{Statistics, StatisticsColumns};
+use crate::metrics::columns::{
+    BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, TEMPORALITIES, count, metric_columns,
+};
+use crate::metrics::histogram::{STATISTICS_BYTES, Statistics, StatisticsColumns};
 use crate::metrics::{Metric, Point};
 use crate::schema::Table;
 use crate::wire::{Cursor, Message};
@@ -32,14 +33,14 @@ struct SideColumns {
     bucket_counts: Lists<Int64s>,
 }
 
-impl SideColumns {
-    fn new(table: Table, column: &'static str) -> Self {
-        Self { offset: Int32s::default(), bucket_counts: Lists::new(table, column) }
-    }
+column_of!(SideColumns { offset, bucket_counts });
 
-    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
-        f(&mut self.offset);
-        f(&mut self.bucket_counts);
+impl SideColumns {
+    fn new(column: &'static str) -> Self {
+        Self {
+            offset: Int32s::default(),
+            bucket_counts: Lists::new(Table::ExponentialHistogram, column),
+        }
     }
 
     /// "an offset is null when that side is not given".
@@ -56,9 +57,16 @@ impl SideColumns {
             while let Some(tag) = cursor.next_tag()? {
                 match tag {
                     buckets::OFFSET => offset = Some(zigzag(cursor.read_varint()?)),
-                    buckets::BUCKET_COUNTS => counts.push(count(cursor.read_varint()?, bytes)?),
+                    buckets::BUCKET_COUNTS => {
+                        request.renderer.charge(size_of::<i64>())?;
+                        counts.push(count(cursor.read_varint()?, bytes)?);
+                    }
                     buckets::BUCKET_COUNTS_PACKED => {
-                        let mut packed = Cursor::new(cursor.read_len()?);
+                        let packed = cursor.read_len()?;
+                        // Each takes a byte or more there, and eight as a column's value.
+                        let items = packed.iter().filter(|&&byte| byte < 0x80).count();
+                        request.renderer.charge(items * size_of::<i64>())?;
+                        let mut packed = Cursor::new(packed);
                         while !packed.is_empty() {
                             counts.push(count(packed.read_varint()?, bytes)?);
                         }
@@ -80,45 +88,32 @@ fn zigzag(varint: u64) -> i32 {
     (value >> 1) as i32 ^ -((value & 1) as i32)
 }
 
-impl Rows for ExponentialHistogramColumns {
-    fn new(table: Table) -> Self {
+column_of!(ExponentialHistogramColumns {
+    base,
+    exemplars,
+    statistics,
+    scale,
+    zero_count,
+    zero_threshold,
+    positive,
+    negative,
+    aggregation_temporality,
+});
+metric_columns!(ExponentialHistogramColumns, this => Some(&mut this.exemplars));
+
+impl Default for ExponentialHistogramColumns {
+    fn default() -> Self {
         Self {
-            base: BaseColumns::new(),
+            base: BaseColumns::default(),
             exemplars: Texts::default(),
             statistics: StatisticsColumns::default(),
             scale: Int32s::default(),
             zero_count: Int64s::default(),
             zero_threshold: Doubles::default(),
-            positive: SideColumns::new(table, "PositiveBucketCounts"),
-            negative: SideColumns::new(table, "NegativeBucketCounts"),
+            positive: SideColumns::new("PositiveBucketCounts"),
+            negative: SideColumns::new("NegativeBucketCounts"),
             aggregation_temporality: Labels::default(),
         }
-    }
-
-    fn attributes(&mut self) -> &mut Texts {
-        &mut self.base.attributes
-    }
-
-    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
-        self.base.each(f);
-        f(&mut self.exemplars);
-        self.statistics.each(f);
-        f(&mut self.scale);
-        f(&mut self.zero_count);
-        f(&mut self.zero_threshold);
-        self.positive.each(f);
-        self.negative.each(f);
-        f(&mut self.aggregation_temporality);
-    }
-}
-
-impl MetricColumns for ExponentialHistogramColumns {
-    fn base(&mut self) -> &mut BaseColumns {
-        &mut self.base
-    }
-
-    fn exemplars(&mut self) -> Option<&mut Texts> {
-        Some(&mut self.exemplars)
     }
 }
 
@@ -136,6 +131,7 @@ pub(crate) struct ExponentialHistogramPoint<'a> {
 impl<'a> Point<'a> for ExponentialHistogramPoint<'a> {
     type Columns = ExponentialHistogramColumns;
     const DESCRIPTOR: &'static Descriptor = &EXPONENTIAL_HISTOGRAM_DATA_POINT;
+    const ROW_BYTES: usize = BASE_BYTES + STATISTICS_BYTES + 42;
 
     fn read(
         request: &mut Request<'a>,
@@ -149,17 +145,24 @@ impl<'a> Point<'a> for ExponentialHistogramPoint<'a> {
         let mut cursor = Cursor::new(bytes);
         while let Some(tag) = cursor.next_tag()? {
             match tag {
-                field::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+                field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
                 field::START_TIME_UNIX_NANO => point.base.start_time = cursor.read_fixed64()?,
                 field::TIME_UNIX_NANO => point.base.time = cursor.read_fixed64()?,
                 field::COUNT => point.statistics.count = cursor.read_fixed64()?,
                 field::SUM => point.statistics.sum = Some(cursor.read_double()?),
                 field::SCALE => point.scale = zigzag(cursor.read_varint()?),
                 field::ZERO_COUNT => point.zero_count = cursor.read_fixed64()?,
-                field::POSITIVE => point.positive.add(cursor.read_len()?),
-                field::NEGATIVE => point.negative.add(cursor.read_len()?),
+                field::POSITIVE => {
+                    request.renderer.merge(&mut point.positive, cursor.read_len()?)?;
+                }
+                field::NEGATIVE => {
+                    request.renderer.merge(&mut point.negative, cursor.read_len()?)?;
+                }
                 field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
-                field::EXEMPLARS => exemplars.push(cursor.read_len()?),
+                field::EXEMPLARS => {
+                    request.count_nested(EXEMPLAR_BYTES)?;
+                    exemplars.push(cursor.read_len()?);
+                }
                 field::MIN => point.statistics.min = Some(cursor.read_double()?),
                 field::MAX => point.statistics.max = Some(cursor.read_double()?),
                 field::ZERO_THRESHOLD => point.zero_threshold = cursor.read_double()?,

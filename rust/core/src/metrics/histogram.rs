@@ -1,13 +1,14 @@
 //! HistogramDataPoint -> otel_metrics_histogram.
 
-use crate::columns::{Column, Doubles, Int64s, Labels, Lists, Texts};
+use crate::columns::{Doubles, Int64s, Labels, Lists, Texts, column_of};
 use crate::common::Request;
 use crate::descriptors::{Descriptor, HISTOGRAM_DATA_POINT};
 use crate::enums::push_enum;
 use crate::error::{Fault, Malformed};
 use crate::fields::histogram_data_point;
-use crate::groups::Rows;
-use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, TEMPORALITIES, count};
+use crate::metrics::columns::{
+    BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, TEMPORALITIES, count, metric_columns,
+};
 use crate::metrics::{Metric, Point};
 use crate::schema::Table;
 use crate::wire::Cursor;
@@ -21,14 +22,12 @@ pub(crate) struct StatisticsColumns {
     max: Doubles,
 }
 
-impl StatisticsColumns {
-    pub fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
-        f(&mut self.count);
-        f(&mut self.sum);
-        f(&mut self.min);
-        f(&mut self.max);
-    }
+column_of!(StatisticsColumns { count, sum, min, max });
 
+/// Bytes of a row in these columns.
+pub(crate) const STATISTICS_BYTES: usize = 35;
+
+impl StatisticsColumns {
     pub fn push(&mut self, statistics: &Statistics, bytes: &[u8]) -> Result<(), Fault> {
         self.count.push(count(statistics.count, bytes)?);
         self.sum.push_option(statistics.sum);
@@ -56,39 +55,26 @@ pub(crate) struct HistogramColumns {
     aggregation_temporality: Labels,
 }
 
-impl Rows for HistogramColumns {
-    fn new(table: Table) -> Self {
+column_of!(HistogramColumns {
+    base,
+    exemplars,
+    statistics,
+    bucket_counts,
+    explicit_bounds,
+    aggregation_temporality,
+});
+metric_columns!(HistogramColumns, this => Some(&mut this.exemplars));
+
+impl Default for HistogramColumns {
+    fn default() -> Self {
         Self {
-            base: BaseColumns::new(),
+            base: BaseColumns::default(),
             exemplars: Texts::default(),
             statistics: StatisticsColumns::default(),
-            bucket_counts: Lists::new(table, "BucketCounts"),
-            explicit_bounds: Lists::new(table, "ExplicitBounds"),
+            bucket_counts: Lists::new(Table::Histogram, "BucketCounts"),
+            explicit_bounds: Lists::new(Table::Histogram, "ExplicitBounds"),
             aggregation_temporality: Labels::default(),
         }
-    }
-
-    fn attributes(&mut self) -> &mut Texts {
-        &mut self.base.attributes
-    }
-
-    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
-        self.base.each(f);
-        f(&mut self.exemplars);
-        self.statistics.each(f);
-        f(&mut self.bucket_counts);
-        f(&mut self.explicit_bounds);
-        f(&mut self.aggregation_temporality);
-    }
-}
-
-impl MetricColumns for HistogramColumns {
-    fn base(&mut self) -> &mut BaseColumns {
-        &mut self.base
-    }
-
-    fn exemplars(&mut self) -> Option<&mut Texts> {
-        Some(&mut self.exemplars)
     }
 }
 
@@ -102,6 +88,7 @@ pub(crate) struct HistogramPoint<'a> {
 impl<'a> Point<'a> for HistogramPoint<'a> {
     type Columns = HistogramColumns;
     const DESCRIPTOR: &'static Descriptor = &HISTOGRAM_DATA_POINT;
+    const ROW_BYTES: usize = BASE_BYTES + STATISTICS_BYTES + 12;
 
     fn read(
         request: &mut Request<'a>,
@@ -128,9 +115,17 @@ impl<'a> Point<'a> for HistogramPoint<'a> {
                     if packed.len() % 8 != 0 {
                         return Err(Fault::wire(packed, Malformed::PackedLength));
                     }
+                    request.renderer.charge(packed.len())?;
                 }
-                field::EXEMPLARS => exemplars.push(cursor.read_len()?),
-                field::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+                field::EXEMPLARS => {
+                    request.count_nested(EXEMPLAR_BYTES)?;
+                    exemplars.push(cursor.read_len()?);
+                }
+                field::LABELS => {
+                    cursor.read_len()?;
+                    point.base.has_labels = true;
+                }
+                field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
                 field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
                 _ => request.renderer.skip_unknown(&mut cursor, tag)?,
             }

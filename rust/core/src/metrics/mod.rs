@@ -21,58 +21,50 @@ use histogram::HistogramPoint;
 use number::NumberPoint;
 use summary::SummaryPoint;
 
-use crate::buffer::ByteBuffer;
-use crate::common::{Entries, Layer, Origin, Request, RowTime};
+use crate::columns::{ByteBuffer, Constant, Repeated, Rows, or_null};
+use crate::common::{Attributes, Entries, Owner, Request, RowTime, walk};
 use crate::descriptors::{
     self, Descriptor, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRIC, SUM, SUMMARY,
 };
-use crate::error::{Fault, Reject};
+use crate::error::{Excess, Fault, Misfit, Reject};
 use crate::fields::{data, metric};
-use crate::groups::{Groups, Rows};
-use crate::repeated::{Constant, Repeated, or_null};
+use crate::placing::Placing;
 use crate::schema::Table;
-use crate::target::Target;
+use crate::value::Renderer;
 use crate::wire::{Cursor, Message};
 
-/// The groups of the five metric tables.
-pub(crate) struct MetricGroups {
-    pub gauge: Groups<NumberColumns>,
-    pub sum: Groups<NumberColumns>,
-    pub histogram: Groups<HistogramColumns>,
-    pub exponential_histogram: Groups<ExponentialHistogramColumns>,
-    pub summary: Groups<SummaryColumns>,
+/// The rows of the five metric tables.
+pub(crate) struct MetricRows {
+    pub gauge: Rows<NumberColumns>,
+    pub sum: Rows<NumberColumns>,
+    pub histogram: Rows<HistogramColumns>,
+    pub exponential_histogram: Rows<ExponentialHistogramColumns>,
+    pub summary: Rows<SummaryColumns>,
 }
 
-impl MetricGroups {
+impl MetricRows {
     pub fn new() -> Self {
         Self {
-            gauge: Groups::new(Table::Gauge),
-            sum: Groups::new(Table::Sum),
-            histogram: Groups::new(Table::Histogram),
-            exponential_histogram: Groups::new(Table::ExponentialHistogram),
-            summary: Groups::new(Table::Summary),
+            gauge: Rows::new(Table::Gauge, NumberColumns::gauge()),
+            sum: Rows::new(Table::Sum, NumberColumns::sum()),
+            histogram: Rows::new(Table::Histogram, HistogramColumns::default()),
+            exponential_histogram: Rows::new(
+                Table::ExponentialHistogram,
+                ExponentialHistogramColumns::default(),
+            ),
+            summary: Rows::new(Table::Summary, SummaryColumns::default()),
         }
-    }
-
-    /// How many points a scope's bytes hold is not known beforehand; a usual one takes this much.
-    fn expect_rows(&mut self, bytes: &[u8]) {
-        let points = bytes.len() / 160;
-        // They are of several kinds as a rule.
-        let bytes = &bytes[..bytes.len() / 2];
-        self.gauge.expect(points, bytes);
-        self.sum.expect(points, bytes);
-        self.histogram.expect(points, bytes);
-        self.exponential_histogram.expect(points, bytes);
-        self.summary.expect(points, bytes);
     }
 }
 
 /// One data point kind: how its fields are read and appended.
 pub(crate) trait Point<'a>: Sized {
     /// The columns of the kind's table.
-    type Columns: Rows + MetricColumns;
+    type Columns: MetricColumns;
     /// The message that a point is.
     const DESCRIPTOR: &'static Descriptor;
+    /// Bytes of a row beside its text and lists.
+    const ROW_BYTES: usize;
 
     /// Reads the fields; attributes go to `request.attributes`, exemplars to `exemplars`.
     fn read(
@@ -84,7 +76,7 @@ pub(crate) trait Point<'a>: Sized {
     /// The fields that all kinds have.
     fn base(&self) -> &PointBase;
 
-    /// Appends the kind's own columns; on a `Fault::Reject` the caller drops the half-written row.
+    /// Appends the kind's own columns; on a fault the caller drops the half-written row.
     fn append(
         &self,
         columns: &mut Self::Columns,
@@ -97,7 +89,7 @@ pub(crate) trait Point<'a>: Sized {
 /// Reused buffers of a metrics request.
 #[derive(Default)]
 struct Buffers<'a> {
-    metadata: Vec<&'a [u8]>,
+    metadata: Attributes<'a>,
     exemplars: Vec<&'a [u8]>,
     rendered: RenderedMetric,
 }
@@ -109,6 +101,8 @@ struct RenderedMetric {
     description: ByteBuffer,
     unit: ByteBuffer,
     metadata: ByteBuffer,
+    /// Names these values among all that a builder has read.
+    stamp: u64,
 }
 
 /// One Metric's fields.
@@ -134,70 +128,54 @@ enum Data<'a> {
     Histogram(Message<'a>),
     ExponentialHistogram(Message<'a>),
     Summary(Message<'a>),
+    /// A kind of OTLP 0.8.
+    Old(&'a [u8]),
 }
 
 pub(crate) fn append<'a>(
-    groups: &mut MetricGroups,
+    rows: &mut MetricRows,
     request: &mut Request<'a>,
     payload: &'a [u8],
 ) -> Result<(), Fault> {
-    let (mut resource, mut scope) = (Origin::default(), Origin::default());
     let mut buffers = Buffers::default();
-    let mut resources = Entries::of_request(&mut request.renderer, payload)?;
-    while let Some(bytes) = resources.next()? {
-        let before = request.stored();
-        let layer = Layer::read(&mut request.renderer, bytes)?;
-        resource.read_resource(request, &layer)?;
-        request.note_without_records(layer.entries);
-        let mut scopes = Entries::of_layer(bytes);
-        while let Some(bytes) = scopes.next()? {
-            let before = request.stored();
-            let layer = Layer::read(&mut request.renderer, bytes)?;
-            scope.read_scope(request, &layer)?;
-            request.note_without_records(layer.entries);
-            groups.expect_rows(bytes);
-            append_metrics(groups, request, &resource, &scope, bytes, &mut buffers)?;
-            request.forget_unstored_text(before);
-        }
-        request.forget_unstored_text(before);
-    }
-    Ok(())
+    walk(request, payload, |request, resource, scope, bytes| {
+        append_metrics(rows, request, resource, scope, bytes, &mut buffers)
+    })
 }
 
 fn append_metrics<'a>(
-    groups: &mut MetricGroups,
+    rows: &mut MetricRows,
     request: &mut Request<'a>,
-    resource: &Origin,
-    scope: &Origin,
+    resource: &Owner,
+    scope: &Owner,
     bytes: &'a [u8],
     buffers: &mut Buffers<'a>,
 ) -> Result<(), Fault> {
     // Every table has groups of its own, so each remembers the last one of its own.
     let [mut gauge, mut sum, mut histogram, mut exponential_histogram, mut summary] =
-        std::array::from_fn(|_| Target::new(request, resource, scope));
-    let mut metrics = Entries::of_layer(bytes);
+        std::array::from_fn(|_| Placing::new(resource, scope));
+    let mut metrics = Entries::of_scope(bytes);
     while let Some(bytes) = metrics.next()? {
         let before = request.stored();
         let metric = Metric::read(request, bytes, &mut buffers.metadata)?;
         let reject = buffers.rendered.render(request, &metric, &buffers.metadata, bytes)?;
-        request.stamp += 1;
         let mut points = Points { request, metric: &metric, reject, buffers };
         match &metric.data {
             Data::Absent => points.request.note_without_records(0),
+            Data::Old(data) => points.reject_old(data)?,
             Data::Gauge(data) => {
-                points.append::<NumberPoint<'a>>(&mut groups.gauge, &mut gauge, data)?
+                points.append::<NumberPoint<'a>>(&mut rows.gauge, &mut gauge, data)?
             }
-            Data::Sum(data) => points.append::<NumberPoint<'a>>(&mut groups.sum, &mut sum, data)?,
+            Data::Sum(data) => points.append::<NumberPoint<'a>>(&mut rows.sum, &mut sum, data)?,
             Data::Histogram(data) => {
-                points.append::<HistogramPoint<'a>>(&mut groups.histogram, &mut histogram, data)?;
+                points.append::<HistogramPoint<'a>>(&mut rows.histogram, &mut histogram, data)?;
             }
             Data::ExponentialHistogram(data) => {
-                let (groups, target) =
-                    (&mut groups.exponential_histogram, &mut exponential_histogram);
-                points.append::<ExponentialHistogramPoint<'a>>(groups, target, data)?;
+                let (rows, placing) = (&mut rows.exponential_histogram, &mut exponential_histogram);
+                points.append::<ExponentialHistogramPoint<'a>>(rows, placing, data)?;
             }
             Data::Summary(data) => {
-                points.append::<SummaryPoint<'a>>(&mut groups.summary, &mut summary, data)?
+                points.append::<SummaryPoint<'a>>(&mut rows.summary, &mut summary, data)?
             }
         }
         request.forget_unstored_text(before);
@@ -217,22 +195,22 @@ struct Points<'p, 'a> {
 impl<'a> Points<'_, 'a> {
     fn append<P: Point<'a>>(
         &mut self,
-        groups: &mut Groups<P::Columns>,
-        target: &mut Target<'_>,
+        rows: &mut Rows<P::Columns>,
+        placing: &mut Placing<'_>,
         data: &Message<'a>,
     ) -> Result<(), Fault> {
-        let reject = target.reject.or(self.reject);
+        let reject = placing.reject().or(self.reject);
         let mut points = 0;
         for part in data.parts() {
             let mut entries = Entries::new(part, data::POINTS);
             while let Some(bytes) = entries.next()? {
                 points += 1;
-                self.request.count_record()?;
+                self.request.count_record(P::ROW_BYTES)?;
                 let reject = match reject {
                     Some(reject) => reject,
-                    None => match self.append_point::<P>(groups, target, bytes) {
-                        Ok(()) => continue,
-                        Err(fault) => fault.into_reject()?,
+                    None => match self.append_point::<P>(rows, placing, bytes)? {
+                        None => continue,
+                        Some(reject) => reject,
                     },
                 };
                 self.request.reject(reject, bytes, P::DESCRIPTOR)?;
@@ -242,36 +220,60 @@ impl<'a> Points<'_, 'a> {
         Ok(())
     }
 
+    /// Rejects the points of a kind that is none any more; one, if they cannot be counted.
+    fn reject_old(&mut self, data: &'a [u8]) -> Result<(), Fault> {
+        let reject = Reject { address: data.as_ptr() as usize, misfit: Misfit::OldKind };
+        let mut entries = Entries::new(data, data::POINTS);
+        let mut points = 0;
+        let is_whole = loop {
+            match entries.next() {
+                Ok(Some(_)) => points += 1,
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        let points = if is_whole { points } else { 1 };
+        for _ in 0..points {
+            self.request.count_record(0)?;
+            self.request.count_reject(reject);
+        }
+        self.request.note_without_records(points);
+        Ok(())
+    }
+
+    /// Appends a point, or gives the reason not to.
     fn append_point<P: Point<'a>>(
         &mut self,
-        groups: &mut Groups<P::Columns>,
-        target: &mut Target<'_>,
+        rows: &mut Rows<P::Columns>,
+        placing: &mut Placing<'_>,
         bytes: &'a [u8],
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Reject>, Fault> {
         let Self { request, metric, buffers, .. } = self;
         let point = P::read(request, bytes, &mut buffers.exemplars)?;
-        let time = RowTime::new(point.base().time, request.received_at);
-        let at = target.find(groups, request, time.hour(), MetricColumns::shared)?;
-        let group = groups.get(at);
-        if group.metric_stamp != request.stamp {
-            buffers.rendered.set(group.columns.metric());
-            group.metric_stamp = request.stamp;
+        if point.base().has_labels {
+            let address = bytes.as_ptr() as usize;
+            return Ok(Some(Reject { address, misfit: Misfit::OldLabels }));
         }
         let notes = request.renderer.notes;
-        let appended = group
+        // What may be refused comes first, so that a rejected point leaves no mark.
+        let rendered = rows
             .columns
             .append_rendered(request, bytes, &buffers.exemplars)
-            .and_then(|()| point.append(&mut group.columns, request, metric, bytes));
-        if let Err(fault) = appended {
+            .and_then(|()| point.append(&mut rows.columns, request, metric, bytes));
+        if let Err(fault) = rendered {
+            let reject = fault.into_reject()?;
             request.renderer.notes = notes;
-            groups.drop_row(at, &mut request.groups_left);
-            target.forget();
-            return Err(fault);
+            rows.drop_row();
+            return Ok(Some(reject));
         }
-        let repeated_bytes = group.columns.append_base(time, point.base());
-        group.rows += 1;
+        if rows.stamps.metric != buffers.rendered.stamp {
+            buffers.rendered.set(&mut request.renderer, rows)?;
+        }
+        let time = RowTime::new(point.base().time, request.received_at);
+        placing.place_row(rows, request, time.hour())?;
+        rows.columns.append_base(time, point.base());
         request.undated += usize::from(point.base().time == 0);
-        Ok(request.count_row(repeated_bytes)?)
+        Ok(None)
     }
 }
 
@@ -281,9 +283,11 @@ impl RenderedMetric {
         &mut self,
         request: &mut Request<'a>,
         metric: &Metric<'a>,
-        metadata: &[&'a [u8]],
+        metadata: &Attributes<'a>,
         bytes: &'a [u8],
     ) -> Result<Option<Reject>, Fault> {
+        request.stamp += 1;
+        self.stamp = request.stamp;
         let renderer = &mut request.renderer;
         for (out, bytes) in [
             (&mut self.name, metric.name),
@@ -291,7 +295,7 @@ impl RenderedMetric {
             (&mut self.unit, metric.unit),
         ] {
             out.clear();
-            renderer.push_text(out, bytes);
+            renderer.push_text(out, bytes)?;
         }
         self.metadata.clear();
         match renderer.push_attributes(&mut self.metadata, bytes, metadata) {
@@ -306,13 +310,29 @@ impl RenderedMetric {
         }
     }
 
-    fn set(&self, columns: &mut Repeated) {
-        columns.set(&[
-            Constant::Text(Some(self.name.as_slice())),
-            or_null(self.description.as_slice()),
-            or_null(self.unit.as_slice()),
-            Constant::Text(Some(self.metadata.as_slice())),
-        ]);
+    /// Sets the metric's columns to these values, for the rows to come.
+    #[inline(never)]
+    fn set<C: MetricColumns>(
+        &self,
+        renderer: &mut Renderer<'_>,
+        rows: &mut Rows<C>,
+    ) -> Result<(), Excess> {
+        let texts = [&self.name, &self.description, &self.unit, &self.metadata];
+        let keys = texts.len() * size_of::<i64>() + size_of::<u64>();
+        renderer.charge(keys + texts.map(ByteBuffer::len).iter().sum::<usize>())?;
+        let row = rows.len();
+        let columns: &mut Repeated = rows.columns.metric();
+        rows.stamps.metric_bytes = columns.set(
+            row,
+            &[
+                Constant::Text(Some(self.name.as_slice())),
+                or_null(self.description.as_slice()),
+                or_null(self.unit.as_slice()),
+                Constant::Text(Some(self.metadata.as_slice())),
+            ],
+        );
+        rows.stamps.metric = self.stamp;
+        Ok(())
     }
 }
 
@@ -321,7 +341,7 @@ impl<'a> Metric<'a> {
     fn read(
         request: &mut Request<'a>,
         bytes: &'a [u8],
-        metadata: &mut Vec<&'a [u8]>,
+        metadata: &mut Attributes<'a>,
     ) -> Result<Self, Fault> {
         let mut this = Self::default();
         metadata.clear();
@@ -334,6 +354,11 @@ impl<'a> Metric<'a> {
                 metric::HISTOGRAM => Data::Histogram,
                 metric::EXPONENTIAL_HISTOGRAM => Data::ExponentialHistogram,
                 metric::SUMMARY => Data::Summary,
+                metric::INT_GAUGE | metric::INT_SUM | metric::INT_HISTOGRAM => {
+                    let old = Data::Old(cursor.read_len()?);
+                    this.data.set(&mut request.renderer, old, depth)?;
+                    continue;
+                }
                 metric::NAME => {
                     this.name = cursor.read_len()?;
                     continue;
@@ -347,7 +372,7 @@ impl<'a> Metric<'a> {
                     continue;
                 }
                 metric::METADATA => {
-                    metadata.push(cursor.read_len()?);
+                    metadata.push(cursor.read_len()?, request.limits());
                     continue;
                 }
                 _ => {
@@ -356,7 +381,7 @@ impl<'a> Metric<'a> {
                 }
             };
             let next = kind(Message::one(cursor.read_len()?));
-            this.data.set(next, depth)?;
+            this.data.set(&mut request.renderer, next, depth)?;
         }
         this.read_beside_points(request)?;
         Ok(this)
@@ -388,7 +413,7 @@ impl<'a> Metric<'a> {
 impl<'a> Data<'a> {
     fn message(&self) -> Option<(&'static Descriptor, &Message<'a>)> {
         match self {
-            Self::Absent => None,
+            Self::Absent | Self::Old(_) => None,
             Self::Gauge(message) => Some((&GAUGE, message)),
             Self::Sum(message) => Some((&SUM, message)),
             Self::Histogram(message) => Some((&HISTOGRAM, message)),
@@ -398,14 +423,16 @@ impl<'a> Data<'a> {
     }
 
     /// The next member on the wire: merged with the same one, or in place of another.
-    fn set(&mut self, next: Self, depth: usize) -> Result<(), Fault> {
+    fn set(&mut self, renderer: &mut Renderer<'_>, next: Self, depth: usize) -> Result<(), Fault> {
         match (&mut *self, &next) {
             (Self::Gauge(message), Self::Gauge(more))
             | (Self::Sum(message), Self::Sum(more))
             | (Self::Histogram(message), Self::Histogram(more))
             | (Self::ExponentialHistogram(message), Self::ExponentialHistogram(more))
             | (Self::Summary(message), Self::Summary(more)) => {
-                more.parts().for_each(|part| message.add(part));
+                for part in more.parts() {
+                    renderer.merge(message, part)?;
+                }
             }
             _ => {
                 // The member that loses is not stored, but the request is well-formed or not.

@@ -1,15 +1,15 @@
 //! NumberDataPoint -> otel_metrics_gauge and otel_metrics_sum.
 
-use crate::columns::{Booleans, Column, Doubles, Int64s, Labels, Texts};
+use crate::columns::{Booleans, Doubles, Int64s, Labels, Texts, column_of};
 use crate::common::Request;
 use crate::descriptors::{Descriptor, NUMBER_DATA_POINT};
 use crate::enums::push_enum;
 use crate::error::Fault;
 use crate::fields::number_data_point;
-use crate::groups::Rows;
-use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, TEMPORALITIES};
+use crate::metrics::columns::{
+    BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, TEMPORALITIES, metric_columns,
+};
 use crate::metrics::{Metric, Point};
-use crate::schema::Table;
 use crate::wire::{Cursor, read_fields};
 
 /// The columns of otel_metrics_gauge, and with `sum` those of otel_metrics_sum.
@@ -21,46 +21,30 @@ pub(crate) struct NumberColumns {
     sum: Option<SumColumns>,
 }
 
+column_of!(NumberColumns { base, exemplars, value, int_value, sum });
+metric_columns!(NumberColumns, this => Some(&mut this.exemplars));
+
 #[derive(Default)]
 struct SumColumns {
     aggregation_temporality: Labels,
     is_monotonic: Booleans,
 }
 
-impl Rows for NumberColumns {
-    fn new(table: Table) -> Self {
+column_of!(SumColumns { aggregation_temporality, is_monotonic });
+
+impl NumberColumns {
+    pub fn gauge() -> Self {
         Self {
-            base: BaseColumns::new(),
+            base: BaseColumns::default(),
             exemplars: Texts::default(),
             value: Doubles::default(),
             int_value: Int64s::default(),
-            sum: (table == Table::Sum).then(SumColumns::default),
+            sum: None,
         }
     }
 
-    fn attributes(&mut self) -> &mut Texts {
-        &mut self.base.attributes
-    }
-
-    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
-        self.base.each(f);
-        f(&mut self.exemplars);
-        f(&mut self.value);
-        f(&mut self.int_value);
-        if let Some(sum) = &mut self.sum {
-            f(&mut sum.aggregation_temporality);
-            f(&mut sum.is_monotonic);
-        }
-    }
-}
-
-impl MetricColumns for NumberColumns {
-    fn base(&mut self) -> &mut BaseColumns {
-        &mut self.base
-    }
-
-    fn exemplars(&mut self) -> Option<&mut Texts> {
-        Some(&mut self.exemplars)
+    pub fn sum() -> Self {
+        Self { sum: Some(SumColumns::default()), ..Self::gauge() }
     }
 }
 
@@ -95,8 +79,15 @@ impl<'a> NumberPoint<'a> {
             field::TIME_UNIX_NANO => self.base.time = cursor.read_fixed64()?,
             field::AS_DOUBLE => self.value = Number::Double(cursor.read_double()?),
             field::AS_INT => self.value = Number::Int(cursor.read_fixed64()? as i64),
-            field::EXEMPLARS => exemplars.push(cursor.read_len()?),
-            field::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+            field::EXEMPLARS => {
+                request.count_nested(EXEMPLAR_BYTES)?;
+                exemplars.push(cursor.read_len()?);
+            }
+            field::LABELS => {
+                cursor.read_len()?;
+                self.base.has_labels = true;
+            }
+            field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
             field::FLAGS => self.base.flags = cursor.read_varint()? as u32,
             _ => request.renderer.skip_unknown(cursor, tag)?,
         }
@@ -107,6 +98,7 @@ impl<'a> NumberPoint<'a> {
 impl<'a> Point<'a> for NumberPoint<'a> {
     type Columns = NumberColumns;
     const DESCRIPTOR: &'static Descriptor = &NUMBER_DATA_POINT;
+    const ROW_BYTES: usize = BASE_BYTES + 23;
 
     #[inline]
     fn read(

@@ -1,12 +1,11 @@
 //! SummaryDataPoint -> otel_metrics_summary.
 
-use crate::columns::{Column, Doubles, Int64s, Lists, Texts};
+use crate::columns::{Doubles, Int64s, Lists, column_of};
 use crate::common::Request;
 use crate::descriptors::{Descriptor, SUMMARY_DATA_POINT};
 use crate::error::Fault;
 use crate::fields::{summary_data_point, value_at_quantile};
-use crate::groups::Rows;
-use crate::metrics::columns::{BaseColumns, MetricColumns, PointBase, count};
+use crate::metrics::columns::{BASE_BYTES, BaseColumns, PointBase, count, metric_columns};
 use crate::metrics::{Metric, Point};
 use crate::schema::Table;
 use crate::wire::Cursor;
@@ -20,37 +19,18 @@ pub(crate) struct SummaryColumns {
     quantile_values: Lists<Doubles>,
 }
 
-impl Rows for SummaryColumns {
-    fn new(table: Table) -> Self {
+column_of!(SummaryColumns { base, count, sum, quantiles, quantile_values });
+metric_columns!(SummaryColumns, _this => None);
+
+impl Default for SummaryColumns {
+    fn default() -> Self {
         Self {
-            base: BaseColumns::new(),
+            base: BaseColumns::default(),
             count: Int64s::default(),
             sum: Doubles::default(),
-            quantiles: Lists::new(table, "Quantiles"),
-            quantile_values: Lists::new(table, "QuantileValues"),
+            quantiles: Lists::new(Table::Summary, "Quantiles"),
+            quantile_values: Lists::new(Table::Summary, "QuantileValues"),
         }
-    }
-
-    fn attributes(&mut self) -> &mut Texts {
-        &mut self.base.attributes
-    }
-
-    fn each(&mut self, f: &mut dyn FnMut(&mut dyn Column)) {
-        self.base.each(f);
-        f(&mut self.count);
-        f(&mut self.sum);
-        f(&mut self.quantiles);
-        f(&mut self.quantile_values);
-    }
-}
-
-impl MetricColumns for SummaryColumns {
-    fn base(&mut self) -> &mut BaseColumns {
-        &mut self.base
-    }
-
-    fn exemplars(&mut self) -> Option<&mut Texts> {
-        None
     }
 }
 
@@ -65,6 +45,7 @@ pub(crate) struct SummaryPoint<'a> {
 impl<'a> Point<'a> for SummaryPoint<'a> {
     type Columns = SummaryColumns;
     const DESCRIPTOR: &'static Descriptor = &SUMMARY_DATA_POINT;
+    const ROW_BYTES: usize = BASE_BYTES + 24;
 
     fn read(
         request: &mut Request<'a>,
@@ -84,7 +65,11 @@ impl<'a> Point<'a> for SummaryPoint<'a> {
                 field::SUM => point.sum = cursor.read_double()?,
                 // Read by `append`, once it is known where they go.
                 field::QUANTILE_VALUES => drop(cursor.read_len()?),
-                field::ATTRIBUTES => request.attributes.push(cursor.read_len()?),
+                field::LABELS => {
+                    cursor.read_len()?;
+                    point.base.has_labels = true;
+                }
+                field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
                 field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
                 _ => request.renderer.skip_unknown(&mut cursor, tag)?,
             }
@@ -112,6 +97,7 @@ impl<'a> Point<'a> for SummaryPoint<'a> {
                 cursor.skip(tag)?;
                 continue;
             }
+            request.renderer.charge(2 * size_of::<f64>())?;
             let (mut quantile, mut value) = (0.0, 0.0);
             let mut pair = Cursor::new(cursor.read_len()?);
             while let Some(tag) = pair.next_tag()? {

@@ -8,7 +8,24 @@ use crate::error::Excess;
 #[derive(Debug, Clone)]
 pub(super) struct Finding {
     pub at: usize,
-    pub message: String,
+    what: What,
+}
+
+/// What is wrong; put into words only where it is shown, for most findings never are.
+#[derive(Debug, Clone)]
+enum What {
+    Found { found: &'static str, expected: &'static str },
+    Message(String),
+}
+
+impl Finding {
+    /// What was found, and what was expected.
+    pub fn message(&self) -> String {
+        match &self.what {
+            What::Found { found, expected } => format!("found {found}, expected {expected}"),
+            What::Message(message) => message.clone(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -29,20 +46,21 @@ pub(super) type Result<T> = std::result::Result<T, Fault>;
 impl Fault {
     #[cold]
     #[inline(never)]
-    pub fn malformed(at: usize, found: &str, expected: &str) -> Self {
-        let message = format!("found {found}, expected {expected}");
-        Self(Box::new(Trouble::Malformed(Finding { at, message })))
+    pub fn malformed(at: usize, found: &'static str, expected: &'static str) -> Self {
+        let what = What::Found { found, expected };
+        Self(Box::new(Trouble::Malformed(Finding { at, what })))
     }
 
     #[cold]
     #[inline(never)]
-    pub fn misfit(at: usize, found: &str, expected: &str) -> Self {
-        Self::misfit_message(at, format!("found {found}, expected {expected}"))
+    pub fn misfit(at: usize, found: &'static str, expected: &'static str) -> Self {
+        let what = What::Found { found, expected };
+        Self(Box::new(Trouble::Misfit(Finding { at, what })))
     }
 
     #[cold]
     pub fn misfit_message(at: usize, message: String) -> Self {
-        Self(Box::new(Trouble::Misfit(Finding { at, message })))
+        Self(Box::new(Trouble::Misfit(Finding { at, what: What::Message(message) })))
     }
 
     /// The finding, if it is one that costs no more than records; else what ends the request.

@@ -15,6 +15,8 @@ use crate::fields::{
 pub(super) enum Kind {
     Text,
     Texts,
+    /// A list of which only the length counts: what OTLP had before attributes.
+    Labels,
     /// Base64.
     Bytes,
     /// Hex; the number of bytes that such an id has, by which base64 is told from hex.
@@ -71,7 +73,7 @@ pub(super) struct Field {
     pub masks: [u64; KEY_WORDS],
 }
 
-/// No quoted key takes more words of eight bytes.
+/// No quoted key of today takes more words of eight bytes.
 pub(super) const KEY_WORDS: usize = 3;
 
 impl Field {
@@ -90,8 +92,20 @@ impl Field {
 }
 
 impl Message {
+    /// Whether it is an export request.
+    pub fn is_request(&self) -> bool {
+        [&LOGS_REQUEST, &TRACES_REQUEST, &METRICS_REQUEST]
+            .iter()
+            .any(|other| std::ptr::eq(self, *other))
+    }
+
     /// The field of a key that was read out of its quotes.
     pub fn find(&self, key: &[u8]) -> Option<usize> {
+        // What a scope was called before 2022.
+        let key = match key {
+            b"instrumentationLibrary" | b"instrumentation_library" => b"scope",
+            key => key,
+        };
         self.fields.iter().position(|field| field.name().as_bytes() == key || field.snake == key)
     }
 }
@@ -106,6 +120,11 @@ const fn field(
 ) -> Field {
     let bytes = quoted.as_bytes();
     let (mut words, mut masks, mut i) = ([0_u64; KEY_WORDS], [0_u64; KEY_WORDS], 0);
+    if bytes.len() > 8 * KEY_WORDS {
+        // Longer than what is looked at: found by its name, never at first sight.
+        words[0] = 1;
+        i = bytes.len();
+    }
     while i < bytes.len() {
         words[i / 8] |= (bytes[i] as u64) << (8 * (i % 8));
         masks[i / 8] |= 0xff << (8 * (i % 8));
@@ -182,7 +201,7 @@ const fn same(a: &str, b: &str) -> bool {
 
 use Kind::{
     Bool, Bytes, Double, Doubles, Enum, Fixed32, Fixed64, Fixed64s, Groups, Id, Int32, Int64,
-    Messages, Records, Sfixed64, Sint32, Text, Texts, Uint32, Uint64s,
+    Labels, Messages, Records, Sfixed64, Sint32, Text, Texts, Uint32, Uint64s,
 };
 /// Tags of ids take one byte (the transcoder counts on it).
 const TRACE_ID: Kind = Id(16);
@@ -248,6 +267,7 @@ message!(RESOURCE_LOGS, 5, resource_records, {
     "resource" "resource" RESOURCE one(&RESOURCE),
     "scopeLogs" "scope_logs" SCOPES Groups(&SCOPE_LOGS),
     "schemaUrl" "schema_url" SCHEMA_URL Text,
+    "instrumentationLibraryLogs" "instrumentation_library_logs" LIBRARIES Groups(&SCOPE_LOGS),
 });
 message!(SCOPE_LOGS, 5, scope_records, {
     "scope" "scope" SCOPE one(&SCOPE),
@@ -275,6 +295,7 @@ message!(RESOURCE_SPANS, 5, resource_records, {
     "resource" "resource" RESOURCE one(&RESOURCE),
     "scopeSpans" "scope_spans" SCOPES Groups(&SCOPE_SPANS),
     "schemaUrl" "schema_url" SCHEMA_URL Text,
+    "instrumentationLibrarySpans" "instrumentation_library_spans" LIBRARIES Groups(&SCOPE_SPANS),
 });
 message!(SCOPE_SPANS, 5, scope_records, {
     "scope" "scope" SCOPE one(&SCOPE),
@@ -325,13 +346,14 @@ message!(RESOURCE_METRICS, 5, resource_records, {
     "resource" "resource" RESOURCE one(&RESOURCE),
     "scopeMetrics" "scope_metrics" SCOPES Groups(&SCOPE_METRICS),
     "schemaUrl" "schema_url" SCHEMA_URL Text,
+    "instrumentationLibraryMetrics" "instrumentation_library_metrics" LIBRARIES Groups(&SCOPE_METRICS),
 });
 message!(SCOPE_METRICS, 5, scope_records, {
     "scope" "scope" SCOPE one(&SCOPE),
     "metrics" "metrics" RECORDS Groups(&METRIC),
     "schemaUrl" "schema_url" SCHEMA_URL Text,
 });
-message!(METRIC, 5, false, 0b1111_1000, metric, {
+message!(METRIC, 5, false, 0b1111_1110_1111_1000, metric, {
     "name" "name" NAME Text,
     "description" "description" DESCRIPTION Text,
     "unit" "unit" UNIT Text,
@@ -341,7 +363,19 @@ message!(METRIC, 5, false, 0b1111_1000, metric, {
     "exponentialHistogram" "exponential_histogram" EXPONENTIAL_HISTOGRAM one(&EXPONENTIAL_HISTOGRAM),
     "summary" "summary" SUMMARY one(&SUMMARY),
     "metadata" "metadata" METADATA Messages(&KEY_VALUE),
+    // Kinds of OTLP 0.8: all alike to the tables, which reject their points.
+    "intGauge" "int_gauge" INT_GAUGE one(&OLD_DATA),
+    "intSum" "int_sum" INT_SUM one(&OLD_DATA),
+    "intHistogram" "int_histogram" INT_HISTOGRAM one(&OLD_DATA),
+    "doubleGauge" "double_gauge" INT_GAUGE one(&OLD_DATA),
+    "doubleSum" "double_sum" INT_SUM one(&OLD_DATA),
+    "doubleHistogram" "double_histogram" INT_HISTOGRAM one(&OLD_DATA),
+    "doubleSummary" "double_summary" INT_GAUGE one(&OLD_DATA),
 });
+message!(OLD_DATA, 5, data, {
+    "dataPoints" "data_points" POINTS Records(&OLD_POINT),
+});
+static OLD_POINT: Message = Message { fields: &[], nests: false, length_bytes: 2 };
 message!(GAUGE, 5, data, {
     "dataPoints" "data_points" POINTS Records(&NUMBER_DATA_POINT),
 });
@@ -369,6 +403,7 @@ message!(NUMBER_DATA_POINT, 2, false, 0b1_1000, number_data_point, {
     "asInt" "as_int" AS_INT Sfixed64,
     "exemplars" "exemplars" EXEMPLARS Messages(&EXEMPLAR),
     "flags" "flags" FLAGS Uint32,
+    "labels" "labels" LABELS Labels,
 });
 message!(HISTOGRAM_DATA_POINT, 2, histogram_data_point, {
     "attributes" "attributes" ATTRIBUTES Messages(&KEY_VALUE),
@@ -382,6 +417,7 @@ message!(HISTOGRAM_DATA_POINT, 2, histogram_data_point, {
     "flags" "flags" FLAGS Uint32,
     "min" "min" MIN Double,
     "max" "max" MAX Double,
+    "labels" "labels" LABELS Labels,
 });
 message!(EXPONENTIAL_HISTOGRAM_DATA_POINT, 2, exponential_histogram_data_point, {
     "attributes" "attributes" ATTRIBUTES Messages(&KEY_VALUE),
@@ -411,6 +447,7 @@ message!(SUMMARY_DATA_POINT, 2, summary_data_point, {
     "sum" "sum" SUM Double,
     "quantileValues" "quantile_values" QUANTILE_VALUES Messages(&VALUE_AT_QUANTILE),
     "flags" "flags" FLAGS Uint32,
+    "labels" "labels" LABELS Labels,
 });
 message!(VALUE_AT_QUANTILE, 1, value_at_quantile, {
     "quantile" "quantile" QUANTILE Double,

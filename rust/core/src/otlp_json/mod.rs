@@ -13,6 +13,7 @@
 
 mod bytes;
 mod fault;
+mod halfway;
 mod messages;
 mod numbers;
 mod output;
@@ -23,8 +24,8 @@ mod strings;
 mod transcoder;
 mod usual;
 
-use crate::buffer::ByteBuffer;
 use crate::builder::{Signal, shorten};
+use crate::columns::ByteBuffer;
 use crate::error::{AppendError, Format};
 use crate::limits::Limits;
 pub use recognize::{JsonEnd, recognize_json};
@@ -32,7 +33,7 @@ pub use recognize::{JsonEnd, recognize_json};
 use fault::{Fault, Finding, Trouble};
 use messages::{LOGS_REQUEST, METRICS_REQUEST, Message, TRACES_REQUEST};
 pub(crate) use transcoder::{MAX_EXPLAINED, Tally};
-use transcoder::{Mark, Transcoder};
+use transcoder::{Mark, Transcoder, name_of};
 
 /// How JSON text holds export requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,7 @@ pub(crate) struct Transcoded<'a> {
     pub tally: Tally,
     marks: Vec<Mark>,
     explained: Vec<Finding>,
+    unknown_instead: Option<usize>,
 }
 
 impl Signal {
@@ -78,8 +80,8 @@ pub(crate) fn transcode<'a>(
         JsonForm::Document => read_document(&mut transcoder, signal.message()),
         JsonForm::Lines => read_lines(&mut transcoder, signal.message()),
     };
-    let Transcoder { tally, marks, explained, .. } = transcoder;
-    let transcoded = Transcoded { text, signal, form, tally, marks, explained };
+    let Transcoder { tally, marks, explained, unknown_instead, .. } = transcoder;
+    let transcoded = Transcoded { text, signal, form, tally, marks, explained, unknown_instead };
     match read {
         Ok(()) => Ok(transcoded),
         Err(fault) => Err(transcoded.explain(fault)),
@@ -119,6 +121,16 @@ fn read_lines(transcoder: &mut Transcoder<'_, '_>, message: &'static Message) ->
 }
 
 impl Transcoded<'_> {
+    /// Bytes of the text.
+    pub fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Bytes of memory beside text and protobuf.
+    pub fn memory_bytes(&self) -> usize {
+        self.marks.capacity() * size_of::<Mark>()
+    }
+
     /// Where the request that holds a byte begins, and its number if it is a line.
     fn request_of(&self, at: usize) -> (usize, Option<usize>) {
         if self.form == JsonForm::Document {
@@ -139,7 +151,7 @@ impl Transcoded<'_> {
                 AppendError::Malformed {
                     format: Format::Json { line },
                     path: places::locate(self.signal.message(), self.text, start, finding.at),
-                    message: finding.message,
+                    message: finding.message(),
                     offset: finding.at,
                 }
             }
@@ -158,9 +170,18 @@ impl Transcoded<'_> {
             .iter()
             .map(|finding| {
                 let (line, path) = self.place(finding.at);
-                describe(line, shorten(path), &finding.message)
+                describe(line, shorten(path), &finding.message())
             })
             .collect()
+    }
+
+    /// The first unknown member of the first request without records, and its place.
+    pub fn unknown_instead(&self) -> Option<String> {
+        let at = self.unknown_instead?;
+        let (line, path) = self.place(at);
+        let line = line.map_or(String::new(), |line| format!("line {line}: "));
+        let path = if path.is_empty() { path } else { format!("{}: ", shorten(path)) };
+        Some(format!("{line}{path}found the unknown member {}", name_of(self.text, at)))
     }
 
     /// Why a record was left out by the readers of protobuf: at `offset` of the bytes, which they
@@ -188,7 +209,10 @@ fn describe(line: Option<usize>, path: String, message: &str) -> String {
 
 /// Whether a step of a path leads into a list of resources, scopes, metrics or records.
 fn is_group(step: &str) -> bool {
-    const LISTS: [&str; 10] = [
+    const LISTS: [&str; 13] = [
+        "instrumentation_library_logs",
+        "instrumentation_library_spans",
+        "instrumentation_library_metrics",
         "resource_logs",
         "scope_logs",
         "log_records",

@@ -3,6 +3,8 @@
 //! "64-bit integers: strings or numbers; `1.0` and `"1e3"` are integers too." A double's digits
 //! never pass through another type.
 
+use super::halfway::nearer;
+
 /// The number of digits whose value always fits 64 bits.
 const SAFE_DIGITS: usize = 19;
 
@@ -112,9 +114,68 @@ fn exponent(text: &[u8]) -> i64 {
 }
 
 /// The double nearest to a JSON number; `None` beyond a double's range.
+///
+/// `text` follows the grammar of a JSON number. Its length is all that the time depends on.
 pub(super) fn nearest_double(text: &[u8]) -> Option<f64> {
-    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
-    value.is_finite().then_some(value)
+    /// The standard library decides up to so many digits without reading them again.
+    const SHORT: usize = 19;
+    let (sign, unsigned) = match text.strip_prefix(b"-") {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text),
+    };
+    let at = unsigned.iter().position(|byte| matches!(byte, b'e' | b'E'));
+    let (mantissa, exponent) =
+        at.map_or((unsigned, 0), |at| (&unsigned[..at], exponent(&unsigned[at + 1..])));
+    if mantissa.len() <= SHORT {
+        let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+        return value.is_finite().then_some(value);
+    }
+    let whole = mantissa.iter().position(|&byte| byte == b'.').unwrap_or(mantissa.len());
+    let digits = mantissa.iter().filter(|&&byte| byte != b'.').map(|byte| byte - b'0');
+    let zeros = digits.clone().take_while(|&digit| digit == 0).count();
+    let count = mantissa.len() - usize::from(whole < mantissa.len()) - zeros;
+    if count == 0 {
+        return Some(0.0 * sign);
+    }
+    let significant = digits.skip(zeros);
+    // The value is 0.DIGITS * 10^point; the first digit is not zero.
+    let point = exponent.saturating_add(whole as i64 - zeros as i64);
+    if point < -330 {
+        return Some(0.0 * sign);
+    }
+    if point > 310 {
+        return None;
+    }
+    let first =
+        significant.clone().take(SHORT).fold(0, |value, digit| value * 10 + u64::from(digit));
+    let scale = point - count.min(SHORT) as i64;
+    let lower = decimal(first, scale);
+    let value = if count <= SHORT {
+        lower
+    } else {
+        let upper = decimal(first + 1, scale);
+        if lower.to_bits() == upper.to_bits() {
+            lower
+        } else {
+            // Neighbours, for 19 digits tell all doubles apart; the digits that are left decide.
+            nearer(lower, upper, significant, count, point)
+        }
+    };
+    value.is_finite().then_some(value * sign)
+}
+
+/// The double nearest to `digits * 10^exponent`.
+fn decimal(digits: u64, exponent: i64) -> f64 {
+    let (mut of_digits, mut of_exponent) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let (digits, exponent) = (of_digits.format(digits), of_exponent.format(exponent));
+    let mut text = [0; 48];
+    let (to_digits, rest) = text.split_at_mut(digits.len());
+    to_digits.copy_from_slice(digits.as_bytes());
+    rest[0] = b'e';
+    rest[1..=exponent.len()].copy_from_slice(exponent.as_bytes());
+    let text = &text[..digits.len() + 1 + exponent.len()];
+    // Both numbers in decimal, so that it is one.
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(f64::INFINITY)
 }
 
 /// The double that a short JSON number is, and the length of its text; `None` for another one.

@@ -1,6 +1,6 @@
 //! Protobuf written front to back: a length is set aside before a message and filled in after it.
 
-use crate::buffer::ByteBuffer;
+use crate::columns::ByteBuffer;
 
 /// The most bytes that a varint of a length takes here: no message reaches 2^35 bytes.
 const MAX_LENGTH_BYTES: usize = 5;

@@ -110,13 +110,13 @@ impl<'a> Reader<'a> {
 
     #[cold]
     #[inline(never)]
-    pub fn unexpected(&self, expected: &str) -> Fault {
+    pub fn unexpected(&self, expected: &'static str) -> Fault {
         Fault::malformed(self.at, self.found(), expected)
     }
 
     #[cold]
     #[inline(never)]
-    pub fn misfit(&self, expected: &str) -> Fault {
+    pub fn misfit(&self, expected: &'static str) -> Fault {
         // What begins no value is not JSON, whatever was expected here.
         match self.byte() {
             b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {

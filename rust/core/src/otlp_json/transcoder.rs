@@ -13,7 +13,7 @@ use super::output::{begin, end, push_len, push_varint};
 use super::reader::{Reader, number_len};
 use super::strings::unescaped;
 use super::usual::push_usual_key_value;
-use crate::buffer::ByteBuffer;
+use crate::columns::ByteBuffer;
 use crate::error::{Excess, Misfit};
 use crate::limits::Limits;
 use crate::wire::VARINT;
@@ -36,6 +36,8 @@ pub(crate) struct Tally {
     pub empty_groups: u32,
     /// Ids given in base64.
     pub base64_ids: u32,
+    /// Values that have members, of which none is known.
+    pub unknown_values: u32,
 }
 
 impl Tally {
@@ -46,6 +48,7 @@ impl Tally {
             | (self.rejected ^ other.rejected)
             | (self.empty_groups ^ other.empty_groups)
             | (self.base64_ids ^ other.base64_ids)
+            | (self.unknown_values ^ other.unknown_values)
             == 0
     }
 
@@ -55,6 +58,7 @@ impl Tally {
             rejected: self.rejected - before.rejected,
             empty_groups: self.empty_groups - before.empty_groups,
             base64_ids: self.base64_ids - before.base64_ids,
+            unknown_values: self.unknown_values - before.unknown_values,
         }
     }
 }
@@ -97,6 +101,10 @@ pub(super) struct Transcoder<'a, 't> {
     /// The members of all open objects, the innermost object's last.
     slots: Vec<Slot>,
     level: usize,
+    /// The first key of the request at hand that OTLP does not know.
+    first_unknown: Option<usize>,
+    /// The same of the first request that had no records.
+    pub unknown_instead: Option<usize>,
 }
 
 impl<'a, 't> Transcoder<'a, 't> {
@@ -110,16 +118,24 @@ impl<'a, 't> Transcoder<'a, 't> {
             explained: Vec::new(),
             slots: Vec::new(),
             level: 0,
+            first_unknown: None,
+            unknown_instead: None,
         }
     }
 
     /// Reads the export request that the reader is at.
     pub fn read_request(&mut self, message: &'static Message) -> Result<()> {
+        let records = self.tally.records;
+        self.first_unknown = None;
         // "Whose top level is wrong": nothing below it can be told from nothing at all.
         self.read_message(message, 0).map_err(|fault| match *fault.0 {
             Trouble::Misfit(finding) => Fault(Box::new(Trouble::Malformed(finding))),
             _ => fault,
-        })
+        })?;
+        if self.tally.records == records && self.unknown_instead.is_none() {
+            self.unknown_instead = self.first_unknown;
+        }
+        Ok(())
     }
 
     /// Reads the object at hand, which stands inside `depth` arrays and lists; writes its fields.
@@ -139,16 +155,18 @@ impl<'a, 't> Transcoder<'a, 't> {
         }
         let base = self.slots.len();
         let mut members = Members { seen: 0, next: 0, misfits: 0 };
+        let mut unknown = None;
         loop {
             if self.reader.peek() != b'"' {
                 return Err(self.reader.unexpected("a key in quotes"));
             }
+            let key_at = self.reader.at;
             match self.read_key(message, members.next)? {
                 Some((index, field)) => {
                     members.next = index + 1;
                     self.read_member(field, base, &mut members, depth)?;
                 }
-                None => self.read_unknown()?,
+                None => self.read_unknown(key_at, &mut unknown)?,
             }
             match self.reader.peek() {
                 b',' => self.reader.at += 1,
@@ -160,7 +178,34 @@ impl<'a, 't> Transcoder<'a, 't> {
         if members.misfits > 0 {
             return Err(self.first_misfit(base));
         }
+        if let Some(unknown) = unknown
+            && members.seen == 0
+        {
+            self.note_only_unknown(message, unknown, depth)?;
+        }
         self.slots.truncate(base);
+        Ok(())
+    }
+
+    /// An object has members, and none that OTLP has there.
+    #[cold]
+    fn note_only_unknown(
+        &mut self,
+        message: &'static Message,
+        unknown: usize,
+        depth: usize,
+    ) -> Result<()> {
+        if std::ptr::eq(message, &ANY_VALUE) {
+            self.tally.unknown_values += 1;
+        }
+        if depth == 0
+            && let [field] = message.fields
+            && message.is_request()
+        {
+            let found = name_of(self.reader.text, unknown);
+            let message = format!("found {found}, expected {}", field.name());
+            return Err(Fault::misfit_message(unknown, message));
+        }
         Ok(())
     }
 
@@ -211,10 +256,12 @@ impl<'a, 't> Transcoder<'a, 't> {
 
     /// "Ignored at any depth, however large their value"; and counted.
     #[inline(never)]
-    fn read_unknown(&mut self) -> Result<()> {
+    fn read_unknown(&mut self, key_at: usize, first: &mut Option<usize>) -> Result<()> {
         let is_null = self.reader.peek() == b'n';
         self.reader.skip_value()?;
         if !is_null {
+            first.get_or_insert(key_at);
+            self.first_unknown.get_or_insert(key_at);
             push_varint(self.out, u64::from(UNKNOWN_FIELD));
             self.out.push(0);
         }
@@ -392,6 +439,11 @@ impl<'a, 't> Transcoder<'a, 't> {
                 Ok(())
             }
             Kind::Texts => self.read_list(|this| this.read_text(tag)),
+            Kind::Labels => self.read_list(|this| {
+                this.reader.skip_value()?;
+                push_len(this.out, tag, &[]);
+                Ok(())
+            }),
             Kind::Fixed64s => self.read_packed(tag, |this| {
                 let value = this.read_integer(0, u64::MAX.into())? as u64;
                 this.out.extend_from_slice(&value.to_le_bytes());
@@ -446,10 +498,12 @@ impl<'a, 't> Transcoder<'a, 't> {
         loop {
             self.reader.peek();
             let start = self.reader.at;
-            if let Err(fault) = read_item(self) {
-                let finding = fault.into_misfit()?;
+            if misfit.is_some() {
+                // The list does not fit, whatever else is in it; but it must be JSON.
+                self.reader.skip_value()?;
+            } else if let Err(fault) = read_item(self) {
+                misfit = Some(fault.into_misfit()?);
                 self.pass_over(start)?;
-                misfit.get_or_insert(finding);
             }
             match self.reader.peek() {
                 b',' => self.reader.at += 1,
@@ -613,8 +667,9 @@ impl<'a, 't> Transcoder<'a, 't> {
         match exact_integer(&text) {
             Some(value) if (least..=most).contains(&value) => Ok(value),
             _ => {
-                let expected = format!("an integer from {least} to {most}");
-                Err(self.restart(start, found, &expected))
+                self.reader.at = start;
+                let message = format!("found {found}, expected an integer from {least} to {most}");
+                Err(Fault::misfit_message(start, message))
             }
         }
     }
@@ -622,7 +677,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     /// The text of a number that stands there as such or in quotes; `None` if those hold another.
     fn read_number_or_text(
         &mut self,
-        expected: &str,
+        expected: &'static str,
     ) -> Result<Option<std::borrow::Cow<'a, [u8]>>> {
         match self.reader.peek() {
             b'"' => {
@@ -637,7 +692,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     /// A misfit of the value that began at `start`, where the reader goes back to.
     #[cold]
     #[inline(never)]
-    fn restart(&mut self, start: usize, found: &str, expected: &str) -> Fault {
+    fn restart(&mut self, start: usize, found: &'static str, expected: &'static str) -> Fault {
         self.reader.at = start;
         Fault::misfit(start, found, expected)
     }
@@ -765,8 +820,24 @@ impl<'a, 't> Transcoder<'a, 't> {
             self.tally.base64_ids += 1;
             return Ok(());
         }
-        let expected = format!("an id of {} hex digits", 2 * len);
-        Err(self.restart(start, &describe_id(&text), &expected))
+        let found = describe_id(&text);
+        self.reader.at = start;
+        let message = format!("found {found}, expected an id of {} hex digits", 2 * len);
+        Err(Fault::misfit_message(start, message))
+    }
+}
+
+/// A key that OTLP does not know, as far as it can be shown: never more than a short name.
+pub(super) fn name_of(text: &[u8], at: usize) -> String {
+    const LONGEST: usize = 40;
+    let key = Reader { text, at }.read_string().map(unescaped).unwrap_or_default();
+    let is_name =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'$');
+    match std::str::from_utf8(&key) {
+        Ok(name) if (1..=LONGEST).contains(&name.len()) && key.iter().all(is_name) => {
+            name.to_owned()
+        }
+        _ => format!("a key of {} bytes", key.len()),
     }
 }
 

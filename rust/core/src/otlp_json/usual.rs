@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::numbers::{plain_digits, short_double};
 use super::reader::{Reader, end_of_plain};
-use crate::buffer::ByteBuffer;
+use crate::columns::ByteBuffer;
 use crate::fields::{any_value, key_value};
 
 const KEY: u8 = key_value::KEY as u8;

@@ -7,8 +7,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
-use crate::columns::spare;
-use crate::finished::MakeText;
+use super::finished::MakeText;
+use super::uniform::shrink;
 
 /// Distinct texts in order of first appearance; keys are 0, 1, 2, …
 pub(crate) struct Dictionary {
@@ -20,21 +20,19 @@ pub(crate) struct Dictionary {
     /// Keys met lately, each at the place that its text's length and ends give.
     recent: [i32; RECENT],
     checkpoint: usize,
-    mark: usize,
 }
 
 impl Default for Dictionary {
     fn default() -> Self {
         Self {
             data: Vec::new(),
-            offsets: first_offset(),
+            offsets: Vec::new(),
             keys: HashTable::new(),
             // Seeded per process: a sender cannot choose texts that collide. Keys come from the
             // order of arrival, so the seed never shows in the output.
             hasher: RandomState::default(),
             recent: [0; RECENT],
             checkpoint: 0,
-            mark: 0,
         }
     }
 }
@@ -65,18 +63,14 @@ fn slice<'a>(data: &'a [u8], offsets: &[i32], key: i32) -> &'a [u8] {
 }
 
 impl Dictionary {
+    /// How many texts there are; a dictionary without any has no offsets either.
     pub fn len(&self) -> usize {
-        self.offsets.len() - 1
+        self.offsets.len().saturating_sub(1)
     }
 
     #[inline(always)]
     fn get(&self, key: i32) -> Option<&[u8]> {
         ((key as usize) < self.len()).then(|| slice(&self.data, &self.offsets, key))
-    }
-
-    /// Makes room for texts of `bytes` in all.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.data.reserve(bytes);
     }
 
     /// The key of a text, which is added if it is new; none if it is not valid UTF-8.
@@ -107,6 +101,9 @@ impl Dictionary {
         // Only a new text has to be looked at: one that is here already is valid.
         std::str::from_utf8(text).ok()?;
         let key = self.len() as i32;
+        if self.offsets.is_empty() {
+            self.offsets = first_offset();
+        }
         self.data.extend_from_slice(text);
         self.offsets.push(self.data.len() as i32);
         if self.len() > FEW {
@@ -125,22 +122,11 @@ impl Dictionary {
     /// Remembers the present texts for the whole request.
     pub fn checkpoint(&mut self) {
         self.checkpoint = self.len();
-        self.mark = self.checkpoint;
     }
 
     /// Forgets the texts added since `checkpoint`.
     pub fn rollback(&mut self) {
         self.truncate(self.checkpoint);
-    }
-
-    /// Remembers the present texts until the next mark.
-    pub fn mark(&mut self) {
-        self.mark = self.len();
-    }
-
-    /// Forgets the texts added since `mark`.
-    pub fn forget_since_mark(&mut self) {
-        self.truncate(self.mark);
     }
 
     fn truncate(&mut self, len: usize) {
@@ -163,21 +149,38 @@ impl Dictionary {
         self.data.len() + self.len() * size_of::<i32>()
     }
 
-    /// Bytes of memory beside those, the index by text included.
-    pub fn spare_bytes(&self) -> usize {
-        spare(&self.data) + spare(&self.offsets) + self.keys.allocation_size()
+    /// Bytes of memory, the index by text included.
+    pub fn memory_bytes(&self) -> usize {
+        self.data.capacity()
+            + self.offsets.capacity() * size_of::<i32>()
+            + self.keys.allocation_size()
+    }
+
+    /// Gives back room that is far above what is in use.
+    pub fn shrink(&mut self) {
+        shrink(&mut self.data);
+        shrink(&mut self.offsets);
+        if self.keys.capacity() / 8 > self.keys.len() {
+            let (data, offsets, hasher) = (&self.data, &self.offsets, &self.hasher);
+            let hash = |&key: &i32| hasher.hash_one(slice(data, offsets, key));
+            self.keys.shrink_to(self.keys.len(), hash);
+        }
     }
 
     /// The texts; the dictionary is not to be used afterwards.
     pub fn finish(&mut self) -> Distinct {
         Distinct {
             data: std::mem::take(&mut self.data),
-            offsets: std::mem::take(&mut self.offsets),
+            offsets: match std::mem::take(&mut self.offsets) {
+                offsets if offsets.is_empty() => vec![0],
+                offsets => offsets,
+            },
         }
     }
 }
 
 /// The texts of a dictionary that grows no more.
+#[derive(Clone)]
 pub(crate) struct Distinct {
     data: Vec<u8>,
     offsets: Vec<i32>,
@@ -207,10 +210,8 @@ impl Distinct {
         self.len() as i32 - 1
     }
 
-    /// The texts one after another, and at least `count` bytes behind them.
-    pub fn padded(&mut self, count: usize) -> (&[u8], &[i32]) {
-        let end = self.offsets.last().map_or(0, |&end| end as usize);
-        self.data.resize(end + count, 0);
+    /// The texts one after another, and where each begins and the last one ends.
+    pub fn parts(&self) -> (&[u8], &[i32]) {
         (&self.data, &self.offsets)
     }
 

@@ -4,6 +4,12 @@
 //! short strings. This buffer is initialised past its end, so that a string is checked and
 //! copied eight bytes at a time by plain (and safe) stores, and counts its own length.
 
+/// From this size on a buffer grows by less: a chunk of a column, and the row that ends it.
+const LARGE: usize = super::texts::CHUNK + (64 << 10);
+
+/// Room that is kept whatever is in use.
+const KEPT_BYTES: usize = 64 << 10;
+
 /// Bytes, `len` of them in use.
 #[derive(Default)]
 pub(crate) struct ByteBuffer {
@@ -22,11 +28,6 @@ impl ByteBuffer {
         &self.bytes[..self.len]
     }
 
-    /// Bytes of memory beside those in use.
-    pub fn spare_bytes(&self) -> usize {
-        self.bytes.capacity() - self.len
-    }
-
     #[inline(always)]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.len]
@@ -43,6 +44,14 @@ impl ByteBuffer {
 
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+    }
+
+    /// Gives back room that is far above what is in use.
+    pub fn shrink(&mut self) {
+        if self.bytes.len() > KEPT_BYTES && self.bytes.len() / 4 > self.len {
+            self.bytes.truncate(self.len + self.len / 4);
+            self.bytes.shrink_to_fit();
+        }
     }
 
     /// The `count` bytes after the end, whatever they hold; `advance` takes them into use.
@@ -82,7 +91,11 @@ impl ByteBuffer {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, count: usize) {
-        let len = (self.bytes.len() * 2).max(self.len + count).max(1024);
+        let len = self.bytes.len();
+        // A buffer that is moved exists twice for a moment, and what it has too much is memory
+        // as well: large ones grow by a quarter.
+        let len = if len < LARGE { (2 * len).min(LARGE) } else { len + len / 4 };
+        let len = len.max(self.len + count).max(1024);
         if self.len == 0 {
             // Nothing to keep, and perhaps zeros from the system, which cost nothing.
             self.bytes = vec![0; len];
@@ -122,5 +135,12 @@ impl ByteBuffer {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.truncate(std::mem::take(&mut self.len));
         bytes
+    }
+}
+
+impl From<Vec<u8>> for ByteBuffer {
+    fn from(bytes: Vec<u8>) -> Self {
+        let len = bytes.len();
+        Self { bytes, len }
     }
 }

@@ -1,0 +1,1 @@
+"""Captures: what is found, and what is read of it."""
