@@ -39,6 +39,10 @@ SETTINGS = CREDENTIALS | {
 }
 
 
+AWAY = {"OTLP2PARQUET_BATCH_MAX_ROWS": "500", "OTLP2PARQUET_BATCH_MAX_AGE_SECS": "0.5"}
+"""Batches as large as in the outage of a folder: what waits is stored in about its time again."""
+
+
 def settings_for(proxy: Proxy) -> dict[str, str]:
     """Those of a server that writes to the bucket behind the proxy."""
     url = f"s3://{BUCKET}/tables?endpoint={proxy.endpoint}"
@@ -125,7 +129,7 @@ def test_a_bucket_that_is_away(
     with (
         Versitygw(tmp_path) as s3,
         Proxy(s3.port) as proxy,
-        Server(tmp_path, settings=settings_for(proxy)) as server,
+        Server(tmp_path, settings=settings_for(proxy) | AWAY) as server,
     ):
         clients = [Client(number, lambda: server.port, lambda: 0) for number in range(4)]
         for client in clients:
@@ -147,7 +151,7 @@ def test_a_bucket_that_is_away(
             client.stopped.set()
         for client in clients:
             client.join()
-        wait_until(lambda: not segments(tmp_path), 240, lambda: server.log)
+        wait_until(lambda: not segments(tmp_path), 240 + 2 * secs, lambda: server.log)
         assert server.stop() == 0
     obliged = {key for client in clients for key in client.acknowledged}
     assert not any(client.refused or client.unanswered for client in clients)

@@ -143,10 +143,13 @@ def _head(source: socket.socket) -> bytes:
     """Up to and with the empty line; empty at the end of the connection."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
-        byte = source.recv(1)
-        if not byte:
+        # No more than the head is taken: what follows is the body.
+        coming = source.recv(1 << 14, socket.MSG_PEEK)
+        if not coming:
             return b""
-        head += byte
+        end = (head + coming).find(b"\r\n\r\n")
+        taken = len(coming) if end < 0 else end + 4 - len(head)
+        head += source.recv(taken)
     return head
 
 

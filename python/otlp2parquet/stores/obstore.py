@@ -42,7 +42,9 @@ PARTS_AT_ONCE: Final = 4
 _ERRORS: Final = (BaseError, OSError, NotImplementedError)
 """What obstore raises: its own classes, and the system's where a class of that fits."""
 
-_NO_RANGE: Final = re.compile(r"InvalidRange|NotSatisfiable|NotPartial|status(?: code)?: 416\b")
+_NO_RANGE: Final = re.compile(
+    r"InvalidRange|NotSatisfiable|NotPartial|CONTENT_RANGE|status(?: code)?: 416\b"
+)
 
 _TAIL_BYTES: Final = 64 << 10
 """What opening an object reads of its end: as much as a footer is looked for in."""
