@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otlp2parquet.batch_id import new_batch_id
-from otlp2parquet.batches import storing
+from otlp2parquet.batches import ingest, storing
 from otlp2parquet.batches.batch import ClosedBatch
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.segment import Segment
+from otlp2parquet.batches.schedule import FileState, StoringBatch
 from otlp2parquet.batches.storing import RETRY_FIRST_SECS, RETRY_LONGEST_SECS
 from otlp2parquet.config import BatchConfig
+from otlp2parquet.core.files import plan_files
 from otlp2parquet.errors import StorageError, StorageRefusedError
 from tests.support.batches_bench import Bench, lines, logs
 from tests.support.doubles import Recorder
@@ -102,6 +104,26 @@ def test_only_the_failed_file_is_written_again() -> None:
         bench.ingest.tick()
         bench.stored(3)
         assert sorted(writer.attempts, key=str) == ["a", "b", "b", "c"]
+
+
+def test_planned_files_are_bounded_while_the_storage_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A request can name thousands of services: what is known of their files takes memory, too."""
+    monkeypatch.setattr(ingest, "MAX_WAITING_FILES", 5)
+    down = [StorageError("down")] * 3
+    writer = Recorder(fail=lambda _: down.pop() if down else None)
+    with Bench(config=BatchConfig(max_rows=3), writer=writer) as bench:
+        bench.append(logs(1, "a") + logs(1, "b") + logs(1, "c"))
+        wait_for(lambda: bench.ingest.status().backlog.resting == 1)
+        assert bench.ingest.refusal() is None
+        down.append(StorageError("down"))
+        bench.append(logs(1, "a") + logs(1, "b") + logs(1, "c"))
+        wait_for(lambda: bench.storing.planned_files == 6)
+        assert bench.ingest.refusal() == "batches of 6 files wait for the storage"
+        bench.wait_with_ticks(lambda: not bench.waiting, RETRY_LONGEST_SECS)
+        assert bench.ingest.refusal() is None
+        assert bench.storing.planned_files == 0
 
 
 def test_an_unforeseen_error_is_retried_too(caplog: pytest.LogCaptureFixture) -> None:
@@ -440,6 +462,34 @@ def test_what_cannot_be_taken_back_yet_is_tried_again() -> None:
         assert len(writer.files) == 1
         bench.wait_with_ticks(lambda: not bench.waiting, RETRY_LONGEST_SECS)
         assert writer.files == []
+        assert bench.budget.used == 0
+
+
+@pytest.mark.parametrize("place", ["plan_files", "StoringBatch.move"])
+def test_a_batch_that_cannot_be_planned_gives_its_memory_back(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """It is refused before its rows have left the builders: they are not held for ever."""
+    errors = [MemoryError()]
+    module = "otlp2parquet.batches.storing"
+    originals: dict[str, Callable[..., object]] = {
+        "plan_files": plan_files,
+        "StoringBatch.move": StoringBatch.move,
+    }
+
+    def failing(*arguments: object) -> object:
+        is_meant = place == "plan_files" or FileState.WAITING in arguments
+        if is_meant and errors:
+            raise errors.pop()
+        return originals[place](*arguments)
+
+    monkeypatch.setattr(f"{module}.{place}", failing)
+    with Bench(log=NoLog(until_stored=True)) as bench:
+        answer = Answer()
+        bench.append(logs(10, "a") + logs(10, "b"), acknowledge=answer)
+        assert not answer.is_kept
+        wait_for(lambda: not bench.waiting)
+        assert not errors
         assert bench.budget.used == 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 
 from otlp2parquet import DecodeError, process_otlp
-from tests.support import strategies, strategies_json
+from tests.support import oracle, oracle_json, strategies, strategies_json
 from tests.support.canonical import arrow_bytes
 from tests.support.equivalence_json import JSON, NDJSON, assert_same
 from tests.support.strategies import NOW
@@ -64,6 +64,14 @@ def test_json_and_protobuf_of_one_message(case: tuple[Signal, bytes, bytes]) -> 
     """The tables do not tell in which format a request came: every buffer is the same."""
     signal, payload, text = case
     protobuf = process_otlp(payload, signal, received_at=NOW)
+    try:
+        oracle_json.decode(text, signal, NOW, JSON)
+    except oracle.UndecodableError:
+        # Members, and none that the signal knows: in JSON that is told, and hides no record.
+        with pytest.raises(DecodeError, match="found "):
+            process_otlp(text, signal, content_type=JSON)
+        assert protobuf.accepted == protobuf.rejected == 0
+        return
     json = process_otlp(text, signal, content_type=JSON, received_at=NOW)
     assert arrow_bytes(json.batches) == arrow_bytes(protobuf.batches)
     assert (json.accepted, json.rejected) == (protobuf.accepted, protobuf.rejected)

@@ -87,7 +87,7 @@ class Sender:
             if attempt.answer != "none":
                 ledger.find(f"answered and raised: {attempt.name}: {error!r}")
             if not isinstance(error, OtlpError) or (
-                export.acceptable and isinstance(error, DecodeError)
+                process.takes(export) and isinstance(error, DecodeError)
             ):
                 ledger.find(f"unforeseen: {attempt.name}: {error!r}")
             self._settle(attempt, error)
@@ -104,9 +104,9 @@ class Sender:
         attempt.answer = "acknowledged" if error is None else "refused"
         attempt.reason = str(error)
         self._scheduler.note(attempt.answer, f"{attempt.name} {error or ''}")
-        if error is not None or not attempt.export.ids or attempt.excused:
-            return
         world = self._world
+        if error is not None or not attempt.export.ids or attempt.excused or attempt in world.bare:
+            return
         if attempt.mode == "stored" and not world.is_stored(attempt):
             world.ledger.find(f"acknowledged before it is stored: {attempt.name}")
         elif attempt.mode == "fsync" and not world.is_safe(attempt):

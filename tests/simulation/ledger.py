@@ -5,12 +5,14 @@ The rules:
 - a row whose request was acknowledged is stored exactly once;
 - a row whose request was refused is stored nowhere;
 - a row whose request was never answered is stored at most once;
+- before the log forgets a batch, whoever finishes it is told of each of its files;
 - nothing else is stored, and every row lies in a file of its table, service and hour.
 
 The exceptions, each of which a request has to be given by name (``excuse``, ``may_be_there``):
 
 - in the mode ``memory`` a process that does not live until all is stored loses what it held;
-- who damages or removes bytes of the log loses the requests that those bytes were;
+- who damages or removes bytes of the log loses the requests that those bytes were, and so does
+  who starts a decoder that does not read them;
 - a refused request may be stored if the disk failed under it and the process ended before the
   log could be cut: its bytes are in the segment, and nobody is left who knows that they must go;
 - a refused request may be stored if the storage said that it failed and did it nevertheless,
@@ -67,6 +69,8 @@ class Ledger:
 
     attempts: list[Attempt] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    finished: set[str] = field(default_factory=set)
+    """The names of files that a finisher was told of."""
     without_note: set[tuple[str, str]] = field(default_factory=set)
     """Files, by root and name, that were not noted in the log when their process ended."""
     unreached: set[str] = field(default_factory=set)
@@ -110,6 +114,15 @@ class Ledger:
             self.find(f"doubled: {whose}, is in {sorted(places)}")
         elif places and attempt.answer == "refused" and not attempt.may_be_there:
             self.find(f"refused and stored: {whose} ({attempt.reason}), is in {places[0]}")
+        elif (
+            places
+            and final
+            and attempt.answer == "acknowledged"
+            and attempt.mode != "memory"
+            and not attempt.excused
+        ):
+            if places[0][1] not in self.finished:
+                self.find(f"not finished: {whose}, is in {places[0]}")
         elif not places and final and attempt.answer == "acknowledged" and not attempt.excused:
             self.find(f"lost: {whose}")
 

@@ -16,6 +16,7 @@ from tests.simulation.clients import Sender
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.faults import FOR_EVER, Faults, Rule
 from tests.simulation.process import Process
+from tests.simulation.requests import export_of
 from tests.simulation.scheduler import EndlessError, Scheduler, Step
 from tests.simulation.script import Client
 from tests.simulation.storage import UNAVAILABLE
@@ -35,6 +36,9 @@ CALM_SECS: Final = 100.0
 
 MOST_BYTES: Final = 1 << 40
 """What a disk holds that is not full."""
+
+_HANGS: Final = frozenset({"the disk", "the storage"})
+"""What a call that hangs waits for."""
 
 _PROBER: Final = 9
 """The client that asks for service after a trouble."""
@@ -102,9 +106,10 @@ class Life:
             self.world.happen(event, self.process.open_batch)
         if not self._advance(start + TROUBLE_SECS):
             return False
-        if self.started and not self.disk_faults.met:
-            # The lock, the segments of open batches, and what threads are reading or writing.
-            self._check_descriptors(3 + self.process.open_batches + 2 * self.script.threads)
+        if self.started:
+            self.scheduler.spawn("checker", self._check_trouble)
+            if not self._advance(math.inf):
+                return False
         if self.script.healed:
             self._heal()
             if not self._advance(self.scheduler.now + CALM_SECS):
@@ -156,7 +161,7 @@ class Life:
         self.scheduler.strategy.be_fair()
         self._tick_secs = 5.0
         for task in self.scheduler.tasks:
-            if task.blocked and task.waits_for in ("the disk", "the storage"):
+            if task.blocked and task.waits_for in _HANGS:
                 self.scheduler.wake(task)
 
     def _serve(self) -> bool:
@@ -166,10 +171,12 @@ class Life:
         """
         client = Client(_PROBER, 2, 0.0, waits=True)
         sender = Sender(client, 0, self.world, self.process, self.scheduler)
+        numbers = range(100 * self.world.life, 100 * self.world.life + 99)
+        with_rows = [number for number in numbers if export_of(_PROBER, number).ids]
 
         def probe() -> None:
-            for number in range(client.requests):
-                sender.send(client.requests * self.world.life + number, self.script.mode)
+            for number in with_rows[: client.requests]:
+                sender.send(number, self.script.mode)
                 self.scheduler.sleep(20.0)
 
         task = self.scheduler.spawn("prober", probe)
@@ -177,7 +184,9 @@ class Life:
             return False
         attempts = [one for one in self.world.ledger.attempts if one.client == _PROBER]
         attempt = attempts[-1]
-        if not task.done or (attempt.answer != "acknowledged" and attempt.export.acceptable):
+        if not task.done or (
+            attempt.answer != "acknowledged" and self.process.takes(attempt.export)
+        ):
             self.world.ledger.find(
                 f"no service: after the trouble a request got the answer {attempt.answer}, "
                 f"{attempt.reason}"
@@ -219,6 +228,23 @@ class Life:
 
     # -- what must hold ---------------------------------------------------------------------
 
+    def _check_trouble(self) -> None:
+        """In the midst of trouble whatever waits has something that will end its waiting."""
+        process, scheduler = self.process, self.scheduler
+        backlog = process.backlog
+        hangs = any(task.waits_for in _HANGS for task in scheduler.tasks if task.blocked)
+        me = scheduler.current
+        moving = any(not (task.blocked or task.done or task is me) for task in scheduler.tasks)
+        waiting = backlog.batches - backlog.left
+        if waiting and not (backlog.resting or hangs or moving):
+            self.world.ledger.find(f"stuck: nothing is scheduled for {backlog}")
+        if backlog.resting and not backlog.last_error:
+            self.world.ledger.find(f"silent: nothing says why batches rest: {backlog}")
+        if not self.disk_faults.met:
+            # The lock, the segments of open batches, and what threads are reading or writing.
+            self._check_descriptors(3 + process.open_batches + 2 * self.script.threads)
+        scheduler.halted = True
+
     def _check_calm(self) -> None:
         """After a time without trouble nothing waits. A task, because it asks the process."""
         find, process = self.world.ledger.find, self.process
@@ -253,6 +279,9 @@ class Life:
                     "its segment was taken away, and then the process or the disk failed"
                 )
         world.bare.clear()
+        for attempt in ledger.attempts:
+            if not self.process.takes(attempt.export):
+                attempt.excuse("a later decoder does not read it")
         self._allow_refused(calmly=calmly and self.healed)
         scheduler.kill()
         self.process.end()

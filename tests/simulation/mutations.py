@@ -175,6 +175,16 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
              "        stored = True\n        self._storing.drain(0.0 and "),
         ),
     }, "memory"),
+    "a batch is forgotten before it is finished": Mutation({
+        _STORING: (
+            ("            finisher.finish(batch.id, receipts)\n", "            pass\n"),
+        ),
+    }),
+    "the rows of services are mixed": Mutation({
+        _STORING: (
+            ("key=lambda one: order[one.service])", "key=lambda one: -order[one.service])"),
+        ),
+    }),
     "an exception of a step ends its thread": Mutation({
         _STORING: (
             ("        except Exception as error:  # noqa: BLE001",

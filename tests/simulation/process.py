@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from otlp2parquet import assembly
+from otlp2parquet.batches import shard
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.batches.log import folder
@@ -26,6 +27,8 @@ from otlp2parquet.config.settings import (
     ServerConfig,
     StorageConfig,
 )
+from tests.simulation.decoder import OtherBuilder, refuses
+from tests.simulation.finisher import SimulatedFinisher
 from tests.simulation.requests import FIRST_HOUR
 from tests.simulation.storage import SimulatedWriter
 from tests.simulation.world import LOG
@@ -60,6 +63,9 @@ class Process:
         """Claim the log, take what an earlier process has left, and take requests."""
         self._exchange.enter_context(mock.patch.multiple(assembly, **self._exchanged()))
         self._exchange.enter_context(mock.patch.object(folder, "SystemDisk", self._disk))
+        if self._script.refused_share:
+            other = partial(OtherBuilder, self._script.refused_share)
+            self._exchange.enter_context(mock.patch.object(shard, "BatchBuilder", other))
         self._assembled = assembled = assembly.assemble(config_of(self._script))
         self.budget = assembled.budget
         assembled.start()
@@ -81,7 +87,12 @@ class Process:
             "_reach": lambda _config, root: self._reach(root),
             "_logs_elsewhere": lambda _config: (),
             "GroupCommit": partial(GroupCommit, monotonic=self._monotonic),
-            "Storing": partial(Storing, monotonic=self._monotonic, jitter=life.dice.random),
+            "Storing": partial(
+                Storing,
+                finishers=[SimulatedFinisher(life.world.ledger, life.scheduler, life.store_faults)],
+                monotonic=self._monotonic,
+                jitter=life.dice.random,
+            ),
             "Ingest": partial(Ingest, monotonic=self._monotonic, new_id=life.world.new_id),
         }
 
@@ -125,6 +136,10 @@ class Process:
             wait=wait,
             acknowledge=acknowledge,
         )
+
+    def takes(self, export: Export) -> bool:
+        """Whether its decoder reads a request."""
+        return export.acceptable and not refuses(export.payload, self._script.refused_share)
 
     def refusal(self) -> str | None:
         """Why a request is refused before its body is read."""

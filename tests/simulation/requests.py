@@ -88,6 +88,17 @@ def belongs(row: str, table: str, services: Iterable[str | None], hour: int) -> 
     return of_table == table and in_hour and service in {str(service) for service in services}
 
 
+def service_of(row: str) -> str:
+    """The service of the row of this id, as text."""
+    return row.split("|")[2]
+
+
+def place_of(row: str) -> tuple[str, tuple[int, ...]]:
+    """Which request the row of this id is of, and its place there."""
+    client, number, group, place = row.split("|", maxsplit=1)[0].split(".")
+    return f"{client}.{number}", (int(group), int(place))
+
+
 _PROTOBUF: Final = "application/x-protobuf"
 
 

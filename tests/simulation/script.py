@@ -27,6 +27,10 @@ Focus = Literal[
 
 _MODES: Final[tuple[Mode, ...]] = ("fsync", "memory", "stored")
 
+_STORE_CALLS: Final = (
+    ("store",), ("store",), ("store",), ("store", "take back", "finish"), ("finish",),
+)  # fmt: skip
+
 ROOTS: Final = ("/data", "/other")
 
 _SECS: Final = 10.0
@@ -65,6 +69,8 @@ class LifeScript:
     disk_rules: list[Rule]
     store_rules: list[Rule]
     events: list[tuple[float, Event]]
+    refused_share: float
+    """Of the requests of all times, those that this life's decoder does not read."""
     away: tuple[str, ...]
     """Roots that cannot be reached in this life."""
     healed: bool
@@ -116,6 +122,7 @@ class _Theme:
         self.folder = dice.random() < 0.15 or focus == "folder"
         self.damage = dice.random() < 0.15
         self.roots = dice.random() < 0.25 or focus == "roots"
+        self.decoder = dice.random() < 0.1
         self.foreign = focus == "foreign"
         self.disk_chance = share(0.5)
         self.store_chance = share(0.9)
@@ -138,6 +145,8 @@ def _life(dice: random.Random, theme: _Theme, mode: Mode) -> LifeScript:
         life.disk_rules = [_disk_rule(dice, theme) for _ in range(dice.randint(1, 3))]
     if theme.store:
         life.store_rules = [_store_rule(dice, theme) for _ in range(dice.randint(1, 4))]
+    if theme.decoder and dice.random() < 0.5:
+        life.refused_share = dice.choice((0.1, 0.5))
     if theme.foreign:
         life.store_rules.append(Rule(frozenset({"store"}), storage.FOREIGN, chance=0.3, most=3))
     if theme.roots:
@@ -179,6 +188,7 @@ def _calm(dice: random.Random, mode: Mode) -> LifeScript:
         disk_rules=[],
         store_rules=[],
         events=[],
+        refused_share=0.0,
         away=(),
         healed=True,
         end="stop",
@@ -232,7 +242,9 @@ def _store_rule(dice: random.Random, theme: _Theme) -> Rule:
     )  # fmt: skip
     start, end = _window(dice)
     rule = Rule(
-        frozenset({"store"}) if dice.random() < 0.7 else frozenset({"store", "take back"}),
+        frozenset(
+            dice.choice((("store",), ("store",), ("store", "take back", "finish"), ("finish",)))
+        ),
         kind,
         start,
         end,

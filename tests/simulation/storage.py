@@ -18,7 +18,7 @@ from otlp2parquet.errors import (
     StorageUnavailableError,
 )
 from otlp2parquet.writers.protocol import StoredFile
-from tests.simulation.requests import belongs, ids_in
+from tests.simulation.requests import belongs, ids_in, place_of, service_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,10 +177,23 @@ class SimulatedWriter:
         raise NameTakenError(name)
 
     def _check_place(self, file: PlannedFile, made: Stored) -> None:
+        """Every row belongs here, and they are clustered by service as planned, then in order."""
         hour = int(file.hour.timestamp())
         for row in made.rows:
             if not belongs(row, file.table, file.services, hour):
                 self._storage.misplaced.append(f"{row} in {made.name}")
+        services = [str(service) for service in file.services]
+        order = [
+            services.index(service_of(row)) for row in made.rows if service_of(row) in services
+        ]
+        if order != sorted(order):
+            self._storage.misplaced.append(f"the services in {made.name}: {made.rows}")
+        last: dict[tuple[str, str], tuple[int, ...]] = {}
+        for row in made.rows:
+            request, place = place_of(row)
+            if place <= last.get((request, service_of(row)), ()):
+                self._storage.misplaced.append(f"the order in {made.name}: {made.rows}")
+            last[request, service_of(row)] = place
 
     def _call(self, call: str, name: str) -> Rule | None:
         scheduler = self._scheduler

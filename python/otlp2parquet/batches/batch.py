@@ -103,6 +103,7 @@ class OpenBatch:
     def discard(self) -> None:
         """Nothing of it is kept, and nobody else knows of it."""
         self._memory.release()
+        self.log.let_go()
 
 
 class Builders:
@@ -175,6 +176,12 @@ class ClosedBatch:
         """What ``read`` gave is not used: the next call gives it again."""
         if self.builders is None:
             memory.release()
+
+    def let_go(self) -> None:
+        """Nobody will read it any more: rows that are in its builders still are not held."""
+        builders, self.builders = self.builders, None
+        if builders is not None:
+            builders.memory.release()
 
     def hand_over(self) -> None:
         """What ``read`` gave is the caller's, and so is its memory."""

@@ -48,7 +48,6 @@ class Counts:
     log_failures: int = 0
     torn_tails: int = 0
     damaged_records: int = 0
-    replayed_requests: int = 0
     replay_differences: int = 0
     """Files whose rows are not those of the plan: the decoder is another than then."""
     sync_buckets: list[int] = field(default_factory=lambda: [0] * (len(SYNC_SECS) + 1))

@@ -48,6 +48,10 @@ MAX_WAITING_BATCHES: Final = 10_000
 """Batches that may wait for a storage that is down, however small: each takes some memory, and a
 file of the log."""
 
+MAX_WAITING_FILES: Final = 200_000
+"""Planned files of batches that may wait: a request can name thousands of services, and of each
+file some hundred bytes stay in memory, or some thousand once it is stored while others are not."""
+
 _STOPPING: Final = "the server is stopping and takes no more rows"
 
 
@@ -189,6 +193,8 @@ class Ingest:
         """Why a request should be refused before its body is read; None if it may come."""
         if self._storing.count >= MAX_WAITING_BATCHES:
             return f"{self._storing.count} batches wait for the storage"
+        if self._storing.planned_files >= MAX_WAITING_FILES:
+            return f"batches of {self._storing.planned_files} files wait for the storage"
         return self._log.refusal()
 
     def tick(self) -> None:
@@ -209,7 +215,7 @@ class Ingest:
         Without it a budget that the open batch alone uses up would wait for its age.
         """
         batch = self._open
-        if batch is not None and batch.rows and not self._storing.count:
+        if batch is not None and batch.rows and self._storing.is_idle:
             self._close(batch, "memory")
 
     def drain(self, timeout_secs: float) -> bool:

@@ -6,8 +6,7 @@ them a replay after any change of settings finds, keeps and completes the same f
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 from otlp2parquet.core.files import PlannedFile
 from otlp2parquet.core.layout import LAYOUTS, Layout
@@ -25,10 +24,7 @@ class Plan:
 
 def pack_plan(plan: Plan) -> bytes:
     """The body of a plan's record."""
-    files = [
-        [file.folder, file.part, file.table, int(file.hour.timestamp()), [*file.services.items()]]
-        for file in plan.files
-    ]
+    files = [file.to_json() for file in plan.files]
     return _pack({"root": plan.root, "layout": plan.layout, "files": files})
 
 
@@ -36,7 +32,7 @@ def read_plan(body: bytes) -> Plan:
     """The plan in a record that is whole; ``ValueError`` for one that no version of ours wrote."""
     try:
         read = json.loads(body)
-        files = tuple(_read_file(*file) for file in read["files"])
+        files = tuple(PlannedFile.from_json(*file) for file in read["files"])
         root, layout = read["root"], read["layout"]
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"found a plan that cannot be read ({error!r})") from error
@@ -62,11 +58,6 @@ def read_receipt(body: bytes) -> StoredFile:
     except (TypeError, AttributeError) as error:
         raise ValueError(f"found a note that cannot be read ({error!r})") from error
     return StoredFile(path, rows, size, statistics)
-
-
-def _read_file(folder: str, part: int, table: str, hour: int, services: Any) -> PlannedFile:  # noqa: ANN401 - JSON
-    rows = {service: int(count) for service, count in services}
-    return PlannedFile(folder, int(part), table, datetime.fromtimestamp(hour, UTC), rows)
 
 
 def _pack(value: object) -> bytes:

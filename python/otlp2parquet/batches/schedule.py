@@ -179,6 +179,7 @@ class Schedule:
         # Those that were let read their log: some hold its rows, the others have let go of them.
         self._readers: dict[int, StoringBatch] = {}
         self._batches: dict[int, StoringBatch] = {}
+        self._left: set[int] = set()
 
     def add(self, batch: StoringBatch) -> None:
         """A batch joins, with an ``order`` of its own."""
@@ -190,6 +191,8 @@ class Schedule:
         if batch.phase in (Phase.DONE, Phase.LEFT):
             if batch.phase is Phase.DONE:
                 self._batches.pop(batch.order, None)
+            else:
+                self._left.add(batch.order)
         elif not batch.in_ready:
             batch.in_ready = True
             heapq.heappush(self._ready, (batch.order, batch))
@@ -319,7 +322,18 @@ class Schedule:
     @property
     def is_idle(self) -> bool:
         """Whether there is nothing left that this process can do."""
-        return all(batch.phase is Phase.LEFT for batch in self._batches.values())
+        return len(self._left) == len(self._batches)
+
+    @property
+    def owes_nothing(self) -> bool:
+        """Whether nothing that was acknowledged waits for this process: the rest was refused."""
+        refused = (Phase.LEFT, Phase.GIVEN_UP)
+        return all(batch.phase in refused for batch in self._batches.values())
+
+    @property
+    def left(self) -> int:
+        """Batches for which this process can do nothing."""
+        return len(self._left)
 
     @property
     def has_ready(self) -> bool:

@@ -22,6 +22,7 @@ from otlp2parquet.batches.budget import Allowance
 from otlp2parquet.batches.counts import Counts
 from otlp2parquet.batches.log.protocol import SegmentGoneError, UnreadableLogError
 from otlp2parquet.batches.plan import Plan
+from otlp2parquet.batches.planning import plan_again, share_out
 from otlp2parquet.batches.schedule import (
     Action,
     FileProgress,
@@ -32,7 +33,7 @@ from otlp2parquet.batches.schedule import (
     StoringBatch,
 )
 from otlp2parquet.core import Batch
-from otlp2parquet.core.files import PlannedFile, moved_aside, plan_files
+from otlp2parquet.core.files import moved_aside
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout
 from otlp2parquet.errors import NameTakenError, OtlpError, StorageError, StorageRefusedError
 from otlp2parquet.writers.protocol import Existing, OtlpWriter, StoredFile
@@ -43,6 +44,14 @@ RETRY_FIRST_SECS: Final = 1.0
 RETRY_LONGEST_SECS: Final = 30.0
 JITTER: Final = 0.25
 """A pause is up to this share longer or shorter, so that many servers do not come at once."""
+
+_FAILED: Final = {
+    Action.READ: "reading a batch again",
+    Action.WRITE: "writing",
+    Action.FINISH: "finishing a batch",
+    Action.TAKE_BACK: "taking files back",
+}
+"""What a step does, for whoever reads that it failed."""
 
 
 class Finisher(Protocol):
@@ -108,6 +117,7 @@ class Storing:
         self._gave_up_last = False
         """Whether no batch has been stored since one was given up."""
         self._replays = 0
+        self._planned_files = 0
         self._replaying_since: float | None = None
 
     def start(self, threads: int) -> None:
@@ -152,7 +162,7 @@ class Storing:
         """What is not stored yet."""
         with self._changed:
             schedule = self._schedule
-            left = sum(storing.phase is Phase.LEFT for storing in schedule.batches())
+            left = schedule.left
             in_trouble = schedule.resting or left or self._gave_up_last
             oldest = next(schedule.batches(), None)
             return Backlog(
@@ -170,6 +180,11 @@ class Storing:
         return self._schedule.count
 
     @property
+    def planned_files(self) -> int:
+        """Files of the batches that are not stored, as far as they are planned."""
+        return self._planned_files
+
+    @property
     def is_idle(self) -> bool:
         """Whether there is nothing left to store that this process can store."""
         with self._changed:
@@ -178,14 +193,17 @@ class Storing:
     def drain(self, timeout_secs: float) -> bool:
         """Wait until everything is stored; False when time ran out first.
 
-        From now on what failed is tried again after the shortest pause. Threads end once there
-        is nothing for them to do; ``wake_due`` goes on being needed until this returns.
+        What was refused, and could not be taken back from the storage in time, is no reason for
+        False: nothing of it was acknowledged. From now on what failed is tried again after the
+        shortest pause. Threads end once there is nothing for them to do; ``wake_due`` goes on
+        being needed until this returns.
         """
         with self._changed:
             self._hurry = True
             self._schedule.wake(self._monotonic(), hurry=True)
             self._changed.notify_all()
-            stored = self._changed.wait_for(lambda: self._schedule.is_idle, timeout_secs)
+            self._changed.wait_for(lambda: self._schedule.is_idle, timeout_secs)
+            stored = self._schedule.owes_nothing
         self.stop()
         return stored
 
@@ -256,11 +274,18 @@ class Storing:
         storing.was_planned = batch_log.plan is not None
         writer = self._writer_of(storing, before)
         layout = self._layout if before is None else before.layout
-        wanted = Plan(writer.root, layout, self._files_of(storing, rows, before, layout))
+        planned = () if before is None else before.files
+        files, differences = plan_again(
+            rows, planned, layout, lambda file: file.name(batch.id) in batch_log.receipts
+        )
+        wanted = Plan(writer.root, layout, files)
+        if planned:
+            self._report_differences(storing, differences)
         if rows and wanted != batch_log.plan:
             batch_log.fix(wanted)
         with self._changed:
             storing.writer, storing.plan = writer, wanted
+            self._planned_files += len(wanted.files)
             for file in wanted.files:
                 receipt = batch_log.receipts.get(file.name(batch.id))
                 progress = FileProgress(file, receipt=receipt)
@@ -277,7 +302,8 @@ class Storing:
             recorded = self._writer_for(before.root)
         except (OSError, OtlpError) as error:
             log.warning("the storage of a plan cannot be looked at: %s", error)
-        log.warning(
+        log.log(
+            logging.WARNING if recorded is None else logging.INFO,
             "a batch was begun for another storage",
             extra={
                 "fields": {
@@ -288,37 +314,6 @@ class Storing:
             },
         )
         return self._writer if recorded is None else recorded
-
-    def _files_of(
-        self, storing: StoringBatch, rows: Sequence[Batch], before: Plan | None, layout: Layout
-    ) -> tuple[PlannedFile, ...]:
-        """The planned files for ``rows``, those of an earlier plan under their names."""
-        if before is None or not before.files:
-            return tuple(plan_files(rows, layout))
-        known = {
-            (file.table, file.hour, service): file
-            for file in before.files
-            for service in file.services
-        }
-        counted: dict[PlannedFile, dict[str | None, int]] = {file: {} for file in before.files}
-        unplanned: list[Batch] = []
-        for group in rows:
-            file = known.get((group.table, group.hour, group.service))
-            if file is None:
-                unplanned.append(group)
-                continue
-            services = counted[file]
-            services[group.service] = services.get(group.service, 0) + group.num_rows
-        receipts, batch_id = storing.batch.log.receipts, storing.batch.id
-        # A file keeps the rows that were planned: one that was written then has as many.
-        files = [
-            file for file, services in counted.items()
-            if services or file.name(batch_id) in receipts
-        ]  # fmt: skip
-        differences = sum(services != dict(file.services) for file, services in counted.items())
-        added = plan_files(unplanned, layout, planned=before.files)
-        self._report_differences(storing, differences + len(added))
-        return (*files, *added)
 
     def _report_differences(self, storing: StoringBatch, count: int) -> None:
         if count:
@@ -332,34 +327,25 @@ class Storing:
         self, storing: StoringBatch, plan: Plan, rows: Sequence[Batch], memory: Allowance
     ) -> None:
         """Give each file that waits for its rows what was read; let go of the rest."""
-        homes = {
-            (file.table, file.hour, service): file
-            for file in plan.files
-            for service in file.services
-        }
-        parts: dict[PlannedFile | None, list[Batch]] = {}
-        for group in rows:
-            home = homes.get((group.table, group.hour, group.service))
-            parts.setdefault(home, []).append(group)
-        homeless = parts.pop(None, [])
+        parts, homeless = share_out(rows, plan.files)
         shares = memory.split([sum(part.num_rows for part in some) for some in parts.values()])
         given = dict(zip(parts, shares, strict=True))
         without_rows = []
-        with self._changed:
-            for progress in storing.in_state(FileState.GIVEN_BACK):
-                share = given.pop(progress.file, None)
-                if share is None:
-                    without_rows.append(progress)
-                    storing.drop(progress)
-                    continue
-                order = {service: number for number, service in enumerate(progress.file.services)}
-                ordered = sorted(parts[progress.file], key=lambda one: order[one.service])
-                progress.batches, progress.memory = ordered, share
-                storing.move(progress, FileState.WAITING)
-            storing.phase = Phase.STORING
-            self._look_at(storing)
-        for share in given.values():
-            share.release()
+        try:
+            with self._changed:
+                for progress in storing.in_state(FileState.GIVEN_BACK):
+                    if progress.file not in given:
+                        without_rows.append(progress)
+                        storing.drop(progress)
+                        continue
+                    progress.batches = parts[progress.file]
+                    progress.memory = given.pop(progress.file)
+                    storing.move(progress, FileState.WAITING)
+                storing.phase = Phase.STORING
+                self._look_at(storing)
+        finally:
+            for share in given.values():
+                share.release()
         if without_rows or homeless:
             self._report_differences(storing, len(without_rows) + len(homeless))
 
@@ -420,6 +406,9 @@ class Storing:
         with self._changed:
             for progress in storing.files:
                 progress.let_go()
+            storing.batch.let_go()
+            if storing.plan is not None and storing.phase not in (Phase.DONE, Phase.LEFT):
+                self._planned_files -= len(storing.plan.files)
             storing.phase = phase
             on_done = self._done.pop(storing.order, lambda: None)
             self._replays -= storing.batch.is_replayed
@@ -469,8 +458,9 @@ class Storing:
             rounds = storing.rounds  # another thread may fail before this one has told of it
             self._look_at(storing)
         if is_first:
+            text = f"{_FAILED[step.action]} failed, the rows are kept and it will be tried again"
             log.error(
-                "writing failed, the rows are kept and it will be tried again",
+                text,
                 extra={
                     "fields": {
                         "batch": storing.batch.id,

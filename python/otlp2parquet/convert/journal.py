@@ -15,7 +15,6 @@ import json
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -67,16 +66,7 @@ class Plan:
             "again": self.again.hex(),
             "requests": len(self.names),
             "undated": list(self.undated.items()),
-            "files": [
-                [
-                    one.folder,
-                    one.part,
-                    one.table,
-                    int(one.hour.timestamp()),
-                    [*one.services.items()],
-                ]
-                for one in self.files
-            ],
+            "files": [file.to_json() for file in self.files],
         }
         sink.write(json.dumps(head).encode() + b"\n")
         words = array("Q")
@@ -88,10 +78,7 @@ class Plan:
     def read(cls, head: Mapping[str, Any], entries: bytes) -> "Plan":
         """The plan that was written."""
         names = list(NAME.iter_unpack(entries))
-        files = tuple(
-            PlannedFile(folder, part, table, datetime.fromtimestamp(hour, UTC), dict(services))
-            for folder, part, table, hour, services in head["files"]
-        )
+        files = tuple(PlannedFile.from_json(*file) for file in head["files"])
         return cls(
             head["batch_id"],
             files,

@@ -11,8 +11,8 @@ names of their own through the part number.
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Final, Protocol
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol, Self
 
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout, partition_path, utc_hour
 
@@ -62,6 +62,17 @@ class PlannedFile:
     def name(self, batch_id: str) -> str:
         """The file's path below the storage root: folder, batch id, and the part if not 0."""
         return f"{self.folder}/{file_name(batch_id, self.part)}"
+
+    def to_json(self) -> list[object]:
+        """The file in plain JSON, for plans that are kept; ``from_json`` takes its items."""
+        hour = int(self.hour.timestamp())
+        return [self.folder, self.part, self.table, hour, [*self.services.items()]]
+
+    @classmethod
+    def from_json(cls, folder: str, part: int, table: str, hour: int, services: Any) -> Self:  # noqa: ANN401 - JSON
+        """The file that ``to_json`` has told; ``ValueError`` or ``TypeError`` for another thing."""
+        rows = {service: int(count) for service, count in services}
+        return cls(folder, int(part), table, datetime.fromtimestamp(hour, UTC), rows)
 
     def has(self, group: Group) -> bool:
         """Whether the rows of ``group`` belong into this file."""

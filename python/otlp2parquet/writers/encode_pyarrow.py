@@ -24,7 +24,8 @@ Compression = Literal["zstd", "snappy", "gzip", "none"]
 _DEFAULT_LEVELS: Final[Mapping[str, int]] = {"zstd": 1, "gzip": 6}
 _LEVELS: Final[Mapping[str, range]] = {"zstd": range(1, 23), "gzip": range(1, 10)}
 # Over this a column falls back to plain, and the same large resource would be written for
-# every row. One request brings at most 64 MiB, so no single value reaches it.
+# every row. One request brings at most 64 MiB, unless an operator allows more, so no single value
+# reaches it.
 _DICTIONARY_BYTES: Final = 128 << 20
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otlp2parquet.batches.log import group_commit
+from otlp2parquet.batches.log.folder import LogFolder
 from otlp2parquet.batches.log.group_commit import PROBE_SECS
 from otlp2parquet.batches.log.segment import Segment
 from otlp2parquet.config import BatchConfig
+from otlp2parquet.errors import ConfigError
 from tests.support.batches_bench import logs
 from tests.support.doubles import Recorder
 from tests.support.log_disk import CALLS
@@ -80,6 +83,17 @@ def test_a_request_that_does_not_decode_is_not_logged(tmp_path: Path) -> None:
             node.append(b"\xff")
         node.keep(b"")
         assert node.segments[0].stat().st_size == size
+
+
+def test_a_batch_of_its_own_that_is_refused_is_forgotten(tmp_path: Path) -> None:
+    """With a batch for each request a sender of nonsense costs no memory and no looks at files."""
+    with Node(tmp_path, config=BatchConfig(enabled=False)) as node:
+        for _ in range(20):
+            with pytest.raises(Exception, match="byte"):
+                node.append(b"\xff")
+        node.keep(one(1))
+        node.settle()
+        assert not node.log._open  # noqa: SLF001 - what is looked at every second
 
 
 def test_a_batch_closes_only_behind_its_last_sync(tmp_path: Path) -> None:
@@ -171,6 +185,24 @@ def test_the_descriptor_of_a_failed_sync_is_never_used_again(tmp_path: Path) -> 
         # the number to another file afterwards.)
         assert [name for name, _ in used[:2]] == ["write", "close"]
         assert descriptor not in node.disk.opened or segment._descriptor != descriptor  # noqa: SLF001
+
+
+def test_a_sync_that_hangs_does_not_keep_the_process_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stop ends in its time; what hangs is not acknowledged, and the folder stays owned."""
+    monkeypatch.setattr(group_commit, "END_SECS", 0.01)
+    with Node(tmp_path) as node:
+        node.disk.hold()
+        _, answer = node.append(one(1))
+        assert node.disk.entered.wait(PATIENCE_SECS)
+        assert not node.ingest.drain(0)
+        assert not answer.told.is_set()
+        assert any("disk hangs" in message for message in caplog.messages)
+        with pytest.raises(ConfigError, match="belongs to pid"):
+            LogFolder.claim(tmp_path / "log")
+        node.disk.gate.set()
+        assert answer.is_kept
 
 
 def test_after_a_failure_requests_are_refused_until_a_probe_succeeds(tmp_path: Path) -> None:

@@ -79,6 +79,20 @@ def test_a_record_of_another_version_is_refused_and_never_taken_for_damage(
     assert any("stays in the log" in message for message in caplog.messages)
 
 
+def test_a_batch_that_is_left_keeps_memory_from_nobody(tmp_path: Path) -> None:
+    """It is at no work that could free any: an open batch that fills it is closed at once."""
+    with Node(tmp_path, new_id=lambda: BATCH) as node:
+        node.keep(one(1))
+        (path,) = node.segments
+    append(path, 7, b"a kind of record that comes later")
+    with Node(tmp_path) as node:
+        wait_for(lambda: node.backlog.left == 1)
+        node.keep(one("new"))
+        node.ingest.relieve()
+        assert node.ingest.status().open_rows == 0
+        node.settle()
+
+
 def test_log_format_1_is_refused(tmp_path: Path) -> None:
     """Nothing of it is touched: the version that wrote it can still read it."""
     with Node(tmp_path):
@@ -118,8 +132,13 @@ def test_damage_in_a_batch_that_is_read_back_costs_what_is_damaged(tmp_path: Pat
         assert node.budget.used == 0
 
 
-def test_a_segment_that_cannot_be_looked_at_now_is_read_later(tmp_path: Path) -> None:
-    """A disk that answers EIO at the start is no reason to forget a batch, nor to take it over."""
+def test_a_segment_that_cannot_be_looked_at_now_is_read_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that answers EIO at the start is no reason to forget a batch, nor to take it over.
+
+    What is said of it is not that a file could not be written.
+    """
     with Node(tmp_path) as node:
         node.keep(one(1))
         disk = node.disk
@@ -136,6 +155,9 @@ def test_a_segment_that_cannot_be_looked_at_now_is_read_later(tmp_path: Path) ->
         assert services(node.data) == ["s1"]
         assert node.segments == []
         assert node.log.usage().bytes == 0
+    told = "reading a batch again failed, the rows are kept and it will be tried again"
+    assert told in caplog.messages
+    assert not any(message.startswith("writing") for message in caplog.messages)
 
 
 # -- descriptors -----------------------------------------------------------------------------

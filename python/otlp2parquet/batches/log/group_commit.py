@@ -31,6 +31,9 @@ PROBE_SECS: Final = 0.5
 LOOK_SECS: Final = 1.0
 """How often the disk's room, and the names of open segments, are looked at."""
 
+END_SECS: Final = 1.0
+"""How long a stop waits for what was put: a disk that hangs must not keep a process from ending."""
+
 _PROBE: Final = ".probe"
 _PROBE_BYTES: Final = 64 << 10
 
@@ -69,7 +72,7 @@ class GroupCommit:
         # All of these under the lock.
         self._bytes = 0
         self._stopped = False
-        self._open: set[Segment] = set()
+        self._open: dict[Segment, None] = {}  # in the order of opening
         self._unremoved: list[Segment] = []
         # Only the log's thread has this one.
         self._uncut: list[Segment] = []
@@ -84,6 +87,7 @@ class GroupCommit:
     def _run(self) -> None:
         while self.run_one():
             pass
+        self.folder.release()
 
     def grow(self, count: int) -> None:
         """A segment grew by ``count`` bytes, or shrank."""
@@ -95,7 +99,7 @@ class GroupCommit:
         path = self.folder.segment_path(batch_id)
         segment = Segment(self, UUID(batch_id), path, on_failure)
         with self._lock:
-            self._open.add(segment)
+            self._open[segment] = None
         return segment
 
     def left_over(self) -> list[Segment]:
@@ -120,17 +124,14 @@ class GroupCommit:
         return self.space.usage(self._bytes)
 
     def tick(self) -> None:
-        """Look at the disk now and then, and try what failed again."""
+        """Have the log's thread look at the disk now and then, and try what failed again."""
         now = self._monotonic()
         orders: list[Entry] = []
         if now >= self._look_due:
             self._look_due = now + LOOK_SECS
-            self.space.look()
+            orders.append(Entry(Order.LOOK))
             with self._lock:
                 orders += [Entry(Order.CHECK, segment) for segment in self._open]
-                unremoved, self._unremoved = self._unremoved, []
-            for segment in unremoved:
-                self.remove(segment)
         if self._trouble is not None and now >= self._probe_due:
             self._probe_due = now + PROBE_SECS
             orders.append(Entry(Order.PROBE))
@@ -148,15 +149,22 @@ class GroupCommit:
             self._queue.put(entry)
 
     def stop(self) -> None:
-        """Write what was put, end the thread and give the folder up."""
+        """Write what was put, end the thread and give the folder up.
+
+        A thread that is stuck in a call of the disk is left behind, and the folder is its own until
+        it is back, or the process ends.
+        """
         with self._lock:
             if self._stopped:
                 return
             self._stopped = True
             self._queue.put(None)
-        if self._thread is not None:
-            self._thread.join()
-        self.folder.release()
+        if self._thread is None:
+            self.folder.release()
+            return
+        self._thread.join(END_SECS)
+        if self._thread.is_alive():
+            log.error("the log's disk hangs: what waits for it is not acknowledged")
 
     def remove(self, segment: Segment) -> None:
         """Remove the file of a batch that is done, now or when that is possible."""
@@ -187,10 +195,21 @@ class GroupCommit:
                 groups.setdefault(entry.segment, []).append(entry)
         for segment, entries in groups.items():
             if segment is None:
-                self._probe()
+                self._look_around({entry.order for entry in entries})
             else:
                 self._commit(segment, entries)
         return None not in taken
+
+    def _look_around(self, orders: set[Order]) -> None:
+        """What concerns no segment; here, because a slow disk may keep each of these calls."""
+        if Order.LOOK in orders:
+            self.space.look()
+            with self._lock:
+                unremoved, self._unremoved = self._unremoved, []
+            for segment in unremoved:
+                self.remove(segment)
+        if Order.PROBE in orders:
+            self._probe()
 
     def _commit(self, segment: Segment, entries: list[Entry]) -> None:
         try:
@@ -201,7 +220,7 @@ class GroupCommit:
             error = StorageError("internal trouble of the log, see the server's log")
         if not segment.holds_open and segment in self._open:
             with self._lock:
-                self._open.discard(segment)
+                self._open.pop(segment, None)
         with self._acknowledging:
             for entry in entries:
                 if entry.acknowledge is not None:

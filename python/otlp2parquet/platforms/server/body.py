@@ -25,6 +25,11 @@ GRACE_SECS: Final = 10.0
 MIN_BYTES_PER_SEC: Final = 64 << 10
 """A body may take the grace plus its size at this rate; slower ones are given up."""
 
+_SMALL_BYTES: Final = 4 << 10
+_PIECE_BYTES: Final = 64 << 10
+"""Small parts are gathered into pieces: each object costs some forty bytes, which no budget counts,
+and a client may send its body byte by byte."""
+
 
 class _Reading:
     __slots__ = ("given_up", "received", "started", "task")
@@ -70,6 +75,7 @@ class Bodies:
         reading = _Reading(asyncio.current_task(), self._monotonic())
         self._readings.add(reading)
         parts: list[bytes] = []
+        small = bytearray()
         try:
             more = True
             while more:
@@ -80,7 +86,16 @@ class Bodies:
                 more = event.get("more_body", False)
                 if not part:
                     continue
-                parts.append(part)
+                if parts and len(part) < _SMALL_BYTES:
+                    small += part
+                    if len(small) >= _PIECE_BYTES:
+                        parts.append(bytes(small))
+                        small.clear()
+                else:
+                    if small:
+                        parts.append(bytes(small))
+                        small.clear()
+                    parts.append(part)
                 reading.received += len(part)
                 if reading.received > limit:
                     raise RefusedError(too_large(limit))
@@ -95,4 +110,4 @@ class Bodies:
             self._readings.discard(reading)
         if content_length is not None and reading.received != content_length:
             raise RefusedError(CUT_BODY)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return parts[0] if len(parts) == 1 and not small else b"".join((*parts, small))

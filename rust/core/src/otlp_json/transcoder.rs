@@ -25,6 +25,9 @@ pub(crate) const MAX_EXPLAINED: usize = 3;
 /// that OTLP does not use.
 const UNKNOWN_FIELD: u32 = 2047 << 3 | VARINT;
 
+/// How many unknown keys of a request are remembered, of which the first may be told.
+const MOST_UNKNOWN: usize = 64;
+
 /// What was counted; all of it can be taken back. Each takes bytes of a payload below 4 GiB.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Tally {
@@ -101,8 +104,9 @@ pub(super) struct Transcoder<'a, 't> {
     /// The members of all open objects, the innermost object's last.
     slots: Vec<Slot>,
     level: usize,
-    /// The first key of the request at hand that OTLP does not know.
-    first_unknown: Option<usize>,
+    /// The first keys of the request at hand that OTLP does not know: the second is told where
+    /// the first is in a member that is given again.
+    unknown: Vec<usize>,
     /// The same of the first request that had no records.
     pub unknown_instead: Option<usize>,
 }
@@ -118,7 +122,7 @@ impl<'a, 't> Transcoder<'a, 't> {
             explained: Vec::new(),
             slots: Vec::new(),
             level: 0,
-            first_unknown: None,
+            unknown: Vec::new(),
             unknown_instead: None,
         }
     }
@@ -126,14 +130,14 @@ impl<'a, 't> Transcoder<'a, 't> {
     /// Reads the export request that the reader is at.
     pub fn read_request(&mut self, message: &'static Message) -> Result<()> {
         let records = self.tally.records;
-        self.first_unknown = None;
+        self.unknown.clear();
         // "Whose top level is wrong": nothing below it can be told from nothing at all.
         self.read_message(message, 0).map_err(|fault| match *fault.0 {
             Trouble::Misfit(finding) => Fault(Box::new(Trouble::Malformed(finding))),
             _ => fault,
         })?;
         if self.tally.records == records && self.unknown_instead.is_none() {
-            self.unknown_instead = self.first_unknown;
+            self.unknown_instead = self.unknown.first().copied();
         }
         Ok(())
     }
@@ -261,7 +265,9 @@ impl<'a, 't> Transcoder<'a, 't> {
         self.reader.skip_value()?;
         if !is_null {
             first.get_or_insert(key_at);
-            self.first_unknown.get_or_insert(key_at);
+            if self.unknown.len() < MOST_UNKNOWN {
+                self.unknown.push(key_at);
+            }
             push_varint(self.out, u64::from(UNKNOWN_FIELD));
             self.out.push(0);
         }
@@ -368,8 +374,9 @@ impl<'a, 't> Transcoder<'a, 't> {
         for later in &mut self.marks[inside..] {
             later.out -= end - start;
         }
+        let text = slot.text.0 as usize..slot.text.1 as usize;
+        self.unknown.retain(|at| !text.contains(at));
         if let Some(more) = slot.more {
-            let text = slot.text.0 as usize..slot.text.1 as usize;
             members.misfits -= usize::from(more.misfit.is_some());
             self.explained.retain(|finding| !text.contains(&finding.at));
             self.tally = self.tally.since(more.tally);
@@ -568,6 +575,9 @@ impl<'a, 't> Transcoder<'a, 't> {
             let before = this.tally;
             count(this)?;
             this.check_room()?;
+            if this.reader.byte() != b'{' {
+                return this.leave_out_other(before);
+            }
             let mark = Mark { out: this.out.len(), text: this.reader.at, level: this.level };
             this.marks.push(mark);
             if let Err(fault) = this.read_submessage(tag, message, 0) {
@@ -581,6 +591,21 @@ impl<'a, 't> Transcoder<'a, 't> {
         });
         self.level -= 1;
         read
+    }
+
+    /// Passes over what stands where an entry belongs and is no object: perhaps one of millions.
+    #[cold]
+    #[inline(never)]
+    fn leave_out_other(&mut self, before: Tally) -> Result<()> {
+        if self.explained.len() < MAX_EXPLAINED {
+            let finding = self.reader.misfit("an object").into_misfit()?;
+            self.explained.push(finding);
+        }
+        self.reader.skip_value()?;
+        let records = self.tally.records - before.records;
+        self.tally.rejected += records;
+        self.tally.empty_groups += u32::from(records == 0);
+        Ok(())
     }
 
     /// Forgets a mark and those behind it.
