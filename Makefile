@@ -21,7 +21,8 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
-	bench bench-server soak overload prove-kill prove-power prove-log prove-outage simulate hostile wheels \
+	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket simulate stores \
+	hostile wheels \
 	test-wheel components docs format clean
 
 help: ## Show this list.
@@ -135,6 +136,9 @@ prove-power: dev ## Power cuts, OTLP2PARQUET_CUTS of them (200; some minutes).
 prove-outage: dev ## Storage down under load, OTLP2PARQUET_OUTAGE_SECS long (600), then flapping.
 	$(BIN)/python -m pytest tests/proofs/test_outage.py --full -q -o faulthandler_timeout=0
 
+prove-bucket: components ## The same over S3: kills between upload and note, a bucket that is away.
+	$(BIN)/python -m pytest tests/proofs/test_bucket.py --full -q -o faulthandler_timeout=0
+
 prove-log: dev ## Every byte of a segment cut and flipped, every call of the log failing.
 	$(BIN)/python -m pytest tests/batches/log tests/batches/test_replay.py --full -q
 
@@ -143,6 +147,10 @@ SIM_LIVES ?= 100000
 simulate: dev ## SIM_LIVES lives of the batch layer under a scripted clock, scheduler, disk and store.
 	OTLP2PARQUET_LIVES=$(SIM_LIVES) $(BIN)/python -m pytest tests/simulation/test_lives.py --full -q \
 		-o faulthandler_timeout=0 -k hold
+
+stores: components ## The promises of a store on every server and emulator, also slow ones.
+	$(BIN)/python -m tests.components stores
+	$(BIN)/python -m pytest tests/stores --stores -q
 
 hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some minutes; Linux).
 	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile

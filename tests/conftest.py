@@ -31,8 +31,12 @@ def is_loopback(address: Any) -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--full``: the proofs of durability in full, not in the short form of an ordinary run."""
+    """``--full``: the proofs of durability in full, not in the short form of an ordinary run.
+
+    ``--stores``: the promises of a store on every emulator, also those that take long to get.
+    """
     parser.addoption("--full", action="store_true", help="run the proofs of durability in full")
+    parser.addoption("--stores", action="store_true", help="try every store, also slow ones")
 
 
 @pytest.fixture

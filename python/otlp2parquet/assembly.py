@@ -6,7 +6,7 @@ theirs on top.
 """
 
 import logging
-import os
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -27,8 +27,10 @@ from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import Config
 from otlp2parquet.config.settings import LOG_FOLDER
-from otlp2parquet.durable import make_folder, reason_of
+from otlp2parquet.durable import reason_of
 from otlp2parquet.errors import ConfigError
+from otlp2parquet.storage import StorageStatus, open_storage, reach_storage
+from otlp2parquet.stores import UPLOAD_BYTES, Store
 from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     from otlp2parquet.core.layout import Layout
 
 log = logging.getLogger(__name__)
+
+UPLOADS_AT_ONCE: Final = 8
+"""Of one batch, to a storage over the network."""
 
 _MOST_NEIGHBOURS: Final = 1000
 """Folders that are looked into for a log that was left behind."""
@@ -50,6 +55,7 @@ class Assembly:
     counts: Counts
     root: str
     """What names the storage."""
+    storage: StorageStatus
     _storing: Storing
     _logs: list[GroupCommit] = field(default_factory=list)
     _left_over: list[Segment] = field(default_factory=list)
@@ -60,6 +66,8 @@ class Assembly:
         for one in self._logs:
             one.start()
         self._storing.start(self._threads)
+        # Beside everything else: a storage that hangs must not hold up the start.
+        threading.Thread(target=self.storage.probe, name="otlp2parquet-probe", daemon=True).start()
         if self._left_over:
             size = sum(segment.size for segment in self._left_over)
             log.info(
@@ -82,17 +90,25 @@ def assemble(
     # Two at least, so that one slow file does not hold up the rest, and one for others besides
     # the batch that has a slow file.
     most = max(2, min(4, threads))
+    upload_bytes = 0
+    if config.storage.backend != "fs":
+        # A thread that waits for the network uses no core.
+        most, upload_bytes = max(most, UPLOADS_AT_ONCE), UPLOAD_BYTES
     budget, counts = Budget(config.batch.memory_bytes), Counts()
-    writer = make_writer(config)
+    store = open_storage(config.storage)
+    writer = make_writer(config, store)
     layout = cast("Layout", config.storage.layout)
     logs = _Logs(config, counts, Plan(writer.root, layout), acknowledging)
 
     def writer_for(root: str) -> OtlpWriter | None:
-        reached = _reach(config, root)
-        return None if reached is None else BudgetedWriter(reached, budget, config.parquet)
+        reached = reach_storage(config.storage, root)
+        if reached is None:
+            return None
+        writer = make_writer(config, reached)
+        return BudgetedWriter(writer, budget, config.parquet, UPLOAD_BYTES)
 
     storing = Storing(
-        BudgetedWriter(writer, budget, config.parquet),
+        BudgetedWriter(writer, budget, config.parquet, upload_bytes),
         layout=layout,
         most_threads=most,
         writer_for=writer_for,
@@ -106,48 +122,21 @@ def assemble(
         max_payload_bytes=config.request.max_payload_bytes,
         log=logs.log,
     )
+    status = StorageStatus(store, lambda: counts.files_stored)
     return Assembly(
-        ingest, budget, counts, writer.root, storing, logs.running, logs.left_over, most + 1
+        ingest, budget, counts, writer.root, status, storing, logs.running, logs.left_over, most + 1
     )
 
 
-def make_writer(config: Config) -> ParquetWriter:
-    """The writer for the configured storage, or ``ConfigError``.
-
-    Its folder is made now, so that no row is taken for a place that cannot be written.
-    """
-    path = config.storage.fs.path
-    try:
-        make_folder(path)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot make the folder {path}: {reason_of(error)}, expected a folder that can be "
-            "written (storage.fs.path)"
-        ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"the folder {path} cannot be written, expected one that can (storage.fs.path)"
-        )
-    return _parquet_writer(config, path)
-
-
-def _parquet_writer(config: Config, path: Path) -> ParquetWriter:
-    """A writer of the configured kind of files below ``path``."""
+def make_writer(config: Config, store: Store | None = None) -> ParquetWriter:
+    """The writer for the configured storage, or ``store``: see ``open_storage``."""
     parquet = config.parquet
     return ParquetWriter(
-        path,
+        open_storage(config.storage) if store is None else store,
         compression=cast("Compression", parquet.compression),
         level=parquet.level or None,
         row_group_rows=parquet.row_group_rows,
     )
-
-
-def _reach(config: Config, root: str) -> ParquetWriter | None:
-    """The writer for the storage that an earlier plan names, None if it cannot be reached."""
-    path = Path(root)
-    if not path.is_dir() or not os.access(path, os.W_OK | os.X_OK):
-        return None
-    return _parquet_writer(config, path)
 
 
 class _Logs:
@@ -240,8 +229,7 @@ def _logs_elsewhere(config: Config) -> Iterator[tuple[Path, int]]:
 
 
 def _neighbours(config: Config) -> Iterator[Path]:
-    here, storage = Path().absolute(), config.storage.fs.path.absolute()
-    seen = {storage.parent, here}
+    seen = {Path().absolute(), config.storage.fs.path.absolute().parent}
     for parent in sorted(seen):
         yield parent
         with suppress(OSError):

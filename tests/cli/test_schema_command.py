@@ -142,7 +142,7 @@ class Served(Exception):  # noqa: N818 - a sign, not an error
         ([], {}),
         (["-p", "4319"], {"port": 4319}),
         (["--port=4319"], {"port": 4319}),
-        (["--output", "there", "-p", "1"], {"output": Path("there"), "port": 1}),
+        (["--output", "there", "-p", "1"], {"output": "there", "port": 1}),
         (["serve", "-p", "4319"], {"port": 4319}),
     ],
 )

@@ -1,8 +1,12 @@
-"""``python -m tests.components``: build every component that is missing, and say where it is."""
+"""``python -m tests.components``: build every component that is missing, and say where it is.
+
+``python -m tests.components stores`` builds those that only ``make stores`` needs.
+"""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from . import (
     ENVIRONMENTS,
@@ -13,13 +17,27 @@ from . import (
     build_spark,
     build_telemetrygen,
 )
+from .azurite import build_azurite
+from .gcs import build_fake_gcs
+from .s3 import build_minio, build_versitygw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def tell(*builds: Callable[[], object]) -> None:
+    """Build each, and say where it is."""
+    for build in builds:
+        print(f"{build.__name__.removeprefix('build_')}: {build()}", flush=True)
 
 
 def main() -> int:
     """Build all; 1 when one could not be built."""
     try:
-        for build in (build_telemetrygen, build_collector, build_javascript, build_spark):
-            print(f"{build.__name__.removeprefix('build_')}: {build()}", flush=True)
+        if sys.argv[1:] == ["stores"]:
+            tell(build_minio, build_fake_gcs, build_azurite)
+            return 0
+        tell(build_telemetrygen, build_collector, build_javascript, build_spark, build_versitygw)
         for name in ENVIRONMENTS:
             print(f"python sdk {name}: {build_python_sdk(name)}", flush=True)
     except ComponentError as error:

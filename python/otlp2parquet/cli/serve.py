@@ -30,16 +30,15 @@ from otlp2parquet.errors import ConfigError
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="FOLDER",
-    help="Folder for the Parquet files.",
+    metavar="FOLDER|URL",
+    help="Folder for the Parquet files, or a storage's URL, such as s3://bucket/prefix.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Log every request.")
 def serve(
     config: Path | None,
     host: str | None,
     port: int | None,
-    output: Path | None,
+    output: str | None,
     verbose: bool,  # noqa: FBT001 - click passes options by name
 ) -> None:
     """Receive OTLP over HTTP and write Parquet files.

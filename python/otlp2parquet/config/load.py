@@ -12,9 +12,10 @@ from typing import Final, cast
 
 from otlp2parquet.config import sources
 from otlp2parquet.config.settings import Config, Setting, build, settings, value_of
-from otlp2parquet.config.sources import Layer
-from otlp2parquet.config.values import Address
+from otlp2parquet.config.sources import Layer, Raw
+from otlp2parquet.config.values import Address, found
 from otlp2parquet.errors import ConfigError
+from otlp2parquet.stores.location import backend_of, folder_of, is_url, parse_location
 
 _GZIP_HIGHEST_LEVEL: Final = 9
 
@@ -30,7 +31,8 @@ class Flags:
     config: Path | None = None
     host: str | None = None
     port: int | None = None
-    output: Path | None = None
+    output: str | os.PathLike[str] | None = None
+    """A folder, or the URL of a storage."""
     verbose: bool = False
 
 
@@ -62,6 +64,8 @@ def load(
     environ = os.environ if environ is None else environ
     table = {row.key: row for row in settings()}
     layers = read_layers(flags.config, environ, Path() if folder is None else folder, table)
+    for layer in layers:
+        spread_url(layer)
     chosen, origin, errors = resolve(layers, table)
     _apply_flags(flags, chosen, origin)
     config = build(Config, chosen)
@@ -95,6 +99,47 @@ def read_layers(
         layers.append(sources.read_file(folder / named, table))
     layers.append(sources.read_environment(environ, table))
     return layers
+
+
+def keys_of_url(url: str) -> dict[str, str]:
+    """The settings that a storage's URL stands for; ``ValueError`` if it is none."""
+    backend = backend_of(url)
+    if backend == "fs":
+        return {"storage.backend": backend, "storage.fs.path": folder_of(url)}
+    if backend == "fsspec":
+        return {"storage.backend": backend, "storage.fsspec.url": url}
+    place = parse_location(url)
+    container = "container" if backend == "azure" else "bucket"
+    account = {"r2": "account_id", "azure": "account_name"}.get(backend, "")
+    parts = {container: place.container, "prefix": place.prefix, "endpoint": place.endpoint}
+    if backend == "s3":
+        parts["region"] = place.region
+    if account:
+        parts[account] = place.account
+    # A prefix counts also where the URL has none; what is behind the ? only where it is there.
+    given = {key: value for key, value in parts.items() if value or key == "prefix"}
+    return {"storage.backend": backend} | {
+        f"storage.{backend}.{key}": value for key, value in given.items()
+    }
+
+
+def spread_url(layer: Layer) -> None:
+    """Put what ``storage.url`` stands for beside it, into the layer that has it."""
+    raw = layer.values.get("storage.url")
+    if raw is None or not isinstance(raw.value, str) or not raw.value.strip():
+        return
+    try:
+        keys = keys_of_url(raw.value.strip())
+    except ValueError:
+        return  # the setting's own kind tells it
+    for key, value in keys.items():
+        there = layer.values.get(key)
+        if there is not None and there.value != value:
+            layer.errors.append(
+                f"{key} ({there.source}): found {found(there.value)}, expected {found(value)}, "
+                f"which is what storage.url ({raw.source}) says"
+            )
+        layer.values[key] = Raw(value, raw.source)
 
 
 def resolve(
@@ -134,11 +179,27 @@ def _apply_flags(flags: Flags, chosen: dict[str, object], origin: dict[str, str]
         given = [f"--{n}" for n in ("host", "port") if getattr(flags, n) is not None]
         origin[key] = "command line " + " ".join(given)
     if flags.output is not None:
-        chosen["storage.fs.path"] = flags.output
-        origin["storage.fs.path"] = "command line --output"
+        settings_of_it = _settings_of_output(os.fspath(flags.output))
+        chosen.update(settings_of_it)
+        origin.update(dict.fromkeys(settings_of_it, "command line --output"))
     if flags.verbose:
         chosen["server.log_level"] = "debug"
         origin["server.log_level"] = "command line --verbose"
+
+
+def _settings_of_output(text: str) -> dict[str, object]:
+    """What ``--output`` stands for; ``ConfigError`` for a URL that is none."""
+    if not is_url(text):
+        # A path is one also where a URL is configured.
+        return {"storage.backend": "fs", "storage.url": "", "storage.fs.path": Path(text)}
+    try:
+        keys = keys_of_url(text)
+    except ValueError as error:
+        raise ConfigError(f"--output: {error}") from error
+    settings_of_it: dict[str, object] = {"storage.url": text, **keys}
+    if "storage.fs.path" in keys:
+        settings_of_it["storage.fs.path"] = Path(keys["storage.fs.path"])
+    return settings_of_it
 
 
 def _contradictions(config: Config, origin: Mapping[str, str]) -> list[str]:
@@ -167,7 +228,43 @@ def _contradictions(config: Config, origin: Mapping[str, str]) -> list[str]:
             f"{name('parquet.level')}: found {parquet.level}, expected 0 to 9: "
             f"{name('parquet.compression')} is gzip"
         )
-    return errors + _of_tls(config, name)
+    return errors + _of_tls(config, name) + _of_storage(config, origin, name)
+
+
+_NEEDED: Final = {
+    "s3": ("bucket",),
+    "r2": ("bucket", "access_key_id", "secret_access_key"),
+    "gcs": ("bucket",),
+    "azure": ("container",),
+    "fsspec": ("url",),
+}
+"""What each backend cannot be without."""
+
+
+def _of_storage(config: Config, origin: Mapping[str, str], name: Callable[[str], str]) -> list[str]:
+    """Whoever names a bucket must not find the rows elsewhere."""
+    storage = config.storage
+    if storage.backend == "fs":
+        named = [f"storage.{one}.{keys[0]}" for one, keys in _NEEDED.items()]
+        return [
+            f"{name(key)}: storage.backend is not set, so files would go to a local folder; "
+            f"expected storage.backend = {key.split('.')[1]} beside it"
+            for key in named
+            if value_of(config, key) and "storage.backend" not in origin
+        ]
+    section = f"storage.{storage.backend}"
+    errors = [
+        f"{section}.{key} (default): found none, expected one, because "
+        f"{name('storage.backend')} is {storage.backend}"
+        for key in _NEEDED[storage.backend]
+        if not value_of(config, f"{section}.{key}")
+    ]
+    if storage.backend == "r2" and not storage.r2.account_id and not storage.r2.endpoint:
+        errors.append(
+            f"{section}.account_id (default): found none, expected it or {section}.endpoint, "
+            f"because {name('storage.backend')} is r2"
+        )
+    return errors
 
 
 def _of_tls(config: Config, name: Callable[[str], str]) -> list[str]:

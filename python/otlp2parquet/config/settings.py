@@ -16,6 +16,7 @@ from otlp2parquet.config import values
 from otlp2parquet.config.values import Address, Kind
 from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS
+from otlp2parquet.stores.location import check_endpoint, check_url, checked_prefix
 
 T = TypeVar("T")
 
@@ -27,11 +28,6 @@ LOG_FOLDER = ".otlp2parquet"
 NOT_YET = (
     "server.grpc_addr",
     "server.tls.key_password",
-    "storage.s3",
-    "storage.r2",
-    "storage.azure",
-    "storage.gcs",
-    "storage.fsspec",
     "parquet.bloom_columns",
     "catalog",
     "iceberg",
@@ -39,7 +35,7 @@ NOT_YET = (
 """Keys and sections that are reserved. Setting one is an error and never silently ignored: who
 names a bucket must not find the rows on a local disk."""
 
-NOT_YET_SHORT = ("S3", "R2", "CATALOG_TYPE", "ICEBERG")
+NOT_YET_SHORT = ("CATALOG_TYPE", "ICEBERG")
 """The short environment names of the same (whole, or followed by ``_``)."""
 
 
@@ -291,7 +287,7 @@ class DurabilityConfig:
         values.optional_path(),
         None,
         "Folder of the log, on a local disk; one process at a time.",
-        default_doc="`.otlp2parquet` in storage.fs.path",
+        default_doc="`.otlp2parquet` in storage.fs.path; for other storages `./.otlp2parquet`",
     )
     max_bytes: int = setting(
         values.size(minimum=1 << 20),
@@ -314,14 +310,177 @@ class FsConfig:
     )
 
 
+def _endpoint(service: str) -> str:
+    return setting(
+        values.optional_url("a URL that begins with https:// or http://", check_endpoint),
+        "",
+        f"Where {service} is reached, if not at the provider's own address. Plain HTTP is spoken "
+        "only if it begins with `http://`.",
+        default_doc="none",
+    )
+
+
+def _prefix(place: str) -> str:
+    return setting(
+        values.optional_url("a path without empty parts", checked_prefix),
+        "",
+        f"Path in the {place} below which everything is.",
+        default_doc="none",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class S3Config:
+    """Files in a bucket of S3 or its like. Credentials are found as AWS's own tools find them."""
+
+    bucket: str = setting(
+        values.optional_text(), "", "Name of the bucket.", default_doc="none", short="S3_BUCKET"
+    )
+    region: str = setting(
+        values.optional_text(),
+        "",
+        "Its region.",
+        default_doc="AWS_REGION, that of the profile, or us-east-1",
+        short="S3_REGION",
+    )
+    endpoint: str = setting(
+        values.optional_url("a URL that begins with https:// or http://", check_endpoint),
+        "",
+        "Where it is reached, if not at AWS. Plain HTTP is spoken only if it begins with "
+        "`http://`.",
+        default_doc="AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or AWS's own",
+        short="S3_ENDPOINT",
+    )
+    prefix: str = _prefix("bucket")
+    path_style: bool = setting(
+        values.boolean(),
+        default=True,
+        doc="Whether the bucket stands in the URL's path; if not, it comes before the host of the "
+        "endpoint.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class R2Config:
+    """Files in a bucket of Cloudflare R2."""
+
+    bucket: str = setting(
+        values.optional_text(), "", "Name of the bucket.", default_doc="none", short="R2_BUCKET"
+    )
+    account_id: str = setting(
+        values.optional_text(),
+        "",
+        "Id of the account: 32 hexadecimal digits.",
+        default_doc="none",
+        short="R2_ACCOUNT_ID",
+    )
+    access_key_id: str = setting(
+        values.optional_text(),
+        "",
+        "Id of an R2 API token.",
+        default_doc="none",
+        short="R2_ACCESS_KEY_ID",
+    )
+    secret_access_key: str = setting(
+        values.optional_text(),
+        "",
+        "Its secret.",
+        default_doc="none",
+        short="R2_SECRET_ACCESS_KEY",
+        secret=True,
+    )
+    endpoint: str = setting(
+        values.optional_url("a URL that begins with https:// or http://", check_endpoint),
+        "",
+        "Where it is reached, if not at the account's own address.",
+        default_doc="`https://ACCOUNT_ID.r2.cloudflarestorage.com`",
+        short="R2_ENDPOINT",
+    )
+    prefix: str = setting(
+        values.optional_url("a path without empty parts", checked_prefix),
+        "",
+        "Path in the bucket below which everything is.",
+        default_doc="none",
+        short="R2_PREFIX",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GcsConfig:
+    """Files in a bucket of Google Cloud Storage. Without a key, Google's own ways to one count."""
+
+    bucket: str = setting(values.optional_text(), "", "Name of the bucket.", default_doc="none")
+    service_account_key: str = setting(
+        values.optional_text(),
+        "",
+        "A service account's key: the JSON text itself.",
+        default_doc="none",
+        secret=True,
+    )
+    endpoint: str = _endpoint("it")
+    prefix: str = _prefix("bucket")
+
+
+@dataclass(frozen=True, slots=True)
+class AzureConfig:
+    """Files in a container of Azure Blob Storage. Without a key, Azure's own ways to one count."""
+
+    container: str = setting(
+        values.optional_text(), "", "Name of the container.", default_doc="none"
+    )
+    account_name: str = setting(
+        values.optional_text(),
+        "",
+        "Name of the storage account.",
+        default_doc="AZURE_STORAGE_ACCOUNT_NAME",
+    )
+    account_key: str = setting(
+        values.optional_text(), "", "The account's key.", default_doc="none", secret=True
+    )
+    endpoint: str = _endpoint("the account")
+    prefix: str = _prefix("container")
+
+
+@dataclass(frozen=True, slots=True)
+class FsspecConfig:
+    """Files in any file system of fsspec, which is configured in fsspec's own ways."""
+
+    url: str = setting(
+        values.optional_text(),
+        "",
+        "URL of the folder. Credentials belong into FSSPEC_* variables or fsspec's own files.",
+        default_doc="none",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class StorageConfig:
     """Where the files go."""
 
     backend: str = setting(
-        values.choice(("fs",), later=("s3", "r2", "gcs", "azure", "fsspec")),
+        values.choice(("fs", "s3", "r2", "gcs", "azure", "fsspec")),
         "fs",
-        "Kind of storage.",
+        "Kind of storage; its own section says the rest.",
+    )
+    url: str = setting(
+        values.optional_url("a URL such as s3://bucket/prefix", check_url),
+        "",
+        "The storage as a URL, in place of backend, bucket and prefix: `s3://bucket/prefix`, "
+        "`r2://bucket/prefix`, `gs://bucket/prefix`, `az://container/prefix`, `file:///folder`, "
+        "or any that fsspec knows.",
+        default_doc="none",
+    )
+    timeout_secs: float = setting(
+        values.seconds(),
+        30.0,
+        "Longest that a request to a storage over the network may take. What takes longer is "
+        "tried again later.",
+    )
+    ca_file: Path | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_path(),
+        None,
+        "Certificates, in PEM form, that are trusted besides the system's.",
+        default_doc="none",
     )
     layout: str = setting(
         values.choice(LAYOUTS),
@@ -330,6 +489,11 @@ class StorageConfig:
         "services in one file. classic: by service, year, month, day and hour.",
     )
     fs: FsConfig = field(default_factory=FsConfig)
+    s3: S3Config = field(default_factory=S3Config)
+    r2: R2Config = field(default_factory=R2Config)
+    gcs: GcsConfig = field(default_factory=GcsConfig)
+    azure: AzureConfig = field(default_factory=AzureConfig)
+    fsspec: FsspecConfig = field(default_factory=FsspecConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +527,8 @@ class Config:
     @property
     def log_path(self) -> Path:
         """The folder of the log."""
-        return self.durability.path or self.storage.fs.path / LOG_FOLDER
+        near = self.storage.fs.path if self.storage.backend == "fs" else Path()
+        return self.durability.path or near / LOG_FOLDER
 
 
 def settings(root: type[Any] = Config, prefix: str = "") -> Iterator[Setting]:

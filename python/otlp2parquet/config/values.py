@@ -190,6 +190,32 @@ def text() -> Kind[str]:
     return Kind(expected, check, check, _same)
 
 
+def optional_text() -> Kind[str]:
+    """Any text; an empty one says that there is none."""
+    expected = "text"
+
+    def check(value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        return value.strip()
+
+    return Kind(expected, check, check, _same)
+
+
+def optional_url(expected: str, check: Callable[[str], object]) -> Kind[str]:
+    """A URL that ``check`` takes, or none (an empty text)."""
+
+    def judged(value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"found {found(value)}, expected {expected}")
+        text = value.strip()
+        if text:
+            check(text)
+        return text
+
+    return Kind(expected, judged, judged, _same)
+
+
 def texts(one: str) -> Kind[tuple[str, ...]]:
     """Any number of texts; ``one`` says what each is. In the environment, commas divide them."""
     expected = f"a list of {one}"

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Final
 from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.captures.inputs import OWN_FOLDER
 from otlp2parquet.convert.keys import KeyFile, content_of, mergeable, write_keys, write_merged
-from otlp2parquet.convert.lock import locked
+from otlp2parquet.convert.lock import locked, locked_in
 from otlp2parquet.convert.naming import NAME, Name
 from otlp2parquet.core.files import PlannedFile
 from otlp2parquet.errors import StorageRefusedError
@@ -108,6 +108,11 @@ class Journal:
     def root(self) -> str:
         """What names the output."""
         return self._store.root
+
+    @property
+    def store(self) -> Store:
+        """The output."""
+        return self._store
 
     def mark_of(self, name: Name) -> int | None:
         """The mark of a request that has been converted, 0 or 1; ``None`` if it has not."""
@@ -250,14 +255,18 @@ class Journal:
 
 
 @contextlib.contextmanager
-def open_journal(output: str | Path, *, again: bool = False) -> Iterator[Journal]:
-    """The journal of the folder ``output``, which no other process has meanwhile.
+def open_journal(output: str | Path | Store, *, again: bool = False) -> Iterator[Journal]:
+    """The journal of ``output``, a folder or a store, which no other process has meanwhile.
 
     Raises ``StorageError`` when it cannot be had.
     """
-    output = Path(output).absolute()
-    with locked(output / FOLDER):
-        journal = Journal(LocalStore(output), again=again)
+    store = LocalStore(output) if isinstance(output, str | Path) else output
+    if isinstance(store, LocalStore):
+        lock = locked(Path(store.root) / FOLDER)
+    else:
+        lock = locked_in(store, f"{FOLDER}/lock")
+    with lock:
+        journal = Journal(store, again=again)
         try:
             yield journal
         finally:

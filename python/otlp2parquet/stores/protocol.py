@@ -11,7 +11,10 @@ is the caller's mistake, a ``ValueError``.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
+
+UPLOAD_BYTES: Final = 33 << 20
+"""The most that a store over the network holds in memory of one object while it is created."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from otlp2parquet.platforms.server.body import Bodies
 from otlp2parquet.platforms.server.metrics import Metrics
 from otlp2parquet.platforms.server.pages import PATHS, Pages
 from otlp2parquet.platforms.server.refusals import Refusals
+from otlp2parquet.storage import StorageStatus
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Application:
         max_payload_bytes: int,
         mode: str = "memory",
         path_prefix: str = "",
+        storage: StorageStatus | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -72,7 +74,8 @@ class Application:
         """Whether what is not stored at the end outlives the process."""
         self._counts = self.exports.counts
         self._refusals = Refusals(monotonic)
-        self._pages = Pages(ingest, Metrics(self._counts, ingest, mode, time_ns), mode)
+        metrics = Metrics(self._counts, ingest, mode, storage, time_ns)
+        self._pages = Pages(ingest, metrics, mode, storage)
         self._clockwork: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self.unsaved_rows: bool | None = None

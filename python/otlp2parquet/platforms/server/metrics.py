@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from otlp2parquet.batches.counts import SYNC_SECS, Counts
 from otlp2parquet.batches.ingest import Ingest, Status
 from otlp2parquet.platforms.export import ExportCounts
+from otlp2parquet.storage import StorageStatus
 from otlp2parquet.version import __version__
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
@@ -34,11 +35,13 @@ class Metrics(Collector):
         requests: ExportCounts,
         ingest: Ingest,
         mode: str,
+        storage: StorageStatus | None = None,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._requests = requests
         self._ingest = ingest
         self._mode = mode
+        self._storage = storage
         self._time_ns = time_ns
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -54,6 +57,9 @@ class Metrics(Collector):
         yield from self._of_requests()
         yield from self._of_batches(self._ingest.status())
         yield from _of_storage(self._ingest.counts)
+        if self._storage is not None:
+            yield _counters("storage_requests", "Requests to the storage over the network.",
+                            "kind", self._storage.requests.items())  # fmt: skip
         yield from _of_log(self._ingest.counts)
 
     def _of_requests(self) -> Iterator[Metric]:

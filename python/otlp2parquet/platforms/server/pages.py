@@ -10,6 +10,7 @@ from typing import Final
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.core.otlp_http import Response
 from otlp2parquet.platforms.server.metrics import CONTENT_TYPE, Metrics
+from otlp2parquet.storage import StorageStatus
 
 PATHS: Final = frozenset({"/health", "/ready", "/metrics"})
 
@@ -17,10 +18,17 @@ PATHS: Final = frozenset({"/health", "/ready", "/metrics"})
 class Pages:
     """The pages of one server."""
 
-    def __init__(self, ingest: Ingest, metrics: Metrics, mode: str) -> None:
+    def __init__(
+        self,
+        ingest: Ingest,
+        metrics: Metrics,
+        mode: str,
+        storage: StorageStatus | None = None,
+    ) -> None:
         self._ingest = ingest
         self._metrics = metrics
         self._mode = mode
+        self._storage = storage
         self.is_stopping = False
         """Whether the server is on its way out, and so not ready."""
 
@@ -57,6 +65,9 @@ class Pages:
             "left": backlog.left,
             "last_error": backlog.last_error,
         }
+        if self._storage is not None:
+            # Not a reason to refuse: what is acknowledged is kept until the storage is well again.
+            page["storage"] = {"root": self._storage.root, "trouble": self._storage.trouble}
         page["durability"] = self._mode
         page["replay"] = {"running": backlog.replays > 0, "batches": backlog.replays}
         page["log"] = {

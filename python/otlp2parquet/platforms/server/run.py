@@ -90,6 +90,7 @@ def make_application(config: Config) -> tuple[Application, Assembly]:
         threads=config.server.threads,
         max_payload_bytes=config.request.max_payload_bytes,
         mode=config.durability.mode,
+        storage=assembly.storage,
         path_prefix=config.server.path_prefix,
     )
     return application, assembly

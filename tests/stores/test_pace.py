@@ -1,0 +1,145 @@
+"""A storage that asks to slow down gets fewer requests, later, and more again once it is well."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, BinaryIO
+
+import pytest
+
+from otlp2parquet.errors import StorageUnavailableError
+from otlp2parquet.stores.clients import Access, open_store
+from otlp2parquet.stores.location import Location
+from otlp2parquet.stores.obstore import ObstoreStore
+from otlp2parquet.stores.pace import MOST_AT_ONCE, Pace
+from tests.components.s3 import BUCKET, Versitygw
+from tests.support.proxy import Asked, Proxy, Trouble
+
+if TYPE_CHECKING:
+    from tests.stores.conftest import Servers
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+def pace_at(clock: Clock) -> Pace:
+    """A pace whose pauses are not varied."""
+    return Pace(clock, jitter=lambda: 0.5)
+
+
+def good_answer(pace: Pace) -> None:
+    """A request that goes well."""
+    with pace.turn():
+        pass
+
+
+def test_nothing_is_held_up_without_a_reason() -> None:
+    """Requests go at once."""
+    pace = pace_at(Clock())
+    for _ in range(1000):
+        good_answer(pace)
+    assert (pace.most, pace.pause_secs) == (MOST_AT_ONCE, 0.0)
+
+
+def test_half_as_many_and_later() -> None:
+    """Each word halves what may be at once, and doubles the pause, within bounds."""
+    clock = Clock()
+    pace = pace_at(clock)
+    pauses = []
+    for _ in range(8):
+        with pace.turn(), pace.turn(), pace.turn(), pace.turn():
+            pace.slow_down()
+            pace.slow_down()  # the answers of what was under way with it say the same
+        pauses.append(pace.pause_secs)
+        clock.now += pace.pause_secs
+        if pace.most < 4:
+            break
+    assert pauses == [0.25]
+    assert pace.most == 2
+    with pace.turn():
+        pace.slow_down()
+    assert (pace.most, pace.pause_secs) == (1, 0.5)
+    for _ in range(10):
+        clock.now += pace.pause_secs
+        with pace.turn():
+            pace.slow_down()
+    assert (pace.most, pace.pause_secs) == (1, 8.0)
+
+
+def test_well_again() -> None:
+    """Good answers give back one request at once each ten, and shorten the next pause."""
+    clock = Clock()
+    pace = pace_at(clock)
+    with pace.turn():
+        pace.slow_down()
+    clock.now += 1
+    for _ in range(30):
+        good_answer(pace)
+    assert pace.most == 4
+
+
+def test_who_waits_waits_a_bounded_time() -> None:
+    """A turn begins when another ends, or when the time is up."""
+    pace = Pace(jitter=lambda: 0.0)
+    with pace.turn():
+        pace.slow_down()
+    order: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with pace.turn():
+            begun.set()
+            go_on.wait(30)
+            order.append("first")
+
+    def second() -> None:
+        begun.wait(30)
+        with pace.turn():
+            order.append("second")
+
+    threads = [threading.Thread(target=one) for one in (first, second)]
+    for thread in threads:
+        thread.start()
+    begun.wait(30)
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert order == ["first", "second"]
+
+
+def test_a_failure_is_no_good_answer() -> None:
+    """Its turn ends all the same."""
+    pace = pace_at(Clock())
+    with pytest.raises(ValueError, match="x"), pace.turn():
+        raise ValueError("x")
+    for _ in range(MOST_AT_ONCE):
+        good_answer(pace)
+
+
+def write(sink: BinaryIO) -> None:
+    """An object's content."""
+    sink.write(b"x")
+
+
+def test_a_throttling_bucket_is_asked_less(servers: Servers) -> None:
+    """The answer of a real request is what slows the store down."""
+
+    def script(asked: Asked) -> Trouble | None:
+        return Trouble(status=503, code="SlowDown", retry_after=1) if asked.number < 1 else None
+
+    with Proxy(servers.get("versitygw", Versitygw).port, script) as proxy:
+        store = open_store(Location("s3", BUCKET, "pace", proxy.endpoint), Access(timeout_secs=5))
+        assert isinstance(store, ObstoreStore)
+        with pytest.raises(StorageUnavailableError, match="slow down"):
+            store.create("a", write)
+        assert store.pace.most == 1
+        store.create("a", write)
+        assert proxy.count("PUT") == 2
