@@ -18,7 +18,7 @@ from otlp2parquet.batches.counts import Counts
 from otlp2parquet.batches.encoding import BudgetedWriter
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.batches.log.disk import SystemDisk
-from otlp2parquet.batches.log.folder import LogFolder, check_versions, segments_in
+from otlp2parquet.batches.log.folder import LogFolder, check_versions, is_owned, segments_in
 from otlp2parquet.batches.log.group_commit import GroupCommit
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.segment import Segment
@@ -227,14 +227,15 @@ def _logs_elsewhere(config: Config) -> Iterator[tuple[Path, int]]:
     """Logs near the storage and near the working folder that hold batches and are not ours.
 
     ``durability.path`` follows ``storage.fs.path`` unless it is set: who changes that leaves a log
-    behind, whose batches are acknowledged.
+    behind, whose batches are acknowledged. A log whose owner runs is that owner's matter.
     """
     ours = config.log_path.absolute()
     disk = SystemDisk()
     for folder in _neighbours(config):
         candidate = folder / LOG_FOLDER
         with suppress(OSError):
-            if candidate != ours and (found := segments_in(disk, candidate)):
+            found = segments_in(disk, candidate) if candidate != ours else []
+            if found and not is_owned(disk, candidate):
                 yield candidate, len(found)
 
 

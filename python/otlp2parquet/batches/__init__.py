@@ -7,6 +7,7 @@
     log/       what keeps requests until their files are stored
     replay     from logged requests to rows again
     plan       which files a batch becomes, and their receipts, as records of the log
+    planning   which file each row belongs into, given what was planned before
     schedule   which step of storing comes next
     storing    does the steps
     budget, counts, encoding   bytes, numbers, and a writer that is within the budget

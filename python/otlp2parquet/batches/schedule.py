@@ -325,6 +325,12 @@ class Schedule:
         return len(self._left) == len(self._batches)
 
     @property
+    def owes_nothing(self) -> bool:
+        """Whether nothing that was acknowledged waits for this process: the rest was refused."""
+        refused = (Phase.LEFT, Phase.GIVEN_UP)
+        return all(batch.phase in refused for batch in self._batches.values())
+
+    @property
     def left(self) -> int:
         """Batches for which this process can do nothing."""
         return len(self._left)

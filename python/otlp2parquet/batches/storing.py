@@ -22,6 +22,7 @@ from otlp2parquet.batches.budget import Allowance
 from otlp2parquet.batches.counts import Counts
 from otlp2parquet.batches.log.protocol import SegmentGoneError, UnreadableLogError
 from otlp2parquet.batches.plan import Plan
+from otlp2parquet.batches.planning import plan_again, share_out
 from otlp2parquet.batches.schedule import (
     Action,
     FileProgress,
@@ -32,7 +33,7 @@ from otlp2parquet.batches.schedule import (
     StoringBatch,
 )
 from otlp2parquet.core import Batch
-from otlp2parquet.core.files import PlannedFile, moved_aside, plan_files
+from otlp2parquet.core.files import moved_aside
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout
 from otlp2parquet.errors import NameTakenError, OtlpError, StorageError, StorageRefusedError
 from otlp2parquet.writers.protocol import Existing, OtlpWriter, StoredFile
@@ -192,14 +193,17 @@ class Storing:
     def drain(self, timeout_secs: float) -> bool:
         """Wait until everything is stored; False when time ran out first.
 
-        From now on what failed is tried again after the shortest pause. Threads end once there
-        is nothing for them to do; ``wake_due`` goes on being needed until this returns.
+        What was refused, and could not be taken back from the storage in time, is no reason for
+        False: nothing of it was acknowledged. From now on what failed is tried again after the
+        shortest pause. Threads end once there is nothing for them to do; ``wake_due`` goes on
+        being needed until this returns.
         """
         with self._changed:
             self._hurry = True
             self._schedule.wake(self._monotonic(), hurry=True)
             self._changed.notify_all()
-            stored = self._changed.wait_for(lambda: self._schedule.is_idle, timeout_secs)
+            self._changed.wait_for(lambda: self._schedule.is_idle, timeout_secs)
+            stored = self._schedule.owes_nothing
         self.stop()
         return stored
 
@@ -270,7 +274,13 @@ class Storing:
         storing.was_planned = batch_log.plan is not None
         writer = self._writer_of(storing, before)
         layout = self._layout if before is None else before.layout
-        wanted = Plan(writer.root, layout, self._files_of(storing, rows, before, layout))
+        planned = () if before is None else before.files
+        files, differences = plan_again(
+            rows, planned, layout, lambda file: file.name(batch.id) in batch_log.receipts
+        )
+        wanted = Plan(writer.root, layout, files)
+        if planned:
+            self._report_differences(storing, differences)
         if rows and wanted != batch_log.plan:
             batch_log.fix(wanted)
         with self._changed:
@@ -305,37 +315,6 @@ class Storing:
         )
         return self._writer if recorded is None else recorded
 
-    def _files_of(
-        self, storing: StoringBatch, rows: Sequence[Batch], before: Plan | None, layout: Layout
-    ) -> tuple[PlannedFile, ...]:
-        """The planned files for ``rows``, those of an earlier plan under their names."""
-        if before is None or not before.files:
-            return tuple(plan_files(rows, layout))
-        known = {
-            (file.table, file.hour, service): file
-            for file in before.files
-            for service in file.services
-        }
-        counted: dict[PlannedFile, dict[str | None, int]] = {file: {} for file in before.files}
-        unplanned: list[Batch] = []
-        for group in rows:
-            file = known.get((group.table, group.hour, group.service))
-            if file is None:
-                unplanned.append(group)
-                continue
-            services = counted[file]
-            services[group.service] = services.get(group.service, 0) + group.num_rows
-        receipts, batch_id = storing.batch.log.receipts, storing.batch.id
-        # A file keeps the rows that were planned: one that was written then has as many.
-        files = [
-            file for file, services in counted.items()
-            if services or file.name(batch_id) in receipts
-        ]  # fmt: skip
-        differences = sum(services != dict(file.services) for file, services in counted.items())
-        added = plan_files(unplanned, layout, planned=before.files)
-        self._report_differences(storing, differences + len(added))
-        return (*files, *added)
-
     def _report_differences(self, storing: StoringBatch, count: int) -> None:
         if count:
             self.counts.add(replay_differences=count)
@@ -348,16 +327,7 @@ class Storing:
         self, storing: StoringBatch, plan: Plan, rows: Sequence[Batch], memory: Allowance
     ) -> None:
         """Give each file that waits for its rows what was read; let go of the rest."""
-        homes = {
-            (file.table, file.hour, service): file
-            for file in plan.files
-            for service in file.services
-        }
-        parts: dict[PlannedFile | None, list[Batch]] = {}
-        for group in rows:
-            home = homes.get((group.table, group.hour, group.service))
-            parts.setdefault(home, []).append(group)
-        homeless = parts.pop(None, [])
+        parts, homeless = share_out(rows, plan.files)
         shares = memory.split([sum(part.num_rows for part in some) for some in parts.values()])
         given = dict(zip(parts, shares, strict=True))
         without_rows = []
@@ -368,10 +338,8 @@ class Storing:
                         without_rows.append(progress)
                         storing.drop(progress)
                         continue
-                    services = enumerate(progress.file.services)
-                    order = {service: number for number, service in services}
-                    ordered = sorted(parts[progress.file], key=lambda one: order[one.service])
-                    progress.batches, progress.memory = ordered, given.pop(progress.file)
+                    progress.batches = parts[progress.file]
+                    progress.memory = given.pop(progress.file)
                     storing.move(progress, FileState.WAITING)
                 storing.phase = Phase.STORING
                 self._look_at(storing)

@@ -464,3 +464,29 @@ pub(crate) fn shorten(mut path: String) -> String {
     }
     path
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_that_a_bug_ended_halfway_leaves_no_row() {
+        // One log record.
+        let payload = [0x0a, 0x04, 0x12, 0x02, 0x12, 0x00];
+        for strings in [Strings::Plain, Strings::Dictionary] {
+            let mut builder = BatchBuilder::new(Limits::default());
+            builder.append(&payload, Signal::Logs, 1).unwrap();
+            // What a panic leaves behind: rows that nobody committed.
+            let memory = Memory { total: 1 << 20, rows: 1 << 20 };
+            let mut request = Request::new(builder.limits, &payload, 1, builder.stamp, memory);
+            builder.is_open = true;
+            logs::append(&mut builder.logs, &mut request, &payload).unwrap();
+            if strings == Strings::Plain {
+                assert_eq!(builder.append(&payload, Signal::Logs, 1).unwrap().accepted, 1);
+            }
+            let rows = builder.num_rows();
+            let batches = builder.finish(strings).unwrap();
+            assert_eq!(batches.iter().map(TableBatch::num_rows).sum::<usize>(), rows);
+        }
+    }
+}

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
+from otlp2parquet.batches.log.disk import SystemDisk
+from otlp2parquet.batches.log.folder import LogFolder, is_owned
 from otlp2parquet.batches.log.group_commit import LOOK_SECS, PROBE_SECS
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.errors import ConfigError, StorageError
@@ -183,3 +187,18 @@ def test_no_folder_is_made_where_its_own_folder_is_gone(tmp_path: Path) -> None:
         assert node.ingest.drain(30)
         assert services(node.data) == ["s1", "s3"]
         assert node.segments == []
+
+
+def test_a_log_whose_owner_lives_is_owned(tmp_path: Path) -> None:
+    """Who lives is told by the lock's text; the asker itself, and who is gone, own nothing."""
+    disk = SystemDisk()
+    LogFolder.claim(tmp_path, disk).release()
+    assert not is_owned(disk, tmp_path)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        text = f"pid {other.pid} on host {socket.gethostname()}\n"
+        (tmp_path / "lock").write_text(text, encoding="ascii")
+        assert is_owned(disk, tmp_path)
+        other.communicate(b"\n")
+    assert not is_owned(disk, tmp_path)
+    (tmp_path / "lock").write_text("pid 1 on host elsewhere.example\n", encoding="ascii")
+    assert not is_owned(disk, tmp_path)

@@ -6,6 +6,7 @@ One process owns the folder while it runs; a lock that the system drops with the
 
 import contextlib
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Final, Self
@@ -22,6 +23,7 @@ _NODE: Final = "node"
 _QUARANTINE: Final = "quarantine"
 _COPY_BYTES: Final = 1 << 20
 _OWNER_BYTES: Final = 300
+_OWNER: Final = re.compile(r"pid (\d+) on host (\S+)")
 
 
 class LogFolder:
@@ -141,6 +143,27 @@ def segments_in(disk: Disk, folder: Path) -> list[tuple[UUID, Path]]:
             with contextlib.suppress(ValueError):
                 found.append((UUID(name.removesuffix(SUFFIX)), folder / name))
     return sorted(found)
+
+
+def is_owned(disk: Disk, folder: Path) -> bool:
+    """Whether another process of this machine, one that lives, is named in a folder's lock.
+
+    The lock itself is not tried: a server that starts there at that moment would be refused.
+    """
+    lock = disk.open(folder / _LOCK, write=False)
+    try:
+        named = _OWNER.match(disk.read(lock, 0, _OWNER_BYTES).decode(errors="replace"))
+    finally:
+        disk.close(lock)
+    if named is None or named[2] != socket.gethostname() or int(named[1]) == os.getpid():
+        return False
+    try:
+        os.kill(int(named[1]), 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def header_of(disk: Disk, path: Path) -> Header | None:

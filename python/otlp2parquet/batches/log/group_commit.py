@@ -124,17 +124,14 @@ class GroupCommit:
         return self.space.usage(self._bytes)
 
     def tick(self) -> None:
-        """Look at the disk now and then, and try what failed again."""
+        """Have the log's thread look at the disk now and then, and try what failed again."""
         now = self._monotonic()
         orders: list[Entry] = []
         if now >= self._look_due:
             self._look_due = now + LOOK_SECS
-            self.space.look()
+            orders.append(Entry(Order.LOOK))
             with self._lock:
                 orders += [Entry(Order.CHECK, segment) for segment in self._open]
-                unremoved, self._unremoved = self._unremoved, []
-            for segment in unremoved:
-                self.remove(segment)
         if self._trouble is not None and now >= self._probe_due:
             self._probe_due = now + PROBE_SECS
             orders.append(Entry(Order.PROBE))
@@ -198,10 +195,21 @@ class GroupCommit:
                 groups.setdefault(entry.segment, []).append(entry)
         for segment, entries in groups.items():
             if segment is None:
-                self._probe()
+                self._look_around({entry.order for entry in entries})
             else:
                 self._commit(segment, entries)
         return None not in taken
+
+    def _look_around(self, orders: set[Order]) -> None:
+        """What concerns no segment; here, because a slow disk may keep each of these calls."""
+        if Order.LOOK in orders:
+            self.space.look()
+            with self._lock:
+                unremoved, self._unremoved = self._unremoved, []
+            for segment in unremoved:
+                self.remove(segment)
+        if Order.PROBE in orders:
+            self._probe()
 
     def _commit(self, segment: Segment, entries: list[Entry]) -> None:
         try:

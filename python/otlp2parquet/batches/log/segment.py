@@ -54,6 +54,8 @@ class Order(Enum):
     """Few requests follow, if any: the file need not be held open any more."""
     PROBE = 5
     """See whether the disk takes bytes again (of no segment)."""
+    LOOK = 6
+    """See how full the disk is, and whether what could not be removed can be (of no segment)."""
 
 
 class Entry(NamedTuple):

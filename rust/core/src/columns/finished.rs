@@ -21,7 +21,7 @@ use super::dictionary::Distinct;
 use super::numbers::nulls_where;
 use super::portions::Portion;
 use super::repeated::Runs;
-use super::uniform::Items;
+use super::uniform::{Items, Uniform};
 use crate::schema::{Strings, Table};
 
 /// Makes a text array of offsets that never fall, within text that is valid UTF-8 and cut
@@ -61,8 +61,12 @@ pub(crate) enum Finished {
 pub(crate) struct Parts {
     pub portions: Vec<Vec<Finished>>,
     pub make_text: MakeText,
-    zeros: Buffer,
+    zeros: Zeros,
 }
+
+/// Bytes that are zero: shared by all columns that hold nothing else.
+#[derive(Clone)]
+struct Zeros(Buffer);
 
 /// Zeros that are there already: as many as the columns of a small request need.
 static ZEROS: LazyLock<Buffer> = LazyLock::new(|| Buffer::from_vec(vec![0_i64; 4096]));
@@ -70,7 +74,7 @@ static ZEROS: LazyLock<Buffer> = LazyLock::new(|| Buffer::from_vec(vec![0_i64; 4
 impl Parts {
     pub fn new(portions: usize, make_text: MakeText) -> Self {
         let portions = std::iter::repeat_with(|| Vec::with_capacity(40)).take(portions).collect();
-        Self { portions, make_text, zeros: ZEROS.clone() }
+        Self { portions, make_text, zeros: Zeros(ZEROS.clone()) }
     }
 
     /// Another one, for the items of lists.
@@ -83,12 +87,9 @@ impl Parts {
         self.portions[portion].push(column);
     }
 
-    /// So many bytes that are zero: shared by all columns that hold nothing else.
+    /// So many bytes that are zero.
     pub fn zeros(&mut self, bytes: usize) -> Buffer {
-        if self.zeros.len() < bytes {
-            self.zeros = Buffer::from_vec(vec![0_i64; bytes.div_ceil(size_of::<i64>())]);
-        }
-        self.zeros.slice_with_length(0, bytes)
+        self.zeros.get(bytes)
     }
 
     /// Gives a batch for each group of each portion.
@@ -100,8 +101,8 @@ impl Parts {
         group: impl Fn(u32) -> (Option<Arc<str>>, i64),
         out: &mut Vec<TableBatch>,
     ) -> Result<(), ArrowError> {
-        let make_text = self.make_text;
-        let mut scratch = Scratch::default();
+        let (make_text, mut zeros) = (self.make_text, self.zeros);
+        let mut scratch = Scratch { is_one_group: is_one_group(portions), ..Scratch::default() };
         for (columns, portion) in self.portions.into_iter().zip(portions) {
             let (groups, rows) = (&portion.groups, portion.rows());
             let mut push = |columns: Arc<Vec<Presented>>, number: usize, rows: Range<usize>| {
@@ -118,7 +119,9 @@ impl Parts {
             let columns: Vec<Presented> = columns
                 .into_iter()
                 .enumerate()
-                .map(|(at, column)| column.into_coded(groups, scratch.column(at), make_text))
+                .map(|(at, column)| {
+                    column.into_coded(groups, scratch.column(at), &mut zeros, make_text)
+                })
                 .collect::<Result<_, _>>()?;
             if strings == Strings::Dictionary {
                 let columns = Arc::new(columns);
@@ -143,6 +146,15 @@ impl Parts {
             result?;
         }
         Ok(())
+    }
+}
+
+impl Zeros {
+    fn get(&mut self, bytes: usize) -> Buffer {
+        if self.0.len() < bytes {
+            self.0 = Buffer::from_vec(vec![0_i64; bytes.div_ceil(size_of::<i64>())]);
+        }
+        self.0.slice_with_length(0, bytes)
     }
 }
 
@@ -221,9 +233,15 @@ impl TableBatch {
     }
 }
 
+/// Whether all rows are of one group: then its texts are all that there are.
+fn is_one_group(portions: &[Portion]) -> bool {
+    matches!(portions, [portion] if portion.groups.len() == 1)
+}
+
 /// What is known of the texts of each column, from one portion to the next.
 #[derive(Default)]
 struct Scratch {
+    is_one_group: bool,
     columns: Vec<Own>,
 }
 
@@ -231,6 +249,7 @@ struct Scratch {
 /// put among the portion's texts.
 #[derive(Default)]
 struct Own {
+    is_one_group: bool,
     keys: Vec<OwnKey>,
     group: u32,
 }
@@ -245,7 +264,7 @@ struct OwnKey {
 impl Scratch {
     fn column(&mut self, at: usize) -> &mut Own {
         while self.columns.len() <= at {
-            self.columns.push(Own::default());
+            self.columns.push(Own { is_one_group: self.is_one_group, ..Own::default() });
         }
         &mut self.columns[at]
     }
@@ -255,8 +274,7 @@ impl Scratch {
 struct Coding<'a> {
     own: &'a mut Own,
     distinct: &'a Distinct,
-    keys: Vec<i32>,
-    has_nulls: bool,
+    keys: Uniform<i32>,
     /// The keys of the texts of the group at hand, in order of appearance.
     group: Vec<i32>,
     /// The texts of the groups before, and their keys.
@@ -266,13 +284,12 @@ struct Coding<'a> {
 }
 
 impl<'a> Coding<'a> {
-    fn new(own: &'a mut Own, distinct: &'a Distinct, rows: usize) -> Self {
+    fn new(own: &'a mut Own, distinct: &'a Distinct) -> Self {
         own.keys.resize(distinct.len(), OwnKey::default());
         Self {
             own,
             distinct,
-            keys: Vec::with_capacity(rows),
-            has_nulls: false,
+            keys: Uniform::default(),
             group: Vec::new(),
             values: Distinct::default(),
             placed: Vec::new(),
@@ -289,18 +306,13 @@ impl<'a> Coding<'a> {
     #[inline]
     fn push(&mut self, key: i32, rows: usize) {
         let Some(own) = self.own.keys.get_mut(key as usize) else {
-            self.has_nulls = true;
-            return self.keys.resize(self.keys.len() + rows, NULL_KEY);
+            return self.keys.extend(NULL_KEY, rows);
         };
         if own.group != self.own.group {
             (own.group, own.key) = (self.own.group, self.group.len() as i32);
             self.group.push(key);
         }
-        if rows == 1 {
-            self.keys.push(own.key);
-        } else {
-            self.keys.resize(self.keys.len() + rows, own.key);
-        }
+        self.keys.extend(own.key, rows);
     }
 
     /// The texts of a group that has the same as one before (the same resource in another hour)
@@ -320,20 +332,31 @@ impl<'a> Coding<'a> {
         self.texts.push(start..start + count);
     }
 
-    fn finish(self, make_text: MakeText) -> Result<Presented, ArrowError> {
+    fn finish(mut self, zeros: &mut Zeros, make_text: MakeText) -> Result<Presented, ArrowError> {
         let values = self.values.into_array(make_text)?;
-        let keys = key_array(self.keys, self.has_nulls)?;
+        let keys = key_array(self.keys.take(), zeros)?;
         Ok(Presented::Coded { keys, values, texts: self.texts })
     }
 }
 
-/// Keys, of which `NULL_KEY` is null.
-fn key_array(mut keys: Vec<i32>, has_nulls: bool) -> Result<Int32Array, ArrowError> {
-    let nulls = has_nulls.then(|| nulls_where(keys.len(), |row| keys[row] == NULL_KEY)).flatten();
-    if nulls.is_some() {
-        keys.iter_mut().for_each(|key| *key = (*key).max(0));
-    }
-    PrimitiveArray::<Int32Type>::try_new(ScalarBuffer::from(keys), nulls)
+/// Keys, of which `NULL_KEY` is null. What a null row's key is counts for nothing, but it must be
+/// one.
+fn key_array(keys: Items<i32>, zeros: &mut Zeros) -> Result<Int32Array, ArrowError> {
+    let (keys, nulls) = match keys {
+        Items::Alike(key @ ..=0, rows) => {
+            let keys = ScalarBuffer::new(zeros.get(rows * size_of::<i32>()), 0, rows);
+            (keys, (key == NULL_KEY && rows > 0).then(|| NullBuffer::new_null(rows)))
+        }
+        keys => {
+            let mut keys = keys.into_vec();
+            let nulls = nulls_where(keys.len(), |row| keys[row] == NULL_KEY);
+            if nulls.is_some() {
+                keys.iter_mut().for_each(|key| *key = (*key).max(0));
+            }
+            (ScalarBuffer::from(keys), nulls)
+        }
+    };
+    PrimitiveArray::<Int32Type>::try_new(keys, nulls)
 }
 
 impl Finished {
@@ -342,21 +365,19 @@ impl Finished {
         self,
         groups: &[(u32, usize)],
         own: &mut Own,
+        zeros: &mut Zeros,
         make_text: MakeText,
     ) -> Result<Presented, ArrowError> {
         match self {
             Self::Array(array) => Ok(Presented::Array(array)),
             Self::Keys { keys, values } => {
-                if let [_] = groups
-                    && Rc::strong_count(&values) == 1
-                {
-                    // All rows of the table are the group's, and so is the dictionary.
+                if own.is_one_group {
                     let texts = vec![0..values.len()];
                     let values = Rc::unwrap_or_clone(values).into_array(make_text)?;
-                    let keys = key_array(keys.into_vec(), true)?;
+                    let keys = key_array(keys, zeros)?;
                     return Ok(Presented::Coded { keys, values, texts });
                 }
-                let mut coding = Coding::new(own, &values, keys.len());
+                let mut coding = Coding::new(own, &values);
                 for_groups(groups, |_, rows| {
                     coding.begin_group();
                     match &keys {
@@ -367,10 +388,10 @@ impl Finished {
                     }
                     coding.end_group();
                 });
-                coding.finish(make_text)
+                coding.finish(zeros, make_text)
             }
             Self::Runs { runs, column } => {
-                let mut coding = Coding::new(own, runs.distinct(), runs.rows);
+                let mut coding = Coding::new(own, runs.distinct());
                 let mut keys = runs.keys(column);
                 let mut left = (NULL_KEY, 0);
                 for_groups(groups, |_, rows| {
@@ -388,7 +409,7 @@ impl Finished {
                     }
                     coding.end_group();
                 });
-                coding.finish(make_text)
+                coding.finish(zeros, make_text)
             }
         }
     }
@@ -584,6 +605,10 @@ mod tests {
         parts
     }
 
+    fn zeros() -> Zeros {
+        Zeros(ZEROS.clone())
+    }
+
     fn whole(rows: usize) -> Portion {
         Portion { ranges: vec![0..rows], groups: vec![(0, rows)] }
     }
@@ -626,8 +651,12 @@ mod tests {
             let mut found = Vec::new();
             for (mut columns, portion) in parts.portions.into_iter().zip(portions()) {
                 let column = columns.pop().unwrap();
-                let column =
-                    column.into_coded(&portion.groups, scratch.column(0), make_checked_text);
+                let column = column.into_coded(
+                    &portion.groups,
+                    scratch.column(0),
+                    &mut zeros(),
+                    make_checked_text,
+                );
                 let column = column.unwrap();
                 for_groups(&portion.groups, |number, rows| {
                     let array = column.slice(number, rows).unwrap();
@@ -659,7 +688,9 @@ mod tests {
         assert_eq!(arrays[0].null_count(), 2);
         let mut parts = labels(&none, &[whole(2)]);
         let column = parts.portions[0].pop().unwrap();
-        let coded = column.into_coded(&[(0, 2)], &mut Own::default(), make_checked_text).unwrap();
+        let coded = column
+            .into_coded(&[(0, 2)], &mut Own::default(), &mut zeros(), make_checked_text)
+            .unwrap();
         assert_eq!(coded.slice(0, 0..2).unwrap().null_count(), 2);
     }
 
@@ -667,7 +698,9 @@ mod tests {
     fn a_split_keeps_rows_and_their_order_within_the_limit() {
         let mut parts = column("cde", &[whole(6)]);
         let column = parts.portions[0].pop().unwrap();
-        let coded = column.into_coded(&[(0, 6)], &mut Own::default(), make_checked_text).unwrap();
+        let coded = column
+            .into_coded(&[(0, 6)], &mut Own::default(), &mut zeros(), make_checked_text)
+            .unwrap();
         let array = coded.slice(0, 0..6).unwrap();
         let ranges = split_rows(std::slice::from_ref(&array), 6, 4);
         assert_eq!(ranges, [0..3, 3..4, 4..6]);

@@ -78,11 +78,15 @@ impl<T: Item> Uniform<T> {
     }
 
     /// Appends an item `count` times.
+    #[inline]
     pub fn extend(&mut self, value: T, count: usize) {
         if count == 0 {
             return;
         }
         self.push(value);
+        if count == 1 {
+            return;
+        }
         if self.values.is_empty() {
             self.alike += count - 1;
         } else {

@@ -14,7 +14,10 @@ struct Whole(Vec<u64>);
 
 impl Whole {
     fn new(value: u64) -> Self {
-        Self(vec![value])
+        // Room for what a number of usual length comes to.
+        let mut words = Vec::with_capacity(32);
+        words.push(value);
+        Self(words)
     }
 
     /// `self = self * factor + addend`.

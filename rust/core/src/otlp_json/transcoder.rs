@@ -575,6 +575,9 @@ impl<'a, 't> Transcoder<'a, 't> {
             let before = this.tally;
             count(this)?;
             this.check_room()?;
+            if this.reader.byte() != b'{' {
+                return this.leave_out_other(before);
+            }
             let mark = Mark { out: this.out.len(), text: this.reader.at, level: this.level };
             this.marks.push(mark);
             if let Err(fault) = this.read_submessage(tag, message, 0) {
@@ -588,6 +591,21 @@ impl<'a, 't> Transcoder<'a, 't> {
         });
         self.level -= 1;
         read
+    }
+
+    /// Passes over what stands where an entry belongs and is no object: perhaps one of millions.
+    #[cold]
+    #[inline(never)]
+    fn leave_out_other(&mut self, before: Tally) -> Result<()> {
+        if self.explained.len() < MAX_EXPLAINED {
+            let finding = self.reader.misfit("an object").into_misfit()?;
+            self.explained.push(finding);
+        }
+        self.reader.skip_value()?;
+        let records = self.tally.records - before.records;
+        self.tally.rejected += records;
+        self.tally.empty_groups += u32::from(records == 0);
+        Ok(())
     }
 
     /// Forgets a mark and those behind it.
