@@ -172,10 +172,11 @@ class Life:
         client = Client(_PROBER, 2, 0.0, waits=True)
         sender = Sender(client, 0, self.world, self.process, self.scheduler)
         numbers = range(100 * self.world.life, 100 * self.world.life + 99)
-        with_rows = [number for number in numbers if export_of(_PROBER, number).ids]
+        exports = {number: export_of(_PROBER, number) for number in numbers}
+        usual = [number for number, one in exports.items() if one.ids and self.process.takes(one)]
 
         def probe() -> None:
-            for number in with_rows[: client.requests]:
+            for number in usual[: client.requests]:
                 sender.send(number, self.script.mode)
                 self.scheduler.sleep(20.0)
 

@@ -143,13 +143,15 @@ class World:
     def _take_away(self, open_batch: str) -> None:
         for batch, file in self.segments():
             for attempt in self.ledger.attempts:
-                if attempt.answer == "refused" and attempt.export.payload in file.content:
+                if attempt.export.payload not in file.content:
+                    continue
+                if attempt.answer != "acknowledged":
+                    # It may come back with the folder.
                     attempt.may_be_there = "its segment was taken away before it was cut"
-                elif attempt.export.payload in file.content:
-                    if batch == open_batch:
-                        self.bare.append(attempt)
-                    else:
-                        attempt.excuse("its segment was taken away")
+                if attempt.answer != "refused" and batch == open_batch:
+                    self.bare.append(attempt)
+                elif attempt.answer != "refused":
+                    attempt.excuse("its segment was taken away")
 
     def _damage(self) -> None:
         files = [file for _, file in self.segments() if file.content]

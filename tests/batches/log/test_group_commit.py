@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 from typing import TYPE_CHECKING
 
@@ -222,6 +223,23 @@ def test_after_a_failure_requests_are_refused_until_a_probe_succeeds(tmp_path: P
         node.wait_with_ticks(lambda: node.ingest.refusal() is None, PROBE_SECS)
         node.keep(one(2))
         assert not (node.log.folder.path / ".probe").exists()
+
+
+def test_a_batch_that_closes_behind_its_folders_back_is_stored(tmp_path: Path) -> None:
+    """The folder is removed, the batch closes before anybody has looked, and the storage fails.
+
+    Memory lets go of the rows then, and only the open descriptor still leads to them.
+    """
+    down = [OSError("down"), OSError("down")]
+    writer = Recorder(fail=lambda _: down.pop() if down else None)
+    with Node(tmp_path, writer=writer) as node:
+        node.keep(one(1))
+        shutil.rmtree(node.log.folder.path)
+        node.ingest.relieve()
+        wait_for(lambda: node.backlog.resting == 1)
+        node.wait_with_ticks(lambda: node.backlog.batches == 0)
+        assert [written.service for written in writer.files] == ["s1"]
+        node.wait_with_ticks(lambda: node.ingest.refusal() is None, PROBE_SECS)
 
 
 def test_trouble_at_every_call_in_turn(tmp_path: Path, record: Callable[..., None]) -> None:

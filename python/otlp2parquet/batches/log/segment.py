@@ -339,7 +339,9 @@ class Segment:
         if error is None:
             try:
                 # Before the writes: behind their sync no failure may refuse what is durable.
-                if Order.CHECK in orders:
+                # Nor is the file let go without it: one whose name is gone can only be read by the
+                # descriptor that is still open.
+                if orders:
                     self._check()
                 if writes:
                     self._write(writes, is_awaited=is_awaited)
