@@ -471,7 +471,7 @@ def test_a_batch_that_cannot_be_planned_gives_its_memory_back(
 ) -> None:
     """It is refused before its rows have left the builders: they are not held for ever."""
     errors = [MemoryError()]
-    module = "otlp2parquet.batches.storing"
+    module = {"plan_files": "planning", "StoringBatch.move": "storing"}[place]
     originals: dict[str, Callable[..., object]] = {
         "plan_files": plan_files,
         "StoringBatch.move": StoringBatch.move,
@@ -483,7 +483,7 @@ def test_a_batch_that_cannot_be_planned_gives_its_memory_back(
             raise errors.pop()
         return originals[place](*arguments)
 
-    monkeypatch.setattr(f"{module}.{place}", failing)
+    monkeypatch.setattr(f"otlp2parquet.batches.{module}.{place}", failing)
     with Bench(log=NoLog(until_stored=True)) as bench:
         answer = Answer()
         bench.append(logs(10, "a") + logs(10, "b"), acknowledge=answer)

@@ -12,20 +12,26 @@ from otlp2parquet.batches.log.space import WORTH_BYTES, LogSpace
 from otlp2parquet.config import BatchConfig
 from tests.support.doubles import Recorder
 from tests.support.node import Node, one
+from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def looked_at(node: Node, share: float) -> None:
+    """So much of the disk is in use, and the log's thread has seen it."""
+    node.disk.share = share
+    node.tick(1)
+    wait_for(lambda: node.log.usage().disk_share == pytest.approx(share, abs=0.001))
 
 
 def test_at_90_percent_of_the_disk_requests_are_refused(tmp_path: Path) -> None:
     """And taken again when there is room."""
     with Node(tmp_path) as node:
         for share, taken in ((0.89, True), (0.9, False), (0.97, False), (0.5, True)):
-            node.disk.share = share
-            node.tick(1)
+            looked_at(node, share)
             assert (node.ingest.refusal() is None) == taken
-        node.disk.share = 0.93
-        node.tick(1)
+        looked_at(node, 0.93)
         assert node.ingest.refusal() == "the disk of the log is 93% full, 716 MiB are free"
 
 
@@ -58,6 +64,7 @@ def test_at_80_percent_the_open_batch_closes_early(tmp_path: Path, by: str) -> N
             node.log.grow(int(0.8 * (1 << 30)))
         node.keep(one(1))
         node.tick(1.9)
+        wait_for(node.log.is_short)  # the log's thread looks
         assert node.ingest.status().open_rows == 1
         node.tick(0.1)
         node.settle()
@@ -87,11 +94,11 @@ def test_a_full_disk_whose_folder_is_removed_is_full_no_more(tmp_path: Path) -> 
     with Node(tmp_path) as node:
         node.disk.share = 0.97
         node.tick(1)
-        assert node.ingest.refusal() is not None
+        wait_for(lambda: node.ingest.refusal() is not None)
         gone = FileNotFoundError(2, "No such file or directory")
         node.disk.fail = lambda call, _: gone if call == "space" else None
         node.tick(1)
-        assert node.ingest.refusal() is None
+        wait_for(lambda: node.ingest.refusal() is None)
 
 
 TB = 1 << 40
