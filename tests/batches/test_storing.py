@@ -477,11 +477,11 @@ def test_a_batch_that_cannot_be_planned_gives_its_memory_back(
         "StoringBatch.move": StoringBatch.move,
     }
 
-    def failing(*arguments: object) -> object:
+    def failing(*arguments: object, **keywords: object) -> object:
         is_meant = place == "plan_files" or FileState.WAITING in arguments
         if is_meant and errors:
             raise errors.pop()
-        return originals[place](*arguments)
+        return originals[place](*arguments, **keywords)
 
     monkeypatch.setattr(f"otlp2parquet.batches.{module}.{place}", failing)
     with Bench(log=NoLog(until_stored=True)) as bench:
