@@ -294,7 +294,8 @@ class Life:
     def _allow_refused(self, *, calmly: bool) -> None:
         """Which of the refused requests may be stored, now that the process ends."""
         world, late = self.world, self.process.late_rows
-        uncut = self.process.is_log_troubled or world.is_log_moved
+        uncut = self.process.is_log_troubled or world.was_log_moved
+        world.was_log_moved = False
         for attempt in world.ledger.attempts:
             if attempt.life != world.life or attempt.answer != "refused":
                 continue
@@ -307,13 +308,16 @@ class Life:
 
     def _check_stopped(self) -> None:
         find, process = self.world.ledger.find, self.process
+        # What was refused, and could not be taken back in time, is nothing that is owed.
+        refuses = self.script.mode == "stored" and not self.healed
         used = process.budget.used - process.in_transit
-        if used:
+        if used and not refuses:
             find(f"budget: {used} bytes are in use after a stop that stored all")
         backlog = process.backlog
-        if backlog.batches - backlog.left:
+        if backlog.batches - backlog.left and not refuses:
             find(f"stuck: after a stop that stored all still {backlog}")
-        self._check_descriptors(0)
+        if not any(task.blocked and task.waits_for == "the disk" for task in self.scheduler.tasks):
+            self._check_descriptors(0)  # a stop does not wait for a disk that hangs
         quiet = not (self.store_faults.met or self.disk_faults.met or self.script.events)
         if self.healed and quiet:
             left = [batch for batch, _ in self.world.segments()]

@@ -45,6 +45,9 @@ class World:
         self.bare: list[Attempt] = []
         """Requests of the open batch whose segment was taken away: only the process has them."""
 
+        self.was_log_moved = False
+        """In this life: what is to be cut there may come back uncut."""
+
     def process_ends(self) -> None:
         """Remember which files no note in the log speaks of: nobody will know of them.
 
@@ -104,11 +107,6 @@ class World:
             if isinstance(node, File) and name.endswith(_SUFFIX)
         )
 
-    @property
-    def is_log_moved(self) -> bool:
-        """Whether somebody has moved the log away: what is to be cut there cannot be."""
-        return medium_has(self.medium, _ASIDE)
-
     def in_segments(self, attempt: Attempt) -> bool:
         """Whether the request's bytes are in a segment, whether safe or not."""
         payload = attempt.export.payload
@@ -124,6 +122,7 @@ class World:
         """Something that a person does; ``open_batch`` is the one that takes requests now."""
         medium = self.medium
         if event in ("remove log", "move log"):
+            self.was_log_moved = True
             self._take_away(open_batch)
             if medium_has(medium, LOG):
                 if event == "remove log" or medium_has(medium, _ASIDE):

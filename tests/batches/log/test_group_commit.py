@@ -242,6 +242,20 @@ def test_a_batch_that_closes_behind_its_folders_back_is_stored(tmp_path: Path) -
         node.wait_with_ticks(lambda: node.ingest.refusal() is None, PROBE_SECS)
 
 
+def test_a_full_log_whose_folder_is_removed_takes_requests_again(tmp_path: Path) -> None:
+    """No request is taken by which the log could find out, so it looks for itself."""
+    writer = Recorder(fail=lambda _: OSError("down"))
+    with Node(tmp_path, writer=writer, max_bytes=2000, config=BatchConfig(max_rows=1)) as node:
+        while node.ingest.refusal() is None:
+            node.keep(one(1))
+        folder, gone = node.log.folder.path, FileNotFoundError(2, "No such file or directory")
+        node.disk.fail = lambda call, _: gone if call == "space" and not folder.exists() else None
+        shutil.rmtree(folder)
+        node.wait_with_ticks(lambda: node.ingest.refusal() is None)
+        writer.fail = lambda _: None
+        node.keep(one(2))
+
+
 def test_trouble_at_every_call_in_turn(tmp_path: Path, record: Callable[..., None]) -> None:
     """Whatever call fails, whenever: kept is stored once, refused is stored never."""
     lives = 0

@@ -203,7 +203,9 @@ class GroupCommit:
     def _look_around(self, orders: set[Order]) -> None:
         """What concerns no segment; here, because a slow disk may keep each of these calls."""
         if Order.LOOK in orders:
-            self.space.look()
+            if not self.space.look() and self.space.refusal(self._bytes) is not None:
+                # The folder is gone, and no request may come to find that out.
+                self._trouble = self._trouble or "the log cannot be written: its folder is gone"
             with self._lock:
                 unremoved, self._unremoved = self._unremoved, []
             for segment in unremoved:

@@ -38,18 +38,20 @@ class LogSpace:
         self._used = 0
         self._free = _UNKNOWN
 
-    def look(self) -> None:
+    def look(self) -> bool:
         """Ask how full the disk is; one that cannot say is taken for what it was.
 
         Of a folder that is gone nothing is known, so requests come: the log finds out by the next
-        one that it has to make the folder again.
+        one that it has to make the folder again. False says that it is gone.
         """
         try:
             self._used, self._free = self._disk.space(self._path)
         except FileNotFoundError:
             self._used, self._free = 0, _UNKNOWN
+            return False
         except OSError:
-            return
+            pass
+        return True
 
     def usage(self, log_bytes: int) -> Usage:
         """What the log takes of what it may take, and the share of the disk that is in use."""
