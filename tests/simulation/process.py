@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from unittest import mock
 
 from otlp2parquet import assembly
@@ -42,6 +42,18 @@ if TYPE_CHECKING:
     from tests.simulation.life import Life
     from tests.simulation.requests import Export
     from tests.simulation.script import LifeScript
+
+
+class Place:
+    """What the assembly takes for a store: it knows its writer, and answers that it is there."""
+
+    def __init__(self, writer: OtlpWriter) -> None:
+        self.writer = writer
+        self.root = writer.root
+
+    def open(self, path: str) -> NoReturn:
+        """Say that there is no such object."""
+        raise FileNotFoundError(path)
 
 
 class Process:
@@ -83,8 +95,9 @@ class Process:
         writer = self._writer(script.root)
         return {
             "SystemDisk": self._disk,
-            "make_writer": lambda _config: writer,
-            "_reach": lambda _config, root: self._reach(root),
+            "open_storage": lambda _config: Place(writer),
+            "make_writer": lambda _config, place: place.writer,
+            "reach_storage": lambda _config, root: self._reach(root),
             "_logs_elsewhere": lambda _config: (),
             "GroupCommit": partial(GroupCommit, monotonic=self._monotonic),
             "Storing": partial(
@@ -105,7 +118,7 @@ class Process:
         self._writers.append(writer)
         return writer
 
-    def _reach(self, root: str) -> OtlpWriter | None:
+    def _reach(self, root: str) -> Place | None:
         life = self._life
         life.scheduler.point("looks for", root)
         if root in self._script.away and not life.healed:
@@ -113,7 +126,7 @@ class Process:
             if life.dice.random() < 0.5:
                 raise PermissionError(13, "Permission denied")
             return None
-        return self._writer(root)
+        return Place(self._writer(root))
 
     def tick(self) -> None:
         """What a server does every tenth of a second."""
