@@ -130,7 +130,7 @@ def throughput(rounds: int, secs: int) -> dict[str, Any]:
     """CPU a log, kept in a synced log and stored, against rotel receiving and throwing away."""
     records = SHAPES["typical"].records
     plain = Payloads("logs", SHAPES["typical"]).requests(BODIES)
-    found: dict[str, Any] = {"peer": f"rotel {ROTEL_VERSION}"}
+    found: dict[str, Any] = {"peer": f"rotel {ROTEL_VERSION}", "mode": "fsync", "bodies": BODIES}
     for encoding, bodies in (("", plain), ("gzip", [gzip.compress(body, 6) for body in plain])):
         click.echo(f"cpu a log, {encoding or 'identity'}", err=True)
         pair = beside(

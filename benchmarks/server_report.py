@@ -62,9 +62,11 @@ def throughput_section(result: Result) -> list[str]:
         "## CPU a log, HTTP to Parquet",
         "",
         f"Requests of 1,000 log records of 5 services, 16 connections, beside {result['peer']},",
-        "which receives, decodes and throws away (its blackhole exporter). 300 bodies in turn.",
-        "Ours syncs each request into its log before the answer, and writes every row into zstd",
-        "Parquet files. CPU time of the process group.",
+        (
+            "which receives, decodes and throws away (its blackhole exporter). Durability is "
+            f"`{result.get('mode', 'memory')}`, with {result.get('bodies', 64)} bodies in turn;"
+        ),
+        "ours writes every row into zstd Parquet files. CPU time of the process group.",
         "",
         *table(("encoding", "ours, µs a log", "peer, µs a log", "ratio"), rows),
         *taken_with(result),
