@@ -393,7 +393,10 @@ def test_a_port_in_use_is_an_error(server: Server, tmp_path: Path) -> None:
         ({"OTLP2PARQUET_STORAGE_PATH": "file"}, "cannot make the folder file"),
         ({"OTLP2PARQUET_LISTEN_ADDR": "host.invalid:4318"}, "cannot listen on host.invalid:4318"),
         ({"OTLP2PARQUET_LISTEN_ADDR": "192.0.2.1:4318"}, "cannot listen on 192.0.2.1:4318"),
-        ({"OTLP2PARQUET_STORAGE_BACKEND": "s3"}, "storage.s3.bucket (default): found none, expected one"),
+        (
+            {"OTLP2PARQUET_STORAGE_BACKEND": "s3"},
+            "storage.s3.bucket (default): found none, expected one",
+        ),
         ({"OTLP2PARQUET_SERVER_GRPC_ADDR": "hush"}, "not available in this version"),
     ],
 )
