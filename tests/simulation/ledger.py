@@ -119,7 +119,7 @@ class Ledger:
             and final
             and attempt.answer == "acknowledged"
             and attempt.mode != "memory"
-            and not attempt.excused
+            and not (attempt.excused or attempt.may_be_twice)
         ):
             if places[0][1] not in self.finished:
                 self.find(f"not finished: {whose}, is in {places[0]}")

@@ -24,6 +24,7 @@ from tests.simulation.strategies import strategy_of
 from tests.simulation.world import LOG, medium_has
 
 if TYPE_CHECKING:
+    from otlp2parquet.batches.storing import Backlog
     from tests.simulation.scheduler import Task
     from tests.simulation.script import LifeScript
     from tests.simulation.world import World
@@ -229,22 +230,27 @@ class Life:
 
     # -- what must hold ---------------------------------------------------------------------
 
-    def _check_trouble(self) -> None:
-        """In the midst of trouble whatever waits has something that will end its waiting."""
-        process, scheduler = self.process, self.scheduler
-        backlog = process.backlog
+    def _is_stuck(self, backlog: Backlog) -> bool:
+        """Whether something waits, and nobody moves or will be woken."""
+        scheduler = self.scheduler
         hangs = any(task.waits_for in _HANGS for task in scheduler.tasks if task.blocked)
         me = scheduler.current
         moving = any(not (task.blocked or task.done or task is me) for task in scheduler.tasks)
         waiting = backlog.batches - backlog.left
-        if waiting and not (backlog.resting or hangs or moving):
+        return bool(waiting) and not (backlog.resting or hangs or moving)
+
+    def _check_trouble(self) -> None:
+        """In the midst of trouble whatever waits has something that will end its waiting."""
+        backlog = self.process.backlog
+        # To ask is a step, in which others may move: what is stuck is the same when asked again.
+        if self._is_stuck(backlog) and backlog == self.process.backlog and self._is_stuck(backlog):
             self.world.ledger.find(f"stuck: nothing is scheduled for {backlog}")
         if backlog.resting and not backlog.last_error:
             self.world.ledger.find(f"silent: nothing says why batches rest: {backlog}")
         if not self.disk_faults.met:
             # The lock, the segments of open batches, and what threads are reading or writing.
-            self._check_descriptors(3 + process.open_batches + 2 * self.script.threads)
-        scheduler.halted = True
+            self._check_descriptors(3 + self.process.open_batches + 2 * self.script.threads)
+        self.scheduler.halted = True
 
     def _check_calm(self) -> None:
         """After a time without trouble nothing waits. A task, because it asks the process."""
