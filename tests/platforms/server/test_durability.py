@@ -221,6 +221,7 @@ def test_the_metrics_count_what_happened(tmp_path: Path) -> None:
         asyncio.run(ask(app, path="/other"))
         node.disk.share = 0.95
         node.tick(1)
+        wait_for(lambda: node.ingest.refusal() is not None)  # the log's thread looks
         asyncio.run(ask(app, parts_of(payload)))
         page = get(app, "/metrics")
         assert page.headers[b"content-type"].startswith(b"text/plain; version=0.0.4")
