@@ -51,6 +51,8 @@ class BudgetedWriter:
             return self._writer.store(file, batches, batch_id, existing=existing)
         finally:
             self._budget.give(pages)
+            # What Arrow's allocator keeps for the next file is in nobody's budget.
+            pa.default_memory_pool().release_unused()
 
     def take_back(self, file: PlannedFile, batch_id: str) -> None:
         """As the other's."""

@@ -48,6 +48,9 @@ def serve(
     closing the terminal stores everything that was acknowledged and ends with 0. Without a
     terminal SIGHUP has tokens and certificates read again.
     """
+    # Before Arrow is loaded: its allocator keeps pages that hold nothing for a second by default,
+    # those of several files, and they are in nobody's budget.
+    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "10")
     # Here, so that --help does not wait for pyarrow.
     from otlp2parquet.platforms.server import logs, run  # noqa: PLC0415
 
