@@ -26,6 +26,7 @@ class Mutation:
 
 _BATCHES: Final = "otlp2parquet.batches"
 _STORING: Final = f"{_BATCHES}.storing"
+_PLANNING: Final = f"{_BATCHES}.planning"
 _SCHEDULE: Final = f"{_BATCHES}.schedule"
 _INGEST: Final = f"{_BATCHES}.ingest"
 _SEGMENT: Final = f"{_BATCHES}.log.segment"
@@ -50,12 +51,12 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
         ),
         _STORING: (
             (
-                ("            for progress in storing.in_state(FileState.GIVEN_BACK):\n"
-                "                share = given"),
-                ("            for progress in storing.files:\n"
-                "                if progress.state is FileState.STORED:\n"
-                "                    continue\n"
-                "                share = given"),
+                ("                for progress in storing.in_state(FileState.GIVEN_BACK):\n"
+                "                    if progress.file not in given:"),
+                ("                for progress in storing.files:\n"
+                "                    if progress.state is FileState.STORED:\n"
+                "                        continue\n"
+                "                    if progress.file not in given:"),
             ),
             (
                 ("            storing.move(progress, FileState.STORED)\n"
@@ -160,7 +161,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     }, "stored"),
     "memory of files that were stored before stays taken": Mutation({
         _STORING: (
-            ("        for share in given.values():\n            share.release()\n", ""),
+            ("            for share in given.values():\n                share.release()\n",
+             "            pass\n"),
         ),
     }),
     "rows are appended to a batch that is closed": Mutation({
@@ -181,8 +183,9 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
         ),
     }),
     "the rows of services are mixed": Mutation({
-        _STORING: (
-            ("key=lambda one: order[one.service])", "key=lambda one: -order[one.service])"),
+        _PLANNING: (
+            ("key=lambda group: places[group.service])",
+             "key=lambda group: -places[group.service])"),
         ),
     }),
     "an exception of a step ends its thread": Mutation({
