@@ -52,7 +52,9 @@ class Sender:
             self._settle(attempt, StorageError(refusal))
             return attempt
         size = len(export.payload)
-        if not process.budget.try_take(size):
+        with process.moving(size):
+            admitted = process.budget.try_take(size)
+        if not admitted:
             process.relieve()
             self._settle(attempt, StorageError("no memory"))
             return attempt
@@ -62,7 +64,8 @@ class Sender:
         finally:
             if not self._scheduler.dead:
                 process.in_transit -= size
-                process.budget.give(size)
+                with process.moving(size):
+                    process.budget.give(size)
         return attempt
 
     def _append(self, attempt: Attempt) -> None:

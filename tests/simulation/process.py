@@ -6,7 +6,7 @@ script's; nothing else is. Import it only behind ``instrumented.install``.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -34,6 +34,8 @@ from tests.simulation.storage import SimulatedWriter
 from tests.simulation.world import LOG
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from otlp2parquet.batches.request import Acknowledge
     from otlp2parquet.batches.storing import Backlog
     from otlp2parquet.core import Appended
@@ -68,6 +70,15 @@ class Process:
         self.budget = Budget(0)
         self.in_transit = 0
         """Bytes of the budget that clients have for requests that are not answered yet."""
+        self.in_motion = 0
+        """Bytes that are being taken from the budget, or given back, at this moment."""
+
+    @contextmanager
+    def moving(self, size: int) -> Iterator[None]:
+        """A client takes so many bytes from the budget or gives them back: a step of its own."""
+        self.in_motion += size
+        yield
+        self.in_motion -= size
 
     # -- its life ---------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ End = Literal["stop", "kill", "power"]
 Event = Literal["remove log", "move log", "restore log", "make log", "damage", "full disk"]
 
 Focus = Literal[
-    "", "fsync", "memory", "stored", "disk", "store", "foreign", "folder", "roots", "folds"
+    "", "fsync", "memory", "stored", "disk", "store", "foreign", "folder", "roots", "folds", "stop"
 ]
 """What the seeds of a search have in common: a mode of all lives, or something that goes wrong."""
 
@@ -79,6 +79,8 @@ class LifeScript:
     end_step: int | None
     """When it ends, unless it is over before."""
     stop_secs: float
+    stop_step: int | None
+    """At which step a stop begins that does not wait for clients and trouble to be over."""
     statements: int
     """About one in so many statements is a point; 0 for none."""
     tick_secs: float
@@ -124,6 +126,7 @@ class _Theme:
         self.roots = dice.random() < 0.25 or focus == "roots"
         self.decoder = dice.random() < 0.1
         self.foreign = focus == "foreign"
+        self.stop = focus == "stop"
         self.disk_chance = share(0.5)
         self.store_chance = share(0.9)
         self.few = dice.random() < 0.5
@@ -161,6 +164,12 @@ def _life(dice: random.Random, theme: _Theme, mode: Mode) -> LifeScript:
         life.events.append((dice.uniform(0, _SECS), "full disk"))
     life.events.sort()
     life.healed = dice.random() < 0.5
+    if theme.stop or dice.random() < 0.15:
+        life.stop_step = int(10 ** dice.uniform(1.0, 3.0))
+        life.end = "stop"
+        if theme.stop:
+            life.max_rows, life.statements = dice.choice((2, 10)), 5
+        return life
     life.end = dice.choice(("stop", "kill", "kill", "power"))
     if life.end != "stop" or dice.random() < 0.1:
         life.end_step = int(10 ** dice.uniform(0.5, 3.7)) if dice.random() < 0.8 else None
@@ -194,6 +203,7 @@ def _calm(dice: random.Random, mode: Mode) -> LifeScript:
         end="stop",
         end_step=None,
         stop_secs=dice.choice((2.0, 20.0, 200.0)),
+        stop_step=None,
         statements=dice.choice((0, 0, 200, 30, 5)),
         tick_secs=dice.choice((0.1, 0.3, 1.0)),
     )

@@ -227,13 +227,14 @@ class Ingest:
         deadline = self._monotonic() + timeout_secs
         with self._lock:
             self._is_draining = True
-            self._none_alone.wait_for(lambda: not self._appending_alone, timeout_secs)
-        batch = self._open
-        if batch is not None:
-            self._close(batch, "shutdown")
+            is_whole = self._none_alone.wait_for(lambda: not self._appending_alone, timeout_secs)
+            # Under the same lock as any other close: what another thread has begun to close is
+            # submitted by now, or the storing would be found idle without it.
+            if self._open is not None:
+                self._close_open(self._open, "shutdown")
         stored = self._storing.drain(max(0.0, deadline - self._monotonic()))
         self._log.stop()
-        return stored
+        return stored and is_whole
 
     def status(self) -> Status:
         """What is held, and what waits, now."""
@@ -289,12 +290,15 @@ class Ingest:
 
     def _close(self, batch: OpenBatch, reason: Reason) -> None:
         with self._lock:
-            if self._open is not batch:
-                return  # another thread was first
-            self._open = None
-            self._max_age_secs = self._longest_age_secs
-            # Under the lock, so that batches are submitted in the order of their opening.
-            self._submit(batch, reason)
+            if self._open is batch:  # or another thread was first
+                self._close_open(batch, reason)
+
+    def _close_open(self, batch: OpenBatch, reason: Reason) -> None:
+        """The lock is held until it is submitted: so batches come in the order of their opening,
+        and each that was opened is either the open one or submitted, whoever looks."""
+        self._open = None
+        self._max_age_secs = self._longest_age_secs
+        self._submit(batch, reason)
 
     def _submit(self, batch: OpenBatch, reason: Reason) -> None:
         self.counts.closed(reason)

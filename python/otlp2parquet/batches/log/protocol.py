@@ -83,7 +83,10 @@ class BatchLog(Protocol):
         """The files that are known to be stored, by path."""
 
     def fix(self, plan: Plan) -> None:
-        """Fix a plan before the first file of it is written; a later one replaces it."""
+        """Fix a plan before the first file of it is written; a later one replaces it.
+
+        Raises ``StorageError`` if that fails and another process would store somewhere else.
+        """
 
     def note(self, receipt: StoredFile) -> None:
         """A file is stored. Does not wait."""

@@ -137,9 +137,15 @@ class Segment:
         """Write the plan and wait for its sync.
 
         If it cannot be written the batch is stored without: waiting for room on this disk would
-        wait for the very file that takes it. The plan then holds as long as this process.
+        wait for the very file that takes it. The plan then holds as long as this process, and a
+        replay makes the same one. But not where the segment leads to another storage: a replay
+        would store there what is stored here already, so this is a ``StorageError``.
         """
+        recorded = self.plan or self.destination
         error = self._wait(Order.WRITE, form.other_head(form.PLAN), pack_plan(plan))
+        if error is not None and recorded is not None and recorded.root != plan.root:
+            msg = f"the log cannot take down that a batch goes to another storage: {error}"
+            raise StorageError(msg) from error
         if error is not None:
             log.warning(
                 "the plan could not be written, the batch is stored without",
