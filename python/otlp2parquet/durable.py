@@ -57,6 +57,23 @@ def make_folder(path: Path) -> None:
             sync_folder(folder.parent)
 
 
+def mount_of(path: Path) -> Path:
+    """The mount point of the file system on which ``path`` lies, or its nearest parent."""
+    path = path.resolve()
+    while not os.path.ismount(path) and path != path.parent:
+        path = path.parent
+    return path
+
+
+def check_mounted(mount: Path) -> None:
+    """Raise ``OSError`` if nothing is mounted any more where something was.
+
+    What is written to the folder below is hidden as soon as the volume is back.
+    """
+    if not os.path.ismount(mount) and mount != mount.parent:
+        raise OSError(errno.ENODEV, f"nothing is mounted at {mount} any more")
+
+
 def reason_of(error: OSError) -> str:
     """What the system says, as our messages say it."""
     text = error.strerror or str(error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from otlp2parquet.batches.log.disk import Descriptor
@@ -217,6 +218,13 @@ class SimulatedDisk:
         if opened.file.owner not in (None, (self, descriptor)):
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         opened.file.owner = (self, descriptor)
+
+    def mount_of(self, path: Path) -> Path:
+        """There is one volume."""
+        return Path(path.anchor)
+
+    def check_mounted(self, mount: Path) -> None:
+        """It is never unmounted: folders are removed instead."""
 
     def space(self, folder: Path) -> tuple[int, int]:
         """As ``Disk.space``."""

@@ -224,6 +224,30 @@ def test_a_root_that_is_gone_is_not_made_again(tmp_path: Path, *, was_there: boo
     folder.create("logs/other/hour=09/b.parquet", fill)
 
 
+def test_a_mount_point_without_its_volume_is_a_storage_that_is_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The empty folder below is there, and takes nothing: it would be hidden by the volume."""
+    mounts = {str(tmp_path)}
+    monkeypatch.setattr("os.path.ismount", lambda path: str(path) in mounts)
+    below = tmp_path / "data"
+    stores = [LocalStore(tmp_path), LocalStore(below)]
+    for store in stores:
+        store.create(NAME, fill)
+    mounts.clear()
+    for store in stores:
+        with pytest.raises(StorageUnavailableError, match="nothing is mounted at .* any more"):
+            store.create("logs/other/hour=09/b.parquet", fill)
+        for call in (store.open, store.delete, lambda name, of=store: list(of.list(name))):
+            with pytest.raises(StorageUnavailableError, match="nothing is mounted"):
+                call("nothing")
+        with pytest.raises(StorageUnavailableError, match="nothing is mounted"):
+            list(store.list())
+    mounts.add(str(tmp_path))
+    for store in stores:
+        store.create("logs/other/hour=09/b.parquet", fill)
+
+
 WRITER = f"""
 import sys
 from otlp2parquet.errors import NameTakenError

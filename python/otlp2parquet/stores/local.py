@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from otlp2parquet.durable import reason_of, sync_file, sync_folder
+from otlp2parquet.durable import check_mounted, mount_of, reason_of, sync_file, sync_folder
 from otlp2parquet.errors import (
     NameTakenError,
     StorageError,
@@ -78,12 +78,14 @@ class LocalStore:
 
     The root is made once: one that was there and is gone (unmounted, renamed) is a storage that
     is down. What would be written to a new one in its place is hidden when the old one is back.
+    So it is with a root that is a mount point itself, of which the empty folder is left.
     """
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._root = Path(root).absolute()
         self._base = _extended(self._root)
         self._had_root = _is_folder(self._base)
+        self._mount = mount_of(self._base)
         self._lock = threading.Lock()
         self._durable: set[Path] = set()
 
@@ -99,6 +101,7 @@ class LocalStore:
         place = self._place(path)
         told = partial(_told, "write", self._root / path)
         with told():
+            check_mounted(self._mount)
             if self._is_taken(place):
                 raise NameTakenError(path)
             descriptor, temporary = self._open_temporary(place)
@@ -148,6 +151,7 @@ class LocalStore:
                 place.unlink(missing_ok=True)
                 # Also when it was gone: whoever removed it may have died before this.
                 sync_folder(place.parent)
+                check_mounted(self._mount)
             except _NOT_THERE:
                 if self._is_root_gone():
                     raise
@@ -160,6 +164,7 @@ class LocalStore:
         return self._base / checked_path(path)
 
     def _is_root_gone(self) -> bool:
+        check_mounted(self._mount)
         return self._had_root and not _is_folder(self._base)
 
     def _is_taken(self, place: Path) -> bool:
@@ -260,6 +265,7 @@ class LocalStore:
         self, folder: Path, prefix: str, above: frozenset[tuple[int, int]]
     ) -> Iterator[StoredObject]:
         with _told("list", self._root / prefix):
+            check_mounted(self._mount)
             try:
                 status = folder.stat()
                 with os.scandir(folder) as scan:

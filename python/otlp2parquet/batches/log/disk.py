@@ -14,7 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NewType, Protocol
 
-from otlp2parquet.durable import make_folder, sync_data, sync_file, sync_folder
+from otlp2parquet.durable import (
+    check_mounted,
+    make_folder,
+    mount_of,
+    sync_data,
+    sync_file,
+    sync_folder,
+)
 
 Descriptor = NewType("Descriptor", int)
 """An open file, as long as it is not closed, whatever becomes of its name."""
@@ -73,6 +80,12 @@ class Disk(Protocol):
 
     def lock(self, descriptor: Descriptor) -> None:
         """Own a file until it is closed or the process ends; ``BlockingIOError`` if others do."""
+
+    def mount_of(self, path: Path) -> Path:
+        """Where the file system of ``path`` is mounted."""
+
+    def check_mounted(self, mount: Path) -> None:
+        """Raise ``OSError`` if nothing is mounted there any more."""
 
     def space(self, folder: Path) -> tuple[int, int]:
         """Bytes in use and bytes free on the folder's disk, as ``df`` counts them."""
@@ -175,6 +188,14 @@ class SystemDisk:
     def lock(self, descriptor: Descriptor) -> None:
         """As ``Disk.lock``."""
         _lock(descriptor)
+
+    def mount_of(self, path: Path) -> Path:
+        """Where the file system of ``path`` is mounted."""
+        return mount_of(path)
+
+    def check_mounted(self, mount: Path) -> None:
+        """Raise ``OSError`` if nothing is mounted there any more."""
+        check_mounted(mount)
 
     def space(self, folder: Path) -> tuple[int, int]:
         """As ``Disk.space``."""

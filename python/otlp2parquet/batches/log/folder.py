@@ -34,6 +34,7 @@ class LogFolder:
         self.path = path
         self.node = node
         self._lock = lock
+        self._mount = disk.mount_of(path)
 
     @classmethod
     def claim(cls, path: Path, disk: Disk | None = None) -> Self:
@@ -69,11 +70,12 @@ class LogFolder:
         """Own the folder again if it is not the one that was claimed.
 
         It was removed, renamed or covered by another file system. A new one is made only in a
-        parent that is there: what lies in one below an empty mount point is hidden once the
-        volume is back. Raises ``OSError``.
+        parent that is there, on a volume that is mounted: what lies in one below an empty mount
+        point is hidden once the volume is back. Raises ``OSError``.
         """
         if self.disk.leads_to(self.path / _LOCK, self._lock):
             return
+        self.disk.check_mounted(self._mount)
         if not self.disk.exists(self.path):
             if not self.disk.exists(self.path.parent):
                 raise FileNotFoundError(2, f"the folder {self.path.parent} is gone")
