@@ -71,7 +71,7 @@ def check_mounted(mount: Path) -> None:
     What is written to the folder below is hidden as soon as the volume is back.
     """
     if not os.path.ismount(mount) and mount != mount.parent:
-        raise OSError(errno.ENODEV, f"nothing is mounted at {mount} any more")
+        raise OSError(errno.ENODEV, "its file system is not mounted any more")
 
 
 def reason_of(error: OSError) -> str:

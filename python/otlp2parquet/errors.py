@@ -44,6 +44,14 @@ class StorageError(OtlpError):
     """The place for the files cannot be written or read now."""
 
 
+class LogError(StorageError):
+    """The log cannot keep what a request brought; the storage may be well."""
+
+
+class StoppingError(StorageError):
+    """The process is on its way out, and takes no more rows."""
+
+
 class StorageUnavailableError(StorageError):
     """A transient trouble of the storage: the same call may succeed later."""
 

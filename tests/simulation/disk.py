@@ -18,7 +18,6 @@ from tests.simulation.medium import File, Folder
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
-    from pathlib import Path
 
     from tests.simulation.faults import Faults, Rule
     from tests.simulation.medium import Medium

@@ -179,12 +179,12 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     }, "memory"),
     "a stop does not see a batch that is being closed": Mutation({
         _INGEST: (
-            ("            if self._open is not None:\n"
-             "                self._close_open(self._open, \"shutdown\")\n",
-             "            pass\n"
+            (("            if self._open is not None:\n"
+             '                self._close_open(self._open, "shutdown")\n'),
+             ("            pass\n"
              "        batch = self._open\n"
              "        if batch is not None:\n"
-             "            self._close(batch, \"shutdown\")\n"),
+             '            self._close(batch, "shutdown")\n')),
         ),
     }, "stop"),
     "a batch is forgotten before it is finished": Mutation({

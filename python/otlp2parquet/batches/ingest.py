@@ -25,7 +25,7 @@ from otlp2parquet.batches.shard import Shard
 from otlp2parquet.batches.storing import Backlog, Storing
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.core import Appended, Signal
-from otlp2parquet.errors import StorageError
+from otlp2parquet.errors import StoppingError
 
 FIRST_AGE_SECS: Final = 2.0
 """The first batch after a start closes this early, so that a newcomer sees files at once."""
@@ -182,7 +182,7 @@ class Ingest:
 
     def _refuse_when_draining(self) -> None:
         if self._is_draining:
-            raise StorageError(_STOPPING)
+            raise StoppingError(_STOPPING)
 
     def replay(self, left_over: Iterable[tuple[str, BatchLog]]) -> None:
         """Store the batches, by id, of which an earlier process has left the log."""
@@ -212,10 +212,11 @@ class Ingest:
     def relieve(self) -> None:
         """Close the open batch because memory is short, unless others are being stored already.
 
-        Without it a budget that the open batch alone uses up would wait for its age.
+        Without it a budget that the open batch alone uses up would wait for its age. Batches that
+        rest give no memory back; this one does, where it can be read again.
         """
         batch = self._open
-        if batch is not None and batch.rows and self._storing.is_idle:
+        if batch is not None and batch.rows and not self._storing.is_moving:
             self._close(batch, "memory")
 
     def drain(self, timeout_secs: float) -> bool:
@@ -294,8 +295,11 @@ class Ingest:
                 self._close_open(batch, reason)
 
     def _close_open(self, batch: OpenBatch, reason: Reason) -> None:
-        """The lock is held until it is submitted: so batches come in the order of their opening,
-        and each that was opened is either the open one or submitted, whoever looks."""
+        """Close and submit the open batch; the lock is held.
+
+        So batches are submitted in the order of their opening, and each one that was opened is
+        either the open one or submitted, whoever looks.
+        """
         self._open = None
         self._max_age_secs = self._longest_age_secs
         self._submit(batch, reason)

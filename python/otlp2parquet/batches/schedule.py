@@ -10,6 +10,10 @@ Its files: GIVEN_BACK -> WAITING -> WRITING -> STORED, and back to GIVEN_BACK wh
 
 Reading gives rows to all files that have none: at most one thread reads a batch. A batch that
 failed rests until it is due; files that have their rows do not wait for that.
+
+A storage that failed a batch is in doubt until it takes a file. Meanwhile one batch after another
+is the probe, which may be read again; the others whose rows have left memory wait for the end of
+the doubt. So an outage costs one reading and one attempt at a time, however much waits.
 """
 
 import heapq
@@ -24,6 +28,9 @@ from otlp2parquet.batches.plan import Plan
 from otlp2parquet.core import Batch
 from otlp2parquet.core.files import PlannedFile
 from otlp2parquet.writers.protocol import OtlpWriter, StoredFile
+
+LONGEST_PROBE_SECS: Final = 60.0
+"""After which another batch is the probe: one file that hangs says nothing of the others."""
 
 _MOST_PASSED: Final = 64
 """How many batches that wait for memory are looked at in search of one that fits."""
@@ -162,6 +169,17 @@ class Step:
     progress: FileProgress | None = None
 
 
+@dataclass(slots=True)
+class _Doubt:
+    """A storage that failed, and took no file since."""
+
+    probe: StoringBatch
+    until: float
+    """When another batch is the probe, if this one has come to no end."""
+    rounds: int = 0
+    """How often a probe has failed."""
+
+
 class Schedule:
     """The batches that are not done, and what may be done for them now, the oldest first.
 
@@ -180,6 +198,10 @@ class Schedule:
         self._readers: dict[int, StoringBatch] = {}
         self._batches: dict[int, StoringBatch] = {}
         self._left: set[int] = set()
+        # By the root of the storage.
+        self._doubts: dict[str, _Doubt] = {}
+        # Those that were found to wait for the end of a doubt. Nobody looks at them meanwhile.
+        self._gated: dict[int, StoringBatch] = {}
 
     def add(self, batch: StoringBatch) -> None:
         """A batch joins, with an ``order`` of its own."""
@@ -193,6 +215,7 @@ class Schedule:
                 self._batches.pop(batch.order, None)
             else:
                 self._left.add(batch.order)
+            self._pass_probe_on(batch)
         elif not batch.in_ready:
             batch.in_ready = True
             heapq.heappush(self._ready, (batch.order, batch))
@@ -205,8 +228,68 @@ class Schedule:
         heapq.heappush(self._resting, (due, batch.order, batch))
         return True
 
+    def failed(self, batch: StoringBatch, due: float) -> None:
+        """It was not stored: its storage is in doubt, and another batch asks it at ``due``."""
+        root = batch.writer.root
+        doubt = self._doubts.setdefault(root, _Doubt(batch, due + LONGEST_PROBE_SECS))
+        if doubt.probe is batch:
+            doubt.rounds += 1
+            doubt.probe, doubt.until = self._next_probe(batch), due + LONGEST_PROBE_SECS
+            if doubt.probe is not batch:
+                self.rest(doubt.probe, due)
+                self._look_again(doubt.probe)
+
+    def rounds(self, batch: StoringBatch) -> int:
+        """How often it was sent to rest, or its storage has failed a probe in turn."""
+        doubt = self._doubts.get(batch.writer.root)
+        return max(batch.rounds, doubt.rounds if doubt is not None and doubt.probe is batch else 0)
+
+    def blocked(self, batch: StoringBatch) -> None:
+        """It cannot be stored now for a reason of its own: it is no good as a probe."""
+        self._pass_probe_on(batch)
+
+    def succeeded(self, batch: StoringBatch) -> None:
+        """Its storage took a file."""
+        if self._doubts.pop(batch.writer.root, None) is not None:
+            self._open_gates()
+
+    def _open_gates(self) -> None:
+        for one in list(self._gated.values()):
+            self._look_again(one)
+
+    def _pass_probe_on(self, batch: StoringBatch) -> None:
+        """If it is the probe of a storage, another one is now, or there is no doubt any more."""
+        for root, doubt in list(self._doubts.items()):
+            if doubt.probe is not batch:
+                continue
+            doubt.probe = self._next_probe(batch)
+            if doubt.probe is batch:
+                del self._doubts[root]
+                self._open_gates()
+            else:
+                self._look_again(doubt.probe)
+
+    def _next_probe(self, batch: StoringBatch) -> StoringBatch:
+        """The next batch behind ``batch``, in turn, that waits for the same storage."""
+        root = batch.writer.root
+        waiting = [
+            one
+            for one in self._batches.values()
+            if one.writer.root == root and not one.threads and self._has_to_be_read_again(one)
+        ]
+        behind = [one for one in waiting if one.order > batch.order]
+        return next(iter(behind or waiting), batch)
+
+    def _look_again(self, batch: StoringBatch) -> None:
+        self._gated.pop(batch.order, None)
+        self.look_at(batch)
+
     def wake(self, now: float, *, hurry: bool = False) -> float | None:
         """End the rest of batches that are due, or with ``hurry`` of all; when the next is due."""
+        for doubt in list(self._doubts.values()):
+            if now >= doubt.until:
+                doubt.probe, doubt.until = self._next_probe(doubt.probe), now + LONGEST_PROBE_SECS
+                self._look_again(doubt.probe)
         while self._resting:
             due, _, batch = self._resting[0]
             if due > now and not hurry:
@@ -229,6 +312,7 @@ class Schedule:
                 break
             heap = min(heaps, key=lambda heap: heap[0][0])
             _, batch = heapq.heappop(heap)
+            self._gated.pop(batch.order, None)
             if heap is self._ready:
                 batch.in_ready = False
             else:
@@ -238,6 +322,8 @@ class Schedule:
                 if not batch.in_ready:
                     batch.in_ready = True
                     ready.append(batch)
+            elif self._is_gated(batch):
+                self._gated[batch.order] = batch
             elif self._waits_for_memory(batch) and not batch.in_unread:
                 batch.in_unread = True
                 unread.append(batch)
@@ -269,7 +355,7 @@ class Schedule:
         if batch.due is not None:
             return None
         if self._needs_reading(batch):
-            if not self._may_read(batch):
+            if self._is_gated(batch) or not self._may_read(batch):
                 return None
             batch.phase = Phase.READING
             return Step(Action.READ, batch)
@@ -277,6 +363,20 @@ class Schedule:
             batch.phase = Phase.FINISHING
             return Step(Action.FINISH, batch)
         return None
+
+    @staticmethod
+    def _has_to_be_read_again(batch: StoringBatch) -> bool:
+        """Whether its rows, or those of some files, have left memory or were given back."""
+        if batch.phase is Phase.UNREAD:
+            return batch.batch.builders is None and batch.batch.log.rereads
+        return batch.phase is Phase.STORING and batch.count(FileState.GIVEN_BACK) > 0
+
+    def _is_gated(self, batch: StoringBatch) -> bool:
+        """Whether it waits for the end of a doubt, and is not the one that may end it."""
+        doubt = self._doubts.get(batch.writer.root)
+        if doubt is None or doubt.probe is batch or batch.due is not None:
+            return False
+        return self._has_to_be_read_again(batch)
 
     @staticmethod
     def _needs_reading(batch: StoringBatch) -> bool:
@@ -342,8 +442,13 @@ class Schedule:
 
     @property
     def resting(self) -> int:
-        """Batches that rest."""
-        return len(self._resting)
+        """Batches that rest, or wait until a storage is not in doubt any more."""
+        return len(self._resting) + len(self._gated)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether some batch is on its way, and neither rests nor is left."""
+        return len(self._batches) > self.resting + len(self._left)
 
     def batches(self) -> Iterator[StoringBatch]:
         """Those that are not done, the oldest first."""

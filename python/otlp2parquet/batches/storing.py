@@ -190,6 +190,12 @@ class Storing:
         with self._changed:
             return self._schedule.is_idle
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether some batch is on its way to storage, and neither rests nor is left."""
+        with self._changed:
+            return self._schedule.is_moving
+
     def drain(self, timeout_secs: float) -> bool:
         """Wait until everything is stored; False when time ran out first.
 
@@ -362,6 +368,7 @@ class Storing:
             progress.receipt = receipt
             progress.let_go()
             storing.move(progress, FileState.STORED)
+            self._schedule.succeeded(storing)
             self._look_at(storing)
         self.counts.add(files_stored=1)
 
@@ -453,7 +460,12 @@ class Storing:
             else:
                 storing.phase = Phase.STORING
             pause = self._pause(storing, error)
-            is_first = self._schedule.rest(storing, self._monotonic() + pause)
+            due = self._monotonic() + pause
+            is_first = self._schedule.rest(storing, due)
+            if step.action is Action.WRITE:
+                self._schedule.failed(storing, due)
+            else:
+                self._schedule.blocked(storing)
             storing.rounds += is_first
             rounds = storing.rounds  # another thread may fail before this one has told of it
             self._look_at(storing)
@@ -484,7 +496,9 @@ class Storing:
         """How long a batch rests after a failure."""
         if self._hurry:
             return RETRY_FIRST_SECS
-        pause = min(RETRY_FIRST_SECS * 2.0 ** min(storing.rounds, 16), RETRY_LONGEST_SECS)
+        pause = min(
+            RETRY_FIRST_SECS * 2.0 ** min(self._schedule.rounds(storing), 16), RETRY_LONGEST_SECS
+        )
         if isinstance(error, StorageRefusedError):
             pause = RETRY_LONGEST_SECS
         return pause * (1 - JITTER + 2 * JITTER * self._jitter())

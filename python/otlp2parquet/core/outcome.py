@@ -9,7 +9,9 @@ from typing import Final, Literal, NamedTuple
 
 from otlp2parquet.errors import (
     DecodeError,
+    LogError,
     OtlpError,
+    StoppingError,
     TooLargeError,
     UnsupportedError,
 )
@@ -132,6 +134,10 @@ def of_error(error: BaseException, body_bytes: int | None = None) -> Outcome:
         return Outcome("unsupported", str(error), body_bytes=body_bytes)
     if isinstance(error, TooLargeError):
         return Outcome("too large", str(error), body_bytes=body_bytes)
+    if isinstance(error, StoppingError):
+        return Outcome("stopping", str(error), body_bytes=body_bytes)
+    if isinstance(error, LogError):
+        return Outcome("log", str(error), body_bytes=body_bytes)
     if isinstance(error, OtlpError):
         return Outcome("storage", str(error), body_bytes=body_bytes)
     return Outcome("internal", "internal trouble, see the server's log", body_bytes=body_bytes)

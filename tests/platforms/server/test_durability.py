@@ -171,7 +171,7 @@ def test_a_failed_group_is_a_503_and_then_the_body_is_not_read(
         assert answer.status == 200
         node.settle()
         assert node.ingest.status().open_rows == 5
-        assert app.exports.counts.refused == {"storage": 1, "log": 1}
+        assert app.exports.counts.refused == {"log": 2}
 
 
 def test_a_client_that_leaves_while_its_answer_waits_disturbs_nobody(

@@ -78,7 +78,7 @@ class LogFolder:
         self.disk.check_mounted(self._mount)
         if not self.disk.exists(self.path):
             if not self.disk.exists(self.path.parent):
-                raise FileNotFoundError(2, f"the folder {self.path.parent} is gone")
+                raise FileNotFoundError(2, "the folder above it is gone")
             self.disk.make_folder(self.path)
         lock = _open_lock(self.disk, self.path)
         try:

@@ -21,7 +21,7 @@ from otlp2parquet.batches.log.segment import Entry, Order, Segment
 from otlp2parquet.batches.log.space import LogSpace
 from otlp2parquet.batches.plan import Plan
 from otlp2parquet.durable import reason_of
-from otlp2parquet.errors import StorageError
+from otlp2parquet.errors import LogError, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class GroupCommit:
         """Queue an entry for the log's thread. ``StorageError`` once it is stopped."""
         with self._lock:
             if self._stopped:
-                raise StorageError("the log is closed")
+                raise LogError("the log is closed")
             self._queue.put(entry)
 
     def stop(self) -> None:
@@ -219,7 +219,7 @@ class GroupCommit:
         except Exception:
             # A defect: nobody may take this for kept, and the thread must go on.
             log.exception("the log failed for an unforeseen reason")
-            error = StorageError("internal trouble of the log, see the server's log")
+            error = LogError("internal trouble of the log, see the server's log")
         if not segment.holds_open and segment in self._open:
             with self._lock:
                 self._open.pop(segment, None)
@@ -244,7 +244,7 @@ class GroupCommit:
             "the log cannot be written, requests are refused until it can",
             extra={"fields": {"batch": segment.batch_id, "error": reason}},
         )
-        return StorageError(f"{self._trouble}, send it again")
+        return LogError(f"{self._trouble}, send it again")
 
     def _probe(self) -> None:
         """Find out, with a file of its own, whether the disk takes bytes again.

@@ -32,7 +32,7 @@ from otlp2parquet.batches.log.record import (
 from otlp2parquet.batches.plan import Plan, pack_plan, pack_receipt, read_plan, read_receipt
 from otlp2parquet.batches.request import Acknowledge, Request
 from otlp2parquet.durable import reason_of
-from otlp2parquet.errors import OtlpError, StorageError
+from otlp2parquet.errors import LogError, OtlpError, StorageError
 from otlp2parquet.writers.protocol import StoredFile
 
 if TYPE_CHECKING:
@@ -139,13 +139,13 @@ class Segment:
         If it cannot be written the batch is stored without: waiting for room on this disk would
         wait for the very file that takes it. The plan then holds as long as this process, and a
         replay makes the same one. But not where the segment leads to another storage: a replay
-        would store there what is stored here already, so this is a ``StorageError``.
+        would store there what is stored here already, so this is a ``LogError``.
         """
         recorded = self.plan or self.destination
         error = self._wait(Order.WRITE, form.other_head(form.PLAN), pack_plan(plan))
         if error is not None and recorded is not None and recorded.root != plan.root:
             msg = f"the log cannot take down that a batch goes to another storage: {error}"
-            raise StorageError(msg) from error
+            raise LogError(msg) from error
         if error is not None:
             log.warning(
                 "the plan could not be written, the batch is stored without",
@@ -341,7 +341,7 @@ class Segment:
         error = self._refused if self._takes_requests else None
         if writes and not self._takes_requests and self._state is _State.GONE:
             # A plan or a note of a batch whose file was removed: that the log fails is told.
-            error = StorageError(f"{self.path} was removed")
+            error = LogError(f"{self.path} was removed")
         if error is None:
             try:
                 # Before the writes: behind their sync no failure may refuse what is durable.

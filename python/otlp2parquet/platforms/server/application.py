@@ -26,6 +26,7 @@ from otlp2parquet.platforms.server.asgi import (
     send_response,
 )
 from otlp2parquet.platforms.server.body import Bodies
+from otlp2parquet.platforms.server.front_door import STRANGER
 from otlp2parquet.platforms.server.metrics import Metrics
 from otlp2parquet.platforms.server.pages import PATHS, Pages
 from otlp2parquet.platforms.server.refusals import Refusals
@@ -153,7 +154,7 @@ class Application:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         if path in PATHS:
-            page = self._pages.page(method, path)
+            page = self._pages.page(method, path, to_stranger=STRANGER in scope)
             await send_response(send, page, head=method == "HEAD")
             return
         started = self._monotonic()

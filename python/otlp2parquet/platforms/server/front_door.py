@@ -25,6 +25,9 @@ Report = Callable[[Scope, Response], None]
 """Told of each request that the door answers itself, and of its answer."""
 
 OPEN_PATHS: Final = frozenset({"/health", "/ready"})
+
+STRANGER: Final = "otlp2parquet.stranger"
+"""In the scope of a request that none of the tokens came with, and that is let through."""
 """Probes carry no secrets, and these pages tell none."""
 
 
@@ -69,11 +72,10 @@ class FrontDoor:
                 self._report(scope, answer)
                 return
             send = _with_fields(send, self._cors.fields(headers))
-        if (
-            self.tokens is not None
-            and scope["path"] not in OPEN_PATHS
-            and not self.tokens.admit(headers)
-        ):
+        if self.tokens is not None and not self.tokens.admit(headers):
+            if scope["path"] in OPEN_PATHS:
+                await self._application({**scope, STRANGER: True}, receive, send)
+                return
             answer = unauthenticated(format_of(headers))
             await answer_then_drain(answer, scope, receive, send)
             self._report(scope, answer)

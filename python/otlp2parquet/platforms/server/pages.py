@@ -5,7 +5,7 @@ exports.
 """
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.core.otlp_http import Response
@@ -32,8 +32,12 @@ class Pages:
         self.is_stopping = False
         """Whether the server is on its way out, and so not ready."""
 
-    def page(self, method: str, path: str) -> Response:
-        """The page at ``path``, one of ``PATHS``."""
+    def page(self, method: str, path: str, *, to_stranger: bool = False) -> Response:
+        """The page at ``path``, one of ``PATHS``.
+
+        Who shows none of the tokens that are set learns whether the server is ready, and numbers:
+        reasons of the storage have names of folders, buckets and services in them.
+        """
         if method not in ("GET", "HEAD"):
             return _json_page(405, {"error": "expected the method GET"}, (b"allow", b"GET, HEAD"))
         if path == "/health":
@@ -42,9 +46,9 @@ class Pages:
             body = self._metrics.page()
             head = ((b"content-type", CONTENT_TYPE), (b"content-length", b"%d" % len(body)))
             return Response(200, head, body)
-        return self._ready()
+        return self._ready(to_stranger=to_stranger)
 
-    def _ready(self) -> Response:
+    def _ready(self, *, to_stranger: bool) -> Response:
         reasons = []
         status = self._ingest.status()
         if self.is_stopping:
@@ -54,7 +58,7 @@ class Pages:
         refusal = self._ingest.refusal()
         if refusal is not None:
             reasons.append(refusal)
-        page: dict[str, object] = {"status": "not ready" if reasons else "ready"}
+        page: dict[str, Any] = {"status": "not ready" if reasons else "ready"}
         page["reasons"] = reasons
         page["memory"] = {"used_bytes": status.used_bytes, "limit_bytes": status.limit_bytes}
         backlog = status.backlog
@@ -63,9 +67,10 @@ class Pages:
             "waiting": backlog.batches,
             "resting": backlog.resting,
             "left": backlog.left,
-            "last_error": backlog.last_error,
         }
-        if self._storage is not None:
+        if not to_stranger:
+            page["batches"]["last_error"] = backlog.last_error
+        if self._storage is not None and not to_stranger:
             # Not a reason to refuse: what is acknowledged is kept until the storage is well again.
             page["storage"] = {"root": self._storage.root, "trouble": self._storage.trouble}
         page["durability"] = self._mode
