@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -154,6 +154,42 @@ def test_draining_without_rows_makes_no_file(bench: Bench) -> None:
     bench.append(b"")
     assert bench.ingest.drain(PATIENCE_SECS)
     assert bench.writer.attempts == []
+
+
+def test_a_drain_whose_time_is_over_while_rows_are_appended_has_not_stored_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A request that is a batch of its own is nobody's yet: who asks must not be told otherwise."""
+    begun, go_on = threading.Event(), threading.Event()
+    append = OpenBatch.append
+
+    def slowly(*args: Any, **names: Any) -> Any:
+        begun.set()
+        assert go_on.wait(PATIENCE_SECS)
+        return append(*args, **names)
+
+    monkeypatch.setattr(OpenBatch, "append", slowly)
+    with Bench(config=BatchConfig(enabled=False)) as bench:
+        thread = threading.Thread(target=bench.append, args=(logs(),))
+        thread.start()
+        assert begun.wait(PATIENCE_SECS)
+        assert not bench.ingest.drain(0)
+        go_on.set()
+        thread.join()
+
+
+def test_short_memory_closes_the_open_batch_also_while_others_rest() -> None:
+    """What rests gives nothing back until its storage is well: the open batch can be let go."""
+    with Bench() as bench:
+        bench.writer.fail = lambda _: StorageError("down")
+        bench.append(logs(3))
+        bench.clock.now += 2
+        bench.ingest.tick()
+        wait_for(lambda: bench.ingest.status().backlog.resting == 1)
+        bench.append(logs(3))
+        bench.ingest.relieve()
+        assert bench.ingest.status().open_rows == 0
+        bench.writer.fail = lambda _: None
 
 
 def test_nothing_is_taken_after_draining_has_begun(bench: Bench) -> None:

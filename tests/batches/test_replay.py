@@ -607,6 +607,36 @@ def test_a_batch_without_a_plan_goes_where_it_was_meant_to(tmp_path: Path) -> No
     assert new.files == []
 
 
+def test_a_recorded_storage_that_hangs_takes_the_threads_of_one_batch(tmp_path: Path) -> None:
+    """What comes in now is stored meanwhile, and what was left is once the storage answers."""
+    old, new = Recorder(), Recorder(root="new")
+    old.fail = lambda _: StorageError("down")
+    with Node(tmp_path, writer=old, config=BatchConfig(max_rows=1)) as node:
+        node.keep(*[one(number) for number in range(4)])
+        wait_for(lambda: node.backlog.resting == 4)
+    old.fail = lambda _: None
+    answers, asked = threading.Event(), []
+
+    def reach(root: str) -> Recorder:
+        asked.append(root)
+        assert answers.wait(PATIENCE_SECS)
+        return old
+
+    config = BatchConfig(max_rows=1)
+    with Node(tmp_path, writer=new, writer_for=reach, threads=3, config=config) as node:
+        wait_for(lambda: node.backlog.resting == 3)
+        for _ in range(20):
+            node.tick(40)
+        node.keep(one("now"))
+        wait_for(lambda: new.files != [])
+        assert asked == [old.root]
+        answers.set()
+        node.wait_with_ticks(lambda: node.backlog.batches == 0)
+        assert node.counts.storage_failures == 0
+    assert [written.service for written in new.files] == ["snow"]
+    assert sorted(str(written.service) for written in old.files) == ["s0", "s1", "s2", "s3"]
+
+
 # -- files of the batch that hold other rows -------------------------------------------------
 
 

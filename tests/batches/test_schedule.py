@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from otlp2parquet.batches.budget import Allowance, Budget
 from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.schedule import (
+    LONGEST_PROBE_SECS,
     Action,
     FileProgress,
     FileState,
@@ -57,10 +58,12 @@ def planned(number: int) -> PlannedFile:
     return PlannedFile(f"logs/s{number}", 0, "otel_logs", HOUR, {f"s{number}": 1})
 
 
-def storing_batch(order: int, *, rereads: bool = True, has_builders: bool = True) -> StoringBatch:
+def storing_batch(
+    order: int, *, rereads: bool = True, has_builders: bool = True, root: str = "one"
+) -> StoringBatch:
     """A batch that nobody has looked at yet."""
     closed = Closed(Log(rereads), object() if has_builders else None)
-    return StoringBatch(order, cast("ClosedBatch", closed), 0.0, Recorder())
+    return StoringBatch(order, cast("ClosedBatch", closed), 0.0, Recorder(root=root))
 
 
 def read(batch: StoringBatch, count: int) -> None:
@@ -227,6 +230,114 @@ def test_a_step_asks_no_more_batches_the_longer_the_backlog_is(
     assert len(asked) <= 100
 
 
+class Outage:
+    """Batches whose rows are in the log alone, and a storage that takes none of them."""
+
+    def __init__(self, count: int) -> None:
+        self.schedule = Schedule(2)
+        self.now = 0.0
+        self.read: list[int] = []
+        self.batches = [storing_batch(order, has_builders=False) for order in range(count)]
+        for batch in self.batches:
+            self.schedule.add(batch)
+
+    def attempt(self, *, takes: bool) -> bool:
+        """Read one batch and write its file, if there is one to read."""
+        step = self.schedule.next()
+        if step is None:
+            return False
+        assert step.action is Action.READ
+        self.read.append(step.batch.order)
+        read(step.batch, 1)
+        self.schedule.look_at(step.batch)
+        written = self.schedule.next()
+        assert written is not None
+        assert written.batch is step.batch
+        assert written.progress is not None
+        if takes:
+            step.batch.move(written.progress, FileState.STORED)
+            self.schedule.succeeded(step.batch)
+            step.batch.phase = Phase.DONE
+        else:
+            step.batch.move(written.progress, FileState.GIVEN_BACK)
+            pause = min(2.0 ** self.schedule.rounds(step.batch), 30.0)
+            self.schedule.rest(step.batch, self.now + pause)
+            self.schedule.failed(step.batch, self.now + pause)
+        self.schedule.look_at(step.batch)
+        return True
+
+    def last(self, secs: int) -> None:
+        """So much time passes."""
+        for _ in range(secs):
+            self.now += 1
+            self.schedule.wake(self.now)
+            while self.attempt(takes=False):
+                pass
+
+
+def test_an_outage_costs_one_attempt_at_a_time_however_much_waits() -> None:
+    """Each of a thousand batches would be read and tried every half minute otherwise."""
+    outage = Outage(1000)
+    outage.last(600)
+    # At once, after 1, 2, 4, 8, 16 and then every 30 seconds.
+    assert len(outage.read) == 1 + 5 + 18
+    assert len(set(outage.read)) == len(outage.read), "each asks in turn: one may be bad itself"
+    assert outage.schedule.resting >= 998
+    outage.now += 30
+    outage.schedule.wake(outage.now)
+    while outage.attempt(takes=True):
+        pass
+    outage.now += 60
+    outage.schedule.wake(outage.now)
+    while outage.attempt(takes=True):
+        pass
+    assert outage.schedule.is_idle
+
+
+def test_a_probe_that_hangs_is_followed_by_another() -> None:
+    """One file that hangs says nothing of the others."""
+    outage = Outage(3)
+    assert outage.attempt(takes=False)
+    outage.now = 2.0
+    outage.schedule.wake(outage.now)
+    hanging = outage.schedule.next()
+    assert hanging is not None
+    assert outage.schedule.next() is None
+    outage.now += LONGEST_PROBE_SECS + 2
+    outage.schedule.wake(outage.now)
+    other = outage.schedule.next()
+    assert other is not None
+    assert other.batch is not hanging.batch
+
+
+def test_a_probe_whose_log_is_in_trouble_is_followed_by_another() -> None:
+    """Or nobody would ever ask the storage."""
+    outage = Outage(3)
+    assert outage.attempt(takes=False)
+    outage.now = 2.0
+    outage.schedule.wake(outage.now)
+    step = outage.schedule.next()
+    assert step is not None
+    step.batch.phase = Phase.UNREAD
+    outage.schedule.rest(step.batch, 1e6)
+    outage.schedule.blocked(step.batch)
+    outage.schedule.look_at(step.batch)
+    assert outage.attempt(takes=True)
+    assert step.batch not in (outage.batches[order] for order in outage.read)
+
+
+def test_rows_in_builders_are_tried_also_while_their_storage_is_in_doubt() -> None:
+    """Only then their memory is free; and who has a folder of its own that is well is stored."""
+    outage = Outage(3)
+    assert outage.attempt(takes=False)
+    fresh = storing_batch(100)
+    outage.schedule.add(fresh)
+    assert outage.schedule.next() == Step(Action.READ, fresh)
+    other = storing_batch(101, has_builders=False, root="another storage")
+    outage.schedule.add(other)
+    assert outage.schedule.next() == Step(Action.READ, other)
+
+
 @pytest.mark.parametrize("phase", [Phase.LEFT, Phase.DONE])
 def test_what_is_over_has_no_step(phase: Phase) -> None:
     """A batch that is left counts and is shown, and nobody waits for it."""
@@ -284,11 +395,17 @@ class Life(RuleBasedStateMachine):
 
     # -- what may happen ---------------------------------------------------------------------
 
-    @rule(files=st.integers(0, 4), kind=st.sampled_from(["fsync", "replay", "memory"]))
-    def submit(self, files: int, kind: str) -> None:
+    @rule(
+        files=st.integers(0, 4),
+        kind=st.sampled_from(["fsync", "replay", "memory"]),
+        root=st.sampled_from(["one", "one", "other"]),
+    )
+    def submit(self, files: int, kind: str, root: str) -> None:
         """A batch joins."""
         self.order += 1
-        batch = storing_batch(self.order, rereads=kind != "memory", has_builders=kind != "replay")
+        batch = storing_batch(
+            self.order, rereads=kind != "memory", has_builders=kind != "replay", root=root
+        )
         cast("Closed", batch.batch).fits = not self.is_short
         self.models[batch] = Model(batch, files)
         self.schedule.add(batch)
@@ -361,6 +478,7 @@ class Life(RuleBasedStateMachine):
             else:
                 model.written[progress] = model.written.get(progress, 0) + 1
                 batch.move(progress, FileState.STORED)
+                self.schedule.succeeded(batch)
         self.look(model)
 
     @precondition(lambda self: self.steps)
@@ -384,6 +502,10 @@ class Life(RuleBasedStateMachine):
             batch.move(progress, FileState.STORED if model.given_up else FileState.GIVEN_BACK)
         was_resting = batch.due is not None
         assert self.schedule.rest(batch, self.now + pause) != was_resting
+        if step.action is Action.WRITE and not model.given_up:
+            self.schedule.failed(batch, self.now + pause)
+        else:
+            self.schedule.blocked(batch)
         self.look(model)
 
     @precondition(lambda self: self.models)
@@ -456,7 +578,8 @@ class Life(RuleBasedStateMachine):
         assert self.schedule.count == len(waiting)
         assert list(self.schedule.batches()) == waiting
         resting = sum(batch.due is not None for batch in self.models)
-        assert self.schedule.resting == resting
+        assert self.schedule.resting >= resting
+        assert not (self.schedule.is_idle and self.schedule.resting)
         assert self.schedule.is_idle == (not waiting)
 
     def teardown(self) -> None:
@@ -480,6 +603,7 @@ class Life(RuleBasedStateMachine):
                     else:
                         model.written[progress] = model.written.get(progress, 0) + 1
                         batch.move(progress, FileState.STORED)
+                        self.schedule.succeeded(batch)
                 self.look(model)
             self.steps = []
             self.schedule.wake(self.now, hurry=True)

@@ -11,8 +11,8 @@ import pytest
 
 from otlp2parquet.core import outcome
 from otlp2parquet.core.otlp_http import ExportHead
-from otlp2parquet.core.outcome import Outcome, RefusedError
-from otlp2parquet.errors import StorageError
+from otlp2parquet.core.outcome import Outcome, RefusedError, of_error
+from otlp2parquet.errors import LogError, StoppingError, StorageError
 from tests.support.asgi_bench import LIMIT, Bench, logs_request
 from tests.support.strategies import nested
 
@@ -157,6 +157,8 @@ def test_transient_trouble_is_refused_for_now(
     bench.app.exports.stop()
     found.append(unread())
     kinds = ["memory", "storage", "internal", "log", "stopping"]
+    for error, kind in ((LogError("no space left"), "log"), (StoppingError("late"), "stopping")):
+        assert of_error(error).kind == kind
     assert [became.kind for became in found] == kinds
     assert all(became.may_be_sent_again and not became.is_taken for became in found)
     assert bench.app.exports.counts.refused == dict.fromkeys(kinds, 1)

@@ -20,6 +20,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from math import inf
 from typing import Final
 
 from otlp2parquet.batches.batch import ClosedBatch
@@ -200,6 +201,7 @@ class Schedule:
         self._left: set[int] = set()
         # By the root of the storage.
         self._doubts: dict[str, _Doubt] = {}
+        self._proven: set[str] = set()
         # Those that were found to wait for the end of a doubt. Nobody looks at them meanwhile.
         self._gated: dict[int, StoringBatch] = {}
 
@@ -215,6 +217,7 @@ class Schedule:
                 self._batches.pop(batch.order, None)
             else:
                 self._left.add(batch.order)
+            self._gated.pop(batch.order, None)
             self._pass_probe_on(batch)
         elif not batch.in_ready:
             batch.in_ready = True
@@ -228,13 +231,29 @@ class Schedule:
         heapq.heappush(self._resting, (due, batch.order, batch))
         return True
 
+    def claim(self, batch: StoringBatch, root: str) -> bool:
+        """Whether it may ask the storage of an earlier time at ``root``.
+
+        Until that has taken a file one batch alone may: a storage that hangs takes its threads,
+        and not those of all batches that are meant for it.
+        """
+        if root in self._proven:
+            return True
+        return self._doubts.setdefault(root, _Doubt(batch, inf)).probe is batch
+
+    def disclaim(self, root: str) -> None:
+        """Nothing goes to the storage at ``root``: it cannot be reached."""
+        if self._doubts.pop(root, None) is not None:
+            self._open_gates()
+
     def failed(self, batch: StoringBatch, due: float) -> None:
         """It was not stored: its storage is in doubt, and another batch asks it at ``due``."""
         root = batch.writer.root
+        self._proven.discard(root)
         doubt = self._doubts.setdefault(root, _Doubt(batch, due + LONGEST_PROBE_SECS))
         if doubt.probe is batch:
             doubt.rounds += 1
-            doubt.probe, doubt.until = self._next_probe(batch), due + LONGEST_PROBE_SECS
+            doubt.probe, doubt.until = self._next_probe(batch, root), due + LONGEST_PROBE_SECS
             if doubt.probe is not batch:
                 self.rest(doubt.probe, due)
                 self._look_again(doubt.probe)
@@ -250,8 +269,8 @@ class Schedule:
 
     def succeeded(self, batch: StoringBatch) -> None:
         """Its storage took a file."""
-        if self._doubts.pop(batch.writer.root, None) is not None:
-            self._open_gates()
+        self._proven.add(batch.writer.root)
+        self.disclaim(batch.writer.root)
 
     def _open_gates(self) -> None:
         for one in list(self._gated.values()):
@@ -262,16 +281,14 @@ class Schedule:
         for root, doubt in list(self._doubts.items()):
             if doubt.probe is not batch:
                 continue
-            doubt.probe = self._next_probe(batch)
+            doubt.probe = self._next_probe(batch, root)
             if doubt.probe is batch:
-                del self._doubts[root]
-                self._open_gates()
+                self.disclaim(root)
             else:
                 self._look_again(doubt.probe)
 
-    def _next_probe(self, batch: StoringBatch) -> StoringBatch:
-        """The next batch behind ``batch``, in turn, that waits for the same storage."""
-        root = batch.writer.root
+    def _next_probe(self, batch: StoringBatch, root: str) -> StoringBatch:
+        """The next batch behind ``batch``, in turn, that waits for the storage at ``root``."""
         waiting = [
             one
             for one in self._batches.values()
@@ -286,9 +303,10 @@ class Schedule:
 
     def wake(self, now: float, *, hurry: bool = False) -> float | None:
         """End the rest of batches that are due, or with ``hurry`` of all; when the next is due."""
-        for doubt in list(self._doubts.values()):
+        for root, doubt in list(self._doubts.items()):
             if now >= doubt.until:
-                doubt.probe, doubt.until = self._next_probe(doubt.probe), now + LONGEST_PROBE_SECS
+                doubt.probe = self._next_probe(doubt.probe, root)
+                doubt.until = now + LONGEST_PROBE_SECS
                 self._look_again(doubt.probe)
         while self._resting:
             due, _, batch = self._resting[0]

@@ -35,7 +35,13 @@ from otlp2parquet.batches.schedule import (
 from otlp2parquet.core import Batch
 from otlp2parquet.core.files import moved_aside
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout
-from otlp2parquet.errors import NameTakenError, OtlpError, StorageError, StorageRefusedError
+from otlp2parquet.errors import (
+    NameTakenError,
+    OtlpError,
+    StorageError,
+    StorageRefusedError,
+    StorageUnavailableError,
+)
 from otlp2parquet.writers.protocol import Existing, OtlpWriter, StoredFile
 
 log = logging.getLogger(__name__)
@@ -52,6 +58,10 @@ _FAILED: Final = {
     Action.TAKE_BACK: "taking files back",
 }
 """What a step does, for whoever reads that it failed."""
+
+
+class _OtherAsksError(StorageUnavailableError):
+    """No failure: a batch has to wait until another has had an answer of the same storage."""
 
 
 class Finisher(Protocol):
@@ -303,11 +313,18 @@ class Storing:
         """The writer for the storage of an earlier plan, or ours where that cannot be reached."""
         if before is None or before.root == self._writer.root:
             return self._writer
+        with self._changed:
+            may_ask = self._schedule.claim(storing, before.root)
+        if not may_ask:
+            raise _OtherAsksError(f"another batch waits for an answer of {before.root}")
         recorded = None
         try:
             recorded = self._writer_for(before.root)
         except (OSError, OtlpError) as error:
             log.warning("the storage of a plan cannot be looked at: %s", error)
+        if recorded is None:
+            with self._changed:
+                self._schedule.disclaim(before.root)
         log.log(
             logging.WARNING if recorded is None else logging.INFO,
             "a batch was begun for another storage",
@@ -435,7 +452,7 @@ class Storing:
 
     def _failed(self, step: Step, error: Exception) -> None:
         storing, progress = step.batch, step.progress
-        self.counts.add(storage_failures=1)
+        self.counts.add(storage_failures=not isinstance(error, _OtherAsksError))
         if isinstance(error, UnreadableLogError | SegmentGoneError):
             self._leave(storing, error)
             return
@@ -469,7 +486,7 @@ class Storing:
             storing.rounds += is_first
             rounds = storing.rounds  # another thread may fail before this one has told of it
             self._look_at(storing)
-        if is_first:
+        if is_first and not isinstance(error, _OtherAsksError):
             text = f"{_FAILED[step.action]} failed, the rows are kept and it will be tried again"
             log.error(
                 text,

@@ -6,6 +6,7 @@ The doors are tested around an application that tells that it was reached.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 
 from otlp2parquet.config import AuthConfig, CorsConfig, ServerConfig, load
 from otlp2parquet.core.auth import Tokens
+from otlp2parquet.errors import StorageError
 from otlp2parquet.platforms.server import front_door as module
 from otlp2parquet.platforms.server.asgi import DRAIN_BYTES
 from otlp2parquet.platforms.server.front_door import front_door
-from tests.support.asgi_bench import Answer, ask, parts_of
+from tests.support.asgi_bench import Answer, Bench, ask, logs_request, parts_of
+from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,6 +167,24 @@ def test_a_401_has_the_requests_format(content_type: bytes | None, answered: byt
 def test_probes_need_no_token(path: str) -> None:
     """Kubernetes asks without one."""
     assert knock(LOCKED, path=path, method="GET").status == REACHED
+
+
+def test_who_shows_no_token_learns_no_names_from_the_page() -> None:
+    """Why a batch is not stored names folders, buckets and services."""
+    with Bench() as bench:
+        bench.writer.fail = lambda _: StorageError("cannot write /data/logs/service=secret")
+        asyncio.run(ask(bench.app, parts_of(logs_request(1)), headers=[PROTOBUF]))
+        bench.ingest.drain(0)
+        wait_for(lambda: bench.ingest.status().backlog.resting == 1)
+        for door, names in ((bench.app, True), (front_door(bench.app, LOCKED), False)):
+            answer = asyncio.run(ask(door, path="/ready", method="GET", headers=()))
+            assert (b"service=secret" in answer.body) is names
+            assert json.loads(answer.body)["batches"]["resting"] == 1
+        shown = asyncio.run(
+            ask(front_door(bench.app, LOCKED), path="/ready", method="GET", headers=OPENS[0])
+        )
+        assert b"service=secret" in shown.body
+        bench.writer.fail = lambda _: None
 
 
 @pytest.mark.parametrize(
