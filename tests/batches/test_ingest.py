@@ -178,6 +178,31 @@ def test_a_drain_whose_time_is_over_while_rows_are_appended_has_not_stored_all(
         thread.join()
 
 
+def test_a_drain_sees_the_batch_that_another_thread_is_closing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not the open one any more, and not submitted yet: its rows would be lost."""
+    submit = Storing.submit
+    with Bench() as bench:
+        stored: list[tuple[bool, int]] = []
+
+        def drain() -> None:
+            stored.append((bench.ingest.drain(PATIENCE_SECS), bench.writer.rows))
+
+        stopping = threading.Thread(target=drain)
+
+        def submitting(*args: Any) -> None:
+            stopping.start()
+            stopping.join(0.2)  # as long as it takes to find nothing to do
+            submit(*args)
+
+        bench.append(logs(3))
+        monkeypatch.setattr(Storing, "submit", submitting)
+        bench.tick(60)
+        stopping.join()
+        assert stored == [(True, 3)]
+
+
 def test_short_memory_closes_the_open_batch_also_while_others_rest() -> None:
     """What rests gives nothing back until its storage is well: the open batch can be let go."""
     with Bench() as bench:

@@ -13,7 +13,7 @@ from otlp2parquet.batches.batch import ClosedBatch
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.segment import Segment
 from otlp2parquet.batches.schedule import FileState, StoringBatch
-from otlp2parquet.batches.storing import RETRY_FIRST_SECS, RETRY_LONGEST_SECS
+from otlp2parquet.batches.storing import RETRY_FIRST_SECS, RETRY_LONGEST_SECS, Storing
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.core.files import plan_files
 from otlp2parquet.errors import StorageError, StorageRefusedError
@@ -490,6 +490,31 @@ def test_a_batch_that_cannot_be_planned_gives_its_memory_back(
         assert not answer.is_kept
         wait_for(lambda: not bench.waiting)
         assert not errors
+        assert bench.budget.used == 0
+
+
+def test_a_file_that_fails_before_the_reader_is_done_gives_its_memory_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who reads the batch again finds its rows in one place, not in the builders as well."""
+    give = Storing._give  # noqa: SLF001 - where the rows go from the builders to the files
+
+    def giving(storing: Storing, *args: Any) -> None:
+        give(storing, *args)
+        if bench.writer.attempts == []:
+            assert storing.run_one(wait=False)  # another thread writes, and fails
+            bench.tick(RETRY_LONGEST_SECS)
+            assert storing.run_one(wait=False)  # and reads
+
+    with Bench(threads=0) as bench:
+        errors = [StorageError("down")]
+        bench.writer.fail = lambda _: errors.pop() if errors else None
+        monkeypatch.setattr(Storing, "_give", giving)
+        bench.append(logs(10))
+        bench.tick(60)
+        while bench.storing.run_one(wait=False):
+            pass
+        assert bench.writer.rows == 10
         assert bench.budget.used == 0
 
 

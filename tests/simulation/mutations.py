@@ -177,16 +177,6 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
              "        stored = True\n        self._storing.drain(0.0 and "),
         ),
     }, "memory"),
-    "a stop does not see a batch that is being closed": Mutation({
-        _INGEST: (
-            (("            if self._open is not None:\n"
-             '                self._close_open(self._open, "shutdown")\n'),
-             ("            pass\n"
-             "        batch = self._open\n"
-             "        if batch is not None:\n"
-             '            self._close(batch, "shutdown")\n')),
-        ),
-    }, "stop"),
     "a batch is forgotten before it is finished": Mutation({
         _STORING: (
             ("            finisher.finish(batch.id, receipts)\n", "            pass\n"),

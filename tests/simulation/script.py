@@ -21,7 +21,7 @@ End = Literal["stop", "kill", "power"]
 Event = Literal["remove log", "move log", "restore log", "make log", "damage", "full disk"]
 
 Focus = Literal[
-    "", "fsync", "memory", "stored", "disk", "store", "foreign", "folder", "roots", "folds", "stop"
+    "", "fsync", "memory", "stored", "disk", "store", "foreign", "folder", "roots", "folds"
 ]
 """What the seeds of a search have in common: a mode of all lives, or something that goes wrong."""
 
@@ -126,7 +126,6 @@ class _Theme:
         self.roots = dice.random() < 0.25 or focus == "roots"
         self.decoder = dice.random() < 0.1
         self.foreign = focus == "foreign"
-        self.stop = focus == "stop"
         self.disk_chance = share(0.5)
         self.store_chance = share(0.9)
         self.few = dice.random() < 0.5
@@ -164,11 +163,9 @@ def _life(dice: random.Random, theme: _Theme, mode: Mode) -> LifeScript:
         life.events.append((dice.uniform(0, _SECS), "full disk"))
     life.events.sort()
     life.healed = dice.random() < 0.5
-    if theme.stop or dice.random() < 0.15:
+    if dice.random() < 0.15:
         life.stop_step = int(10 ** dice.uniform(1.0, 3.0))
         life.end = "stop"
-        if theme.stop:
-            life.max_rows, life.statements = dice.choice((2, 10)), 5
         return life
     life.end = dice.choice(("stop", "kill", "kill", "power"))
     if life.end != "stop" or dice.random() < 0.1:

@@ -281,7 +281,6 @@ class Storing:
         except BaseException:
             batch.take_again(memory)
             raise
-        batch.hand_over()
 
     def _plan(self, storing: StoringBatch, rows: Sequence[Batch]) -> Plan:
         """Fix where the rows go: as it was fixed before, as far as that still holds."""
@@ -361,9 +360,13 @@ class Storing:
                         without_rows.append(progress)
                         storing.drop(progress)
                         continue
+                    progress.let_go()
                     progress.batches = parts[progress.file]
                     progress.memory = given.pop(progress.file)
                     storing.move(progress, FileState.WAITING)
+                # In the same step: a file may fail as soon as the lock is free, and who reads
+                # then must not find the rows in the builders as well.
+                storing.batch.hand_over()
                 storing.phase = Phase.STORING
                 self._look_at(storing)
         finally:
