@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
+from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
+from uuid import uuid4
 
 import pytest
 
@@ -143,3 +146,35 @@ def test_a_throttling_bucket_is_asked_less(servers: Servers) -> None:
         assert store.pace.most == 1
         store.create("a", write)
         assert proxy.count("PUT") == 2
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Trouble(status=503, code="SlowDown", retry_after=60),
+        Trouble(status=503, code="ServiceUnavailable"),
+        Trouble(status=429, code="TooManyRequests", retry_after=60),
+        Trouble(status=429, code="x"),
+    ],
+    ids=lambda trouble: f"{trouble.status} {trouble.code}",
+)
+def test_pauses_before_a_throttling_bucket(servers: Servers, trouble: Trouble) -> None:
+    """Each word doubles the time until the next request; a Retry-After is not to be seen."""
+    asked_at: list[float] = []
+
+    def script(_: Asked) -> Trouble | None:
+        asked_at.append(time.monotonic())
+        return trouble if len(asked_at) <= 3 else None
+
+    with Proxy(servers.get("versitygw", Versitygw).port, script) as proxy:
+        prefix = f"pace/{uuid4().hex}"
+        store = open_store(Location("s3", BUCKET, prefix, proxy.endpoint), Access(timeout_secs=5))
+        for _ in range(3):
+            with pytest.raises(StorageUnavailableError, match="slow down"):
+                store.create("a", write)
+        store.create("a", write)
+    pauses = [after - before for before, after in pairwise(asked_at)]
+    assert len(pauses) == 3
+    # Varied by a quarter.
+    for pause, least in zip(pauses, (0.25, 0.5, 1.0), strict=True):
+        assert 0.75 * least <= pause < 30
