@@ -7,6 +7,7 @@ twice.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import threading
 import time
@@ -23,7 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otlp2parquet.core.signals import SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 START = 1_767_225_600_000_000_000
@@ -162,6 +163,28 @@ def judge(
         "refused": sum(key in found for key in forbidden),
         "unknown": sum(key not in known for key in found),
     }
+
+
+def judge_clients(data: Path, clients: Sequence[Client]) -> tuple[dict[str, int], int]:
+    """The verdict over what some clients have sent, and how many records were acknowledged."""
+    obliged = {key for client in clients for key in client.acknowledged}
+    forbidden = {key for client in clients for key in client.refused}
+    allowed = {key for client in clients for key in client.unanswered}
+    return judge(data, obliged, forbidden, allowed), len(obliged)
+
+
+@contextlib.contextmanager
+def sending(clients: Sequence[Client]) -> Iterator[None]:
+    """While this lasts, the clients send."""
+    for client in clients:
+        client.start()
+    try:
+        yield
+    finally:
+        for client in clients:
+            client.stopped.set()
+        for client in clients:
+            client.join()
 
 
 CLEAN = {"lost": 0, "doubled": 0, "refused": 0, "unknown": 0}
