@@ -148,7 +148,7 @@ prove-log: dev ## Every byte of a segment cut and flipped, every call of the log
 SIM_LIVES ?= 100000
 
 simulate: dev ## SIM_LIVES lives of the batch layer under a scripted clock, scheduler, disk and store.
-	OTLP2PARQUET_LIVES=$(SIM_LIVES) $(BIN)/python -m pytest tests/simulation/test_lives.py --full -q \
+	OTLP2PARQUET_LIVES=$(SIM_LIVES) $(BIN)/python -m pytest tests/simulation --full -q \
 		-o faulthandler_timeout=0 -k hold
 
 stores: components ## The promises of a store on every server and emulator, also slow ones.

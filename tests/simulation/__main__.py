@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 def load(mutation: str, over: Sequence[str]) -> Mutation:
     """Have the batch layer loaded for lives over a storage or a bucket, with a mutation or none."""
-    known = bucket_mutations if over else mutations
-    chosen = known.mutation_of(mutation)
+    mutation_of = bucket_mutations.mutation_of if over else mutations.mutation_of
+    chosen = mutation_of(mutation)
     instrumented.install(chosen.replacements)
     if over:
         from tests.simulation import bucket_lives  # noqa: PLC0415 - behind the loader

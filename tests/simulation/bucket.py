@@ -141,9 +141,9 @@ class BucketClient:
 
     # -- one request ------------------------------------------------------------------------
 
-    def send_part(self, path: str) -> None:
+    def send_part(self, path: str, call: str = "part") -> None:
         """A part of a multipart upload, or its begin or its abort: nothing that is seen."""
-        self._ask("part", path, lambda: None)
+        self._ask(call, path, lambda: None)
 
     def complete(self, path: str, content: bytes) -> None:
         """The end of a multipart upload."""
@@ -233,12 +233,12 @@ class _Writer:
 
     def close(self) -> None:
         """Send the rest, and complete it."""
-        self._client.send_part(self._path)
+        self._client.send_part(self._path, "last part")
         self._client.complete(self._path, self._content)
 
     def __exit__(self, *_: object) -> None:
         """Give it up."""
-        self._client.send_part(self._path)
+        self._client.send_part(self._path, "abort")
 
 
 def listing(_client: BucketClient, prefix: str | None = None) -> Iterator[Any]:

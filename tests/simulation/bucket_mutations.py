@@ -35,11 +35,6 @@ BUCKET_MUTATIONS: Final[Mapping[str, Mutation]] = {
              "            writer, "),
         ),
     }, "foreign"),
-    "a conflict is a name that is taken": Mutation({
-        _OBSTORE: (
-            ("                if is_conflict(str(error)):\n", "                if False:\n"),
-        ),
-    }),
 }  # fmt: skip
 
 
