@@ -53,8 +53,10 @@ class Outage:
         self._process = psutil.Process(server.process.pid)
 
     def last(self, secs: float, at_each_moment: Callable[[], None] = lambda: None) -> None:
-        """Let time pass; afterwards each client still gets answers."""
-        for _ in range(int(secs / _MOMENT_SECS)):
+        """Let time pass, in which no request is refused; each client still gets answers then."""
+        for moment in range(int(secs / _MOMENT_SECS)):
+            trouble = {client.name: client.trouble for client in self.clients if client.trouble}
+            assert not trouble, f"after {moment * _MOMENT_SECS:.0f} s of {secs:.0f}: {trouble}"
             at_each_moment()
             threading.Event().wait(_MOMENT_SECS)
             self.peak = max(self.peak, self._process.memory_info().rss)

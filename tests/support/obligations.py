@@ -88,6 +88,8 @@ class Client(threading.Thread):
         """Signal and id, to the mark at the time of the answer."""
         self.refused: set[tuple[str, str]] = set()
         self.unanswered: set[tuple[str, str]] = set()
+        self.trouble: list[str] = []
+        """What became of each request that was not acknowledged."""
         self.stopped = threading.Event()
         self._port = port
         self._mark = mark
@@ -115,9 +117,10 @@ class Client(threading.Thread):
                 headers = {"Content-Type": "application/x-protobuf"}
                 connection.request("POST", f"/v1/{signal}", payload, headers)
                 response = connection.getresponse()
-                response.read()
-            except (OSError, http.client.HTTPException):
+                body = response.read()
+            except (OSError, http.client.HTTPException) as error:
                 self.unanswered |= keys
+                self.trouble.append(f"request {turn} had no answer: {error!r}")
                 for opened in (response, connection):
                     if opened is not None:
                         opened.close()
@@ -127,6 +130,7 @@ class Client(threading.Thread):
                 self.acknowledged.update(dict.fromkeys(keys, self._mark()))
             else:
                 self.refused |= keys
+                self.trouble.append(f"request {turn} was refused: {response.status} {body!r}")
                 self.stopped.wait(0.02)
         if connection is not None:
             connection.close()
