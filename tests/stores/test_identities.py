@@ -385,18 +385,21 @@ def test_azure_by_a_shared_access_signature(bare: pytest.MonkeyPatch, storage: A
     assert "authorization" not in question.fields
 
 
-def test_azurite_by_a_shared_access_signature(
-    bare: pytest.MonkeyPatch, servers: Servers, request: pytest.FixtureRequest
-) -> None:
+@pytest.fixture
+def azurite(servers: Servers, request: pytest.FixtureRequest) -> str:
+    """The endpoint of Azure's emulator; ask for it first, it is got below the real home."""
+    if not request.config.getoption("--stores"):
+        pytest.skip("make stores runs it: the emulator is slow to get")
+    return servers.get("azurite", Azurite).endpoint
+
+
+def test_azurite_by_a_shared_access_signature(azurite: str, bare: pytest.MonkeyPatch) -> None:
     """Microsoft's emulator takes it for writing, reading and listing.
 
     Removing is not tried: obstore does it by a batch of requests, which this emulator answers with
     500 when they come by a signature.
     """
-    if not request.config.getoption("--stores"):
-        pytest.skip("make stores runs it: the emulator is slow to get")
-    endpoint = servers.get("azurite", Azurite).endpoint
-    location = Location("azure", CONTAINER, uuid4().hex, endpoint, account=ACCOUNT)
+    location = Location("azure", CONTAINER, uuid4().hex, azurite, account=ACCOUNT)
     bare.setenv("AZURE_STORAGE_SAS_TOKEN", shared_access_signature())
     store = open_store(location, Access(timeout_secs=SECS))
     write_to(store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import ExitStack, suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
 from uuid import uuid4
@@ -44,6 +45,16 @@ def good_answer(pace: Pace) -> None:
         pass
 
 
+def throttled(pace: Pace, at_once: int = 1) -> None:
+    """So many requests that are under way together, and the storage says it of each."""
+    with suppress(StorageUnavailableError), ExitStack() as turns:
+        for _ in range(at_once):
+            turns.enter_context(pace.turn())
+        for _ in range(at_once):
+            pace.slow_down()
+        raise StorageUnavailableError("slow down")
+
+
 def test_nothing_is_held_up_without_a_reason() -> None:
     """Requests go at once."""
     pace = pace_at(Clock())
@@ -58,42 +69,52 @@ def test_half_as_many_and_later() -> None:
     pace = pace_at(clock)
     pauses = []
     for _ in range(8):
-        with pace.turn(), pace.turn(), pace.turn(), pace.turn():
-            pace.slow_down()
-            pace.slow_down()  # the answers of what was under way with it say the same
+        throttled(pace, 4)
         pauses.append(pace.pause_secs)
         clock.now += pace.pause_secs
         if pace.most < 4:
             break
     assert pauses == [0.25]
     assert pace.most == 2
-    with pace.turn():
-        pace.slow_down()
+    throttled(pace)
     assert (pace.most, pace.pause_secs) == (1, 0.5)
     for _ in range(10):
         clock.now += pace.pause_secs
-        with pace.turn():
-            pace.slow_down()
+        throttled(pace)
     assert (pace.most, pace.pause_secs) == (1, 8.0)
 
 
 def test_well_again() -> None:
-    """Good answers give back one request at once each ten, and shorten the next pause."""
+    """As many good answers as may be under way at once allow one more."""
     clock = Clock()
     pace = pace_at(clock)
-    with pace.turn():
-        pace.slow_down()
+    throttled(pace)
     clock.now += 1
-    for _ in range(30):
+    allowed = []
+    for _ in range(6):
         good_answer(pace)
-    assert pace.most == 4
+        allowed.append(pace.most)
+    assert allowed == [2, 2, 3, 3, 3, 4]
+
+
+def test_a_word_now_and_then() -> None:
+    """One request in seven that is throttled keeps neither the others nor the next pause long."""
+    clock = Clock()
+    pace = pace_at(clock)
+    for _ in range(20):
+        clock.now += pace.pause_secs
+        throttled(pace)
+        assert pace.pause_secs == 0.25
+        clock.now += pace.pause_secs
+        for _ in range(6):
+            good_answer(pace)
+        assert pace.most == 4
 
 
 def test_who_waits_waits_a_bounded_time() -> None:
     """A turn begins when another ends, or when the time is up."""
     pace = Pace(jitter=lambda: 0.0)
-    with pace.turn():
-        pace.slow_down()
+    throttled(pace)
     order: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
 
