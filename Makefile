@@ -1,6 +1,6 @@
 # Everything that CI does is a target here, and CI calls only these: green locally is green there.
 # Needs python3 >= 3.11, Rust >= 1.88, a C linker, and for the tests' real clients and readers
-# Go >= 1.25, Node >= 20 and Java >= 17.
+# Go >= 1.25, Node >= 20, Java >= 17 and Maven.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -21,8 +21,8 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
-	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket simulate stores \
-	hostile wheels \
+	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket \
+	prove-convert simulate stores hostile wheels \
 	test-wheel components docs format clean
 
 help: ## Show this list.
@@ -139,13 +139,16 @@ prove-outage: dev ## Storage down under load, OTLP2PARQUET_OUTAGE_SECS long (600
 prove-bucket: components ## The same over S3: kills between upload and note, a bucket that is away.
 	$(BIN)/python -m pytest tests/proofs/test_bucket.py --full -q -o faulthandler_timeout=0
 
+prove-convert: components ## 2 GB converted into a bucket, also through kill -9, memory beside a folder's.
+	$(BIN)/python -m pytest tests/proofs/test_convert.py --full -q -o faulthandler_timeout=0
+
 prove-log: dev ## Every byte of a segment cut and flipped, every call of the log failing.
 	$(BIN)/python -m pytest tests/batches/log tests/batches/test_replay.py --full -q
 
 SIM_LIVES ?= 100000
 
 simulate: dev ## SIM_LIVES lives of the batch layer under a scripted clock, scheduler, disk and store.
-	OTLP2PARQUET_LIVES=$(SIM_LIVES) $(BIN)/python -m pytest tests/simulation/test_lives.py --full -q \
+	OTLP2PARQUET_LIVES=$(SIM_LIVES) $(BIN)/python -m pytest tests/simulation --full -q \
 		-o faulthandler_timeout=0 -k hold
 
 stores: components ## The promises of a store on every server and emulator, also slow ones.

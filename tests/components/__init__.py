@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from .cache import ComponentError, cache_folder
 from .collector import Collector, build_collector
+from .duckdb_s3 import build_duckdb_s3, query_with_duckdb
 from .javascript import build_javascript, send_from_javascript
 from .process import RunningProcess, free_port
 from .python_sdk import ENVIRONMENTS, build_python_sdk, send_from_python
 from .server import Server
-from .spark import build_spark, query_with_spark
+from .spark import build_spark, build_spark_s3a, query_with_spark, run_statement
 from .telemetrygen import build_telemetrygen, telemetrygen
 from .wrk import wrk
 
@@ -26,13 +27,17 @@ __all__ = [
     "RunningProcess",
     "Server",
     "build_collector",
+    "build_duckdb_s3",
     "build_javascript",
     "build_python_sdk",
     "build_spark",
+    "build_spark_s3a",
     "build_telemetrygen",
     "cache_folder",
     "free_port",
+    "query_with_duckdb",
     "query_with_spark",
+    "run_statement",
     "send_from_javascript",
     "send_from_python",
     "telemetrygen",

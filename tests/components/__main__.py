@@ -12,9 +12,11 @@ from . import (
     ENVIRONMENTS,
     ComponentError,
     build_collector,
+    build_duckdb_s3,
     build_javascript,
     build_python_sdk,
     build_spark,
+    build_spark_s3a,
     build_telemetrygen,
 )
 from .azurite import build_azurite
@@ -37,7 +39,8 @@ def main() -> int:
         if sys.argv[1:] == ["stores"]:
             tell(build_minio, build_fake_gcs, build_azurite)
             return 0
-        tell(build_telemetrygen, build_collector, build_javascript, build_spark, build_versitygw)
+        tell(build_telemetrygen, build_collector, build_javascript, build_versitygw)
+        tell(build_spark, build_spark_s3a, build_duckdb_s3)
         for name in ENVIRONMENTS:
             print(f"python sdk {name}: {build_python_sdk(name)}", flush=True)
     except ComponentError as error:

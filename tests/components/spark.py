@@ -1,21 +1,27 @@
-"""Spark as a reader of Parquet folders, in an environment of its own: ``spark_reader.py``.
+"""Spark as a reader of Parquet, in an environment of its own: ``spark_reader.py`` and its twin.
 
-Knows pip and the script's arguments; needs Java 17 or newer. Must not know what is in the files.
+Knows pip, Maven and the scripts' arguments; needs Java 17 or newer. Must not know what is in the
+files.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cache import python_environment
+from .cache import locked, python_environment, run_build
 from .sender import run_sender
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SCRIPT = Path(__file__).with_name("spark_reader.py")
+STATEMENT_SCRIPT = Path(__file__).with_name("spark_statement.py")
+S3A = Path(__file__).with_name("spark_s3a.xml")
+COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 REQUIREMENTS = ("pyspark==4.1.4",)
 QUERY_SECS = 900
 """Ten seconds on an idle machine, most of it for starting; two minutes have been seen on one
@@ -25,6 +31,36 @@ that had other things to do."""
 def build_spark() -> Path:
     """The Python of the environment with PySpark, made on first use."""
     return python_environment("spark", REQUIREMENTS)
+
+
+def build_spark_s3a() -> Path:
+    """The folder of the jars with which Spark reads s3a://, fetched on first use."""
+    digest = hashlib.sha256(S3A.read_bytes()).hexdigest()[:12]
+    with locked("spark-s3a") as cache:
+        folder = cache / f"spark-s3a-{digest}"
+        if not folder.exists():
+            building = cache / f".spark-s3a-{digest}.building"
+            shutil.rmtree(building, ignore_errors=True)
+            into = ("-DincludeScope=runtime", f"-DoutputDirectory={building}")
+            run_build(["mvn", "-q", "-B", "-f", S3A, COPY_JARS, *into])
+            building.replace(folder)
+    return folder
+
+
+def run_statement(statement: str, settings: Mapping[str, str], scratch: Path) -> list[list[Any]]:
+    """The rows of ``errors`` after a statement that finds ``spark``, with s3a:// at hand.
+
+    Raises ``ComponentError`` with Spark's output when it failed.
+    """
+    names = ("statement.py", "settings.json", "spark_rows.json")
+    asked, chosen, answered = (scratch / name for name in names)
+    jars = ",".join(str(jar) for jar in sorted(build_spark_s3a().glob("*.jar")))
+    asked.write_text(statement, encoding="utf-8")
+    chosen.write_text(json.dumps({"spark.jars": jars, **settings}), encoding="utf-8")
+    command = [build_spark(), STATEMENT_SCRIPT, asked, chosen, answered]
+    run_sender([str(word) for word in command], QUERY_SECS)
+    rows: list[list[Any]] = json.loads(answered.read_text(encoding="utf-8"))
+    return rows
 
 
 def query_with_spark(

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -19,15 +20,18 @@ os.environ.pop("SPARK_HOME", None)
 
 from pyspark.sql import SparkSession
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-def main(folder: str, queries: str, rows: str) -> None:
-    """Ask everything of one session."""
+
+def new_session(settings: Mapping[str, str]) -> SparkSession:
+    """A session for a process that lives for seconds, with further settings."""
     builder = SparkSession.builder.master("local[2]").appName("spark_reader")
     for name, value in {
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.memory": "512m",
-        # For a process that lives for seconds: nothing that pays later.
+        # Nothing that pays later.
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.sql.codegen.wholeStage": "false",
         "spark.sql.files.openCostInBytes": "0",
@@ -35,9 +39,15 @@ def main(folder: str, queries: str, rows: str) -> None:
         "spark.ui.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "1",
+        **settings,
     }.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    return builder.getOrCreate()
+
+
+def main(folder: str, queries: str, rows: str) -> None:
+    """Ask everything of one session."""
+    session = new_session({})
     session.read.parquet(Path(folder).as_uri()).createOrReplaceTempView("files")
     answers = {
         name: [list(row) for row in session.sql(query).collect()]

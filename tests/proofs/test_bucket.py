@@ -12,11 +12,10 @@ import random
 import threading
 from typing import TYPE_CHECKING
 
-import psutil
-
 from tests.components.process import wait_until
 from tests.components.s3 import BUCKET, CREDENTIALS, Versitygw
-from tests.support.obligations import CLEAN, Client, judge, wait_for_answers
+from tests.proofs.outage import MEMORY_BYTES, SETTINGS, outage, outage_secs
+from tests.support.obligations import CLEAN, Client, judge_clients, sending
 from tests.support.proxy import Asked, Proxy, Trouble
 from tests.support.server_process import Server
 
@@ -26,27 +25,15 @@ if TYPE_CHECKING:
 
     import pytest
 
-MEMORY_BYTES = 200 << 20
-
-SETTINGS = CREDENTIALS | {
-    "OTLP2PARQUET_STORAGE_TIMEOUT_SECS": "2",
-    "OTLP2PARQUET_BATCH_MAX_ROWS": "60",
-    "OTLP2PARQUET_BATCH_MAX_AGE_SECS": "0.2",
-    "OTLP2PARQUET_BATCH_MAX_BYTES": str(8 << 20),
-    "OTLP2PARQUET_MAX_PAYLOAD_BYTES": str(8 << 20),
-    "OTLP2PARQUET_BATCH_MEMORY_BYTES": str(MEMORY_BYTES),
-    "OTLP2PARQUET_LOG_LEVEL": "error",
-}
-
-
-AWAY = {"OTLP2PARQUET_BATCH_MAX_ROWS": "500", "OTLP2PARQUET_BATCH_MAX_AGE_SECS": "0.5"}
-"""Batches as large as in the outage of a folder: what waits is stored in about its time again."""
+SMALL = {"OTLP2PARQUET_BATCH_MAX_ROWS": "60", "OTLP2PARQUET_BATCH_MAX_AGE_SECS": "0.2"}
+"""Many files, so that each start meets a kill soon."""
 
 
 def settings_for(proxy: Proxy) -> dict[str, str]:
     """Those of a server that writes to the bucket behind the proxy."""
     url = f"s3://{BUCKET}/tables?endpoint={proxy.endpoint}"
-    return SETTINGS | {"OTLP2PARQUET_STORAGE_URL": url}
+    ours = {"OTLP2PARQUET_STORAGE_TIMEOUT_SECS": "2", "OTLP2PARQUET_STORAGE_URL": url}
+    return CREDENTIALS | SETTINGS | ours
 
 
 def segments(folder: Path) -> list[Path]:
@@ -64,13 +51,12 @@ def test_kill_9_between_upload_and_note(
     where: list[int | None] = [None]
     clients = [Client(number, lambda: where[0], lambda: 0) for number in range(3)]
     with Versitygw(tmp_path) as s3, Proxy(s3.port) as proxy:
-        for client in clients:
-            client.start()
-        try:
+        settings = settings_for(proxy) | SMALL
+        with sending(clients):
             for _ in range(kills):
                 killed = threading.Event()
                 left = [dice.randrange(6)]
-                with Server(tmp_path, settings=settings_for(proxy)) as server:
+                with Server(tmp_path, settings=settings) as server:
 
                     def kill(killed: threading.Event = killed, server: Server = server) -> None:
                         where[0] = None
@@ -90,32 +76,22 @@ def test_kill_9_between_upload_and_note(
                     proxy.script = script
                     where[0] = server.port
                     assert killed.wait(120), server.log
-        finally:
-            proxy.script = lambda _: None
-            for client in clients:
-                client.stopped.set()
-            for client in clients:
-                client.join()
-        with Server(tmp_path, settings=settings_for(proxy)) as server:
+        proxy.script = lambda _: None
+        with Server(tmp_path, settings=settings) as server:
             wait_until(lambda: not segments(tmp_path), 120, lambda: server.log)
             assert server.stop() == 0
-    obliged = {key for client in clients for key in client.acknowledged}
-    forbidden = {key for client in clients for key in client.refused}
-    allowed = {key for client in clients for key in client.unanswered}
-    verdict = judge(tmp_path / "s3" / BUCKET / "tables", obliged, forbidden, allowed)
+    verdict, records = judge_clients(tmp_path / "s3" / BUCKET / "tables", clients)
     assert verdict == CLEAN
-    assert len(obliged) > kills
-    record("upload_kill", kills=kills, records=len(obliged), verdict=verdict)
+    assert records > kills
+    record("upload_kill", kills=kills, records=records, verdict=verdict)
 
 
 def test_a_bucket_that_is_away(
     tmp_path: Path, request: pytest.FixtureRequest, record: Callable[..., None]
 ) -> None:
     """Down and hanging for most of the time, then all sorts of trouble at once, then up."""
-    is_full = request.config.getoption("--full")
-    secs = float(os.environ.get("OTLP2PARQUET_OUTAGE_SECS", "600")) if is_full else 4.0
+    secs = outage_secs(request)
     dice = random.Random(3)
-    pause = threading.Event()
     bad = [
         Trouble(status=503, code="SlowDown", retry_after=1),
         Trouble(status=500),
@@ -129,41 +105,27 @@ def test_a_bucket_that_is_away(
     with (
         Versitygw(tmp_path) as s3,
         Proxy(s3.port) as proxy,
-        Server(tmp_path, settings=settings_for(proxy) | AWAY) as server,
+        Server(tmp_path, settings=settings_for(proxy)) as server,
     ):
-        clients = [Client(number, lambda: server.port, lambda: 0) for number in range(4)]
-        for client in clients:
-            client.start()
-        wait_for_answers(clients, 50)
-        process, peak = psutil.Process(server.process.pid), 0
-        proxy.script = lambda _: dice.choice(down)
-        for _ in range(int(secs * 5)):
-            pause.wait(0.2)
-            peak = max(peak, process.memory_info().rss)
-        wait_for_answers(clients, 50)
-        proxy.script = lambda _: dice.choice(bad)
-        for _ in range(int(secs * 2.5)):
-            pause.wait(0.2)
-            peak = max(peak, process.memory_info().rss)
-        proxy.script = lambda _: None
-        wait_for_answers(clients, 50)
-        for client in clients:
-            client.stopped.set()
-        for client in clients:
-            client.join()
+        with outage(server) as running:
+            proxy.script = lambda _: dice.choice(down)
+            running.last(secs)
+            proxy.script = lambda _: dice.choice(bad)
+            running.last(secs / 2)
+            proxy.script = lambda _: None
+            running.answers()
         wait_until(lambda: not segments(tmp_path), 240 + 2 * secs, lambda: server.log)
         assert server.stop() == 0
-    obliged = {key for client in clients for key in client.acknowledged}
-    assert not any(client.refused or client.unanswered for client in clients)
-    verdict = judge(tmp_path / "s3" / BUCKET / "tables", obliged, set(), set())
+    verdict, records = judge_clients(tmp_path / "s3" / BUCKET / "tables", running.clients)
+    assert not any(client.refused or client.unanswered for client in running.clients)
     assert verdict == CLEAN
-    assert peak < MEMORY_BYTES + (250 << 20)
+    assert running.peak < MEMORY_BYTES + (250 << 20)
     record(
         "bucket_outage",
         down_secs=secs,
         flapping_secs=secs / 2,
-        records=len(obliged),
+        records=records,
         verdict=verdict,
-        peak_rss=peak,
+        peak_rss=running.peak,
         memory_bytes=MEMORY_BYTES,
     )

@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tests.components.process import wait_until
-from tests.support.obligations import CLEAN, Client, judge
+from tests.support.obligations import CLEAN, Client, judge_clients, sending
 from tests.support.server_process import Server
 
 if TYPE_CHECKING:
@@ -41,10 +41,8 @@ def kill_again_and_again(
     dice = random.Random(seed)
     where: list[int | None] = [None]
     clients = [Client(number, lambda: where[0], lambda: 0) for number in range(4)]
-    for client in clients:
-        client.start()
     settings = SETTINGS | {"OTLP2PARQUET_DURABILITY_MODE": mode}
-    try:
+    with sending(clients):
         for _ in range(kills):
             # A start that fails is an error here.
             with Server(folder, settings=settings) as server:
@@ -55,18 +53,10 @@ def kill_again_and_again(
                 threading.Event().wait(dice.choice((0.0, 0.01, 0.05)) * dice.random())
                 where[0] = None
                 server.kill()
-    finally:
-        for client in clients:
-            client.stopped.set()
-        for client in clients:
-            client.join()
     with Server(folder, settings=settings) as server:
         assert server.stop() == 0
     assert list((folder / "data" / ".otlp2parquet").glob("*.segment")) == []
-    obliged = {key for client in clients for key in client.acknowledged}
-    forbidden = {key for client in clients for key in client.refused}
-    allowed = {key for client in clients for key in client.unanswered}
-    return judge(folder / "data", obliged, forbidden, allowed), len(obliged)
+    return judge_clients(folder / "data", clients)
 
 
 def test_kill_9_loses_and_doubles_nothing(

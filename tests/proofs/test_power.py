@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.obligations import CLEAN, Client, judge, wait_for_answers
+from tests.support.obligations import CLEAN, Client, judge, sending, wait_for_answers
 from tests.support.power import Disk, operations
 from tests.support.server_process import Server
 
@@ -62,13 +62,8 @@ class Recorded:
                 Client(number, lambda: server.port, lambda: journal.stat().st_size)
                 for number in range(3)
             ]
-            for client in clients:
-                client.start()
-            wait_for_answers(clients, answers)
-            for client in clients:
-                client.stopped.set()
-            for client in clients:
-                client.join()
+            with sending(clients):
+                wait_for_answers(clients, answers)
             server.kill()
         assert not any(client.refused or client.unanswered for client in clients)
         self.acknowledged = {k: v for client in clients for k, v in client.acknowledged.items()}

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
     from tests.simulation.scheduler import Scheduler
 
-PACKAGES: Final = ("otlp2parquet.batches", "otlp2parquet.assembly")
+PACKAGES: Final = (
+    "otlp2parquet.batches",
+    "otlp2parquet.assembly",
+    "otlp2parquet.stores.obstore",
+    "otlp2parquet.stores.pace",
+)
 PRIMITIVES: Final = "tests.simulation.primitives"
 _POINT: Final = "__point__"
 _REPLACED: Final = frozenset({"threading", "queue"})

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tests.simulation.scheduler import Step
     from tests.simulation.script import Focus
@@ -105,15 +105,24 @@ def work(first: int, end: int, step: int, focus: Focus) -> None:
 
 
 def spread(
-    first: int, end: int, *, mutation: str = "", processes: int | None = None, secs: float = 1e9
+    first: int,
+    end: int,
+    *,
+    mutation: str = "",
+    processes: int | None = None,
+    secs: float = 1e9,
+    over: Sequence[str] = (),
 ) -> Iterator[Result]:
-    """Results of the seeds, some at a time, from all cores; no more once the seconds are over."""
+    """Results of the seeds, some at a time, from all cores; no more once the seconds are over.
+
+    ``over`` is ``("bucket",)`` for lives over a bucket.
+    """
     count = processes or os.cpu_count() or 1
     started = time.monotonic()
     workers = []
     for number in range(count):
-        command = [sys.executable, "-m", "tests.simulation", "work", str(first + number), str(end)]
-        command += [str(count), mutation]
+        command = [sys.executable, "-m", "tests.simulation", *over, "work"]
+        command += [str(first + number), str(end), str(count), mutation]
         workers.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, bufsize=1))
     try:
         for line in _lines(workers):

@@ -144,7 +144,7 @@ class SimulatedWriter:
         if not rows:
             raise ValueError("no rows to store")
         storage, made = self._storage, Stored(name, batch_id, file.part, file.table, rows)
-        self._check_place(file, made)
+        check_place(storage, file, made)
         rule = self._call("store", name)
         kind = None if rule is None else rule.kind
         if kind == FOREIGN:
@@ -176,25 +176,6 @@ class SimulatedWriter:
             return StoredFile(name, len(there.rows), 100 * len(there.rows), was_there=True)
         raise NameTakenError(name)
 
-    def _check_place(self, file: PlannedFile, made: Stored) -> None:
-        """Every row belongs here, and they are clustered by service as planned, then in order."""
-        hour = int(file.hour.timestamp())
-        for row in made.rows:
-            if not belongs(row, file.table, file.services, hour):
-                self._storage.misplaced.append(f"{row} in {made.name}")
-        services = [str(service) for service in file.services]
-        order = [
-            services.index(service_of(row)) for row in made.rows if service_of(row) in services
-        ]
-        if order != sorted(order):
-            self._storage.misplaced.append(f"the services in {made.name}: {made.rows}")
-        last: dict[tuple[str, str], tuple[int, ...]] = {}
-        for row in made.rows:
-            request, place = place_of(row)
-            if place <= last.get((request, service_of(row)), ()):
-                self._storage.misplaced.append(f"the order in {made.name}: {made.rows}")
-            last[request, service_of(row)] = place
-
     def _call(self, call: str, name: str) -> Rule | None:
         scheduler = self._scheduler
         scheduler.point(call, name)
@@ -212,3 +193,21 @@ class SimulatedWriter:
         if kind == DEFECT:
             raise MemoryError
         raise StorageUnavailableError(f"{self.root} is away")
+
+
+def check_place(storage: Storage, file: PlannedFile, made: Stored) -> None:
+    """Every row belongs here, and they are clustered by service as planned, then in order."""
+    hour = int(file.hour.timestamp())
+    for row in made.rows:
+        if not belongs(row, file.table, file.services, hour):
+            storage.misplaced.append(f"{row} in {made.name}")
+    services = [str(service) for service in file.services]
+    order = [services.index(service_of(row)) for row in made.rows if service_of(row) in services]
+    if order != sorted(order):
+        storage.misplaced.append(f"the services in {made.name}: {made.rows}")
+    last: dict[tuple[str, str], tuple[int, ...]] = {}
+    for row in made.rows:
+        request, place = place_of(row)
+        if place <= last.get((request, service_of(row)), ()):
+            storage.misplaced.append(f"the order in {made.name}: {made.rows}")
+        last[request, service_of(row)] = place

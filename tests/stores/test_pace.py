@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import ExitStack, suppress
+from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO
+from uuid import uuid4
 
 import pytest
 
@@ -41,6 +45,16 @@ def good_answer(pace: Pace) -> None:
         pass
 
 
+def throttled(pace: Pace, at_once: int = 1) -> None:
+    """So many requests that are under way together, and the storage says it of each."""
+    with suppress(StorageUnavailableError), ExitStack() as turns:
+        for _ in range(at_once):
+            turns.enter_context(pace.turn())
+        for _ in range(at_once):
+            pace.slow_down()
+        raise StorageUnavailableError("slow down")
+
+
 def test_nothing_is_held_up_without_a_reason() -> None:
     """Requests go at once."""
     pace = pace_at(Clock())
@@ -55,42 +69,52 @@ def test_half_as_many_and_later() -> None:
     pace = pace_at(clock)
     pauses = []
     for _ in range(8):
-        with pace.turn(), pace.turn(), pace.turn(), pace.turn():
-            pace.slow_down()
-            pace.slow_down()  # the answers of what was under way with it say the same
+        throttled(pace, 4)
         pauses.append(pace.pause_secs)
         clock.now += pace.pause_secs
         if pace.most < 4:
             break
     assert pauses == [0.25]
     assert pace.most == 2
-    with pace.turn():
-        pace.slow_down()
+    throttled(pace)
     assert (pace.most, pace.pause_secs) == (1, 0.5)
     for _ in range(10):
         clock.now += pace.pause_secs
-        with pace.turn():
-            pace.slow_down()
+        throttled(pace)
     assert (pace.most, pace.pause_secs) == (1, 8.0)
 
 
 def test_well_again() -> None:
-    """Good answers give back one request at once each ten, and shorten the next pause."""
+    """As many good answers as may be under way at once allow one more."""
     clock = Clock()
     pace = pace_at(clock)
-    with pace.turn():
-        pace.slow_down()
+    throttled(pace)
     clock.now += 1
-    for _ in range(30):
+    allowed = []
+    for _ in range(6):
         good_answer(pace)
-    assert pace.most == 4
+        allowed.append(pace.most)
+    assert allowed == [2, 2, 3, 3, 3, 4]
+
+
+def test_a_word_now_and_then() -> None:
+    """One request in seven that is throttled keeps neither the others nor the next pause long."""
+    clock = Clock()
+    pace = pace_at(clock)
+    for _ in range(20):
+        clock.now += pace.pause_secs
+        throttled(pace)
+        assert pace.pause_secs == 0.25
+        clock.now += pace.pause_secs
+        for _ in range(6):
+            good_answer(pace)
+        assert pace.most == 4
 
 
 def test_who_waits_waits_a_bounded_time() -> None:
     """A turn begins when another ends, or when the time is up."""
     pace = Pace(jitter=lambda: 0.0)
-    with pace.turn():
-        pace.slow_down()
+    throttled(pace)
     order: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -143,3 +167,35 @@ def test_a_throttling_bucket_is_asked_less(servers: Servers) -> None:
         assert store.pace.most == 1
         store.create("a", write)
         assert proxy.count("PUT") == 2
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Trouble(status=503, code="SlowDown", retry_after=60),
+        Trouble(status=503, code="ServiceUnavailable"),
+        Trouble(status=429, code="TooManyRequests", retry_after=60),
+        Trouble(status=429, code="x"),
+    ],
+    ids=lambda trouble: f"{trouble.status} {trouble.code}",
+)
+def test_pauses_before_a_throttling_bucket(servers: Servers, trouble: Trouble) -> None:
+    """Each word doubles the time until the next request; a Retry-After is not to be seen."""
+    asked_at: list[float] = []
+
+    def script(_: Asked) -> Trouble | None:
+        asked_at.append(time.monotonic())
+        return trouble if len(asked_at) <= 3 else None
+
+    with Proxy(servers.get("versitygw", Versitygw).port, script) as proxy:
+        prefix = f"pace/{uuid4().hex}"
+        store = open_store(Location("s3", BUCKET, prefix, proxy.endpoint), Access(timeout_secs=5))
+        for _ in range(3):
+            with pytest.raises(StorageUnavailableError, match="slow down"):
+                store.create("a", write)
+        store.create("a", write)
+    pauses = [after - before for before, after in pairwise(asked_at)]
+    assert len(pauses) == 3
+    # Varied by a quarter.
+    for pause, least in zip(pauses, (0.25, 0.5, 1.0), strict=True):
+        assert 0.75 * least <= pause < 30

@@ -7,6 +7,7 @@ twice.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import threading
 import time
@@ -23,7 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otlp2parquet.core.signals import SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 START = 1_767_225_600_000_000_000
@@ -87,6 +88,8 @@ class Client(threading.Thread):
         """Signal and id, to the mark at the time of the answer."""
         self.refused: set[tuple[str, str]] = set()
         self.unanswered: set[tuple[str, str]] = set()
+        self.trouble: list[str] = []
+        """What became of each request that was not acknowledged."""
         self.stopped = threading.Event()
         self._port = port
         self._mark = mark
@@ -114,9 +117,10 @@ class Client(threading.Thread):
                 headers = {"Content-Type": "application/x-protobuf"}
                 connection.request("POST", f"/v1/{signal}", payload, headers)
                 response = connection.getresponse()
-                response.read()
-            except (OSError, http.client.HTTPException):
+                body = response.read()
+            except (OSError, http.client.HTTPException) as error:
                 self.unanswered |= keys
+                self.trouble.append(f"request {turn} had no answer: {error!r}")
                 for opened in (response, connection):
                     if opened is not None:
                         opened.close()
@@ -126,6 +130,7 @@ class Client(threading.Thread):
                 self.acknowledged.update(dict.fromkeys(keys, self._mark()))
             else:
                 self.refused |= keys
+                self.trouble.append(f"request {turn} was refused: {response.status} {body!r}")
                 self.stopped.wait(0.02)
         if connection is not None:
             connection.close()
@@ -162,6 +167,28 @@ def judge(
         "refused": sum(key in found for key in forbidden),
         "unknown": sum(key not in known for key in found),
     }
+
+
+def judge_clients(data: Path, clients: Sequence[Client]) -> tuple[dict[str, int], int]:
+    """The verdict over what some clients have sent, and how many records were acknowledged."""
+    obliged = {key for client in clients for key in client.acknowledged}
+    forbidden = {key for client in clients for key in client.refused}
+    allowed = {key for client in clients for key in client.unanswered}
+    return judge(data, obliged, forbidden, allowed), len(obliged)
+
+
+@contextlib.contextmanager
+def sending(clients: Sequence[Client]) -> Iterator[None]:
+    """While this lasts, the clients send."""
+    for client in clients:
+        client.start()
+    try:
+        yield
+    finally:
+        for client in clients:
+            client.stopped.set()
+        for client in clients:
+            client.join()
 
 
 CLEAN = {"lost": 0, "doubled": 0, "refused": 0, "unknown": 0}

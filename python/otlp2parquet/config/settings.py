@@ -310,22 +310,32 @@ class FsConfig:
     )
 
 
-def _endpoint(service: str) -> str:
+def _text(
+    doc: str, *, default_doc: str = "none", short: str | None = None, secret: bool = False
+) -> str:
+    return setting(
+        values.optional_text(), "", doc, default_doc=default_doc, short=short, secret=secret
+    )
+
+
+def _endpoint(service: str, *, default_doc: str = "none", short: str | None = None) -> str:
     return setting(
         values.optional_url("a URL that begins with https:// or http://", check_endpoint),
         "",
         f"Where {service} is reached, if not at the provider's own address. Plain HTTP is spoken "
         "only if it begins with `http://`.",
-        default_doc="none",
+        default_doc=default_doc,
+        short=short,
     )
 
 
-def _prefix(place: str) -> str:
+def _prefix(place: str, *, short: str | None = None) -> str:
     return setting(
         values.optional_url("a path without empty parts", checked_prefix),
         "",
         f"Path in the {place} below which everything is.",
         default_doc="none",
+        short=short,
     )
 
 
@@ -333,23 +343,14 @@ def _prefix(place: str) -> str:
 class S3Config:
     """Files in a bucket of S3 or its like. Credentials are found as AWS's own tools find them."""
 
-    bucket: str = setting(
-        values.optional_text(), "", "Name of the bucket.", default_doc="none", short="S3_BUCKET"
-    )
-    region: str = setting(
-        values.optional_text(),
-        "",
+    bucket: str = _text("Name of the bucket.", short="S3_BUCKET")
+    region: str = _text(
         "Its region.",
         default_doc="AWS_REGION, that of the profile, or us-east-1",
         short="S3_REGION",
     )
-    endpoint: str = setting(
-        values.optional_url("a URL that begins with https:// or http://", check_endpoint),
-        "",
-        "Where it is reached, if not at AWS. Plain HTTP is spoken only if it begins with "
-        "`http://`.",
-        default_doc="AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or AWS's own",
-        short="S3_ENDPOINT",
+    endpoint: str = _endpoint(
+        "it", default_doc="AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or AWS's own", short="S3_ENDPOINT"
     )
     prefix: str = _prefix("bucket")
     path_style: bool = setting(
@@ -364,59 +365,22 @@ class S3Config:
 class R2Config:
     """Files in a bucket of Cloudflare R2."""
 
-    bucket: str = setting(
-        values.optional_text(), "", "Name of the bucket.", default_doc="none", short="R2_BUCKET"
+    bucket: str = _text("Name of the bucket.", short="R2_BUCKET")
+    account_id: str = _text("Id of the account: 32 hexadecimal digits.", short="R2_ACCOUNT_ID")
+    access_key_id: str = _text("Id of an R2 API token.", short="R2_ACCESS_KEY_ID")
+    secret_access_key: str = _text("Its secret.", short="R2_SECRET_ACCESS_KEY", secret=True)
+    endpoint: str = _endpoint(
+        "it", default_doc="`https://ACCOUNT_ID.r2.cloudflarestorage.com`", short="R2_ENDPOINT"
     )
-    account_id: str = setting(
-        values.optional_text(),
-        "",
-        "Id of the account: 32 hexadecimal digits.",
-        default_doc="none",
-        short="R2_ACCOUNT_ID",
-    )
-    access_key_id: str = setting(
-        values.optional_text(),
-        "",
-        "Id of an R2 API token.",
-        default_doc="none",
-        short="R2_ACCESS_KEY_ID",
-    )
-    secret_access_key: str = setting(
-        values.optional_text(),
-        "",
-        "Its secret.",
-        default_doc="none",
-        short="R2_SECRET_ACCESS_KEY",
-        secret=True,
-    )
-    endpoint: str = setting(
-        values.optional_url("a URL that begins with https:// or http://", check_endpoint),
-        "",
-        "Where it is reached, if not at the account's own address.",
-        default_doc="`https://ACCOUNT_ID.r2.cloudflarestorage.com`",
-        short="R2_ENDPOINT",
-    )
-    prefix: str = setting(
-        values.optional_url("a path without empty parts", checked_prefix),
-        "",
-        "Path in the bucket below which everything is.",
-        default_doc="none",
-        short="R2_PREFIX",
-    )
+    prefix: str = _prefix("bucket", short="R2_PREFIX")
 
 
 @dataclass(frozen=True, slots=True)
 class GcsConfig:
     """Files in a bucket of Google Cloud Storage. Without a key, Google's own ways to one count."""
 
-    bucket: str = setting(values.optional_text(), "", "Name of the bucket.", default_doc="none")
-    service_account_key: str = setting(
-        values.optional_text(),
-        "",
-        "A service account's key: the JSON text itself.",
-        default_doc="none",
-        secret=True,
-    )
+    bucket: str = _text("Name of the bucket.")
+    service_account_key: str = _text("A service account's key: the JSON text itself.", secret=True)
     endpoint: str = _endpoint("it")
     prefix: str = _prefix("bucket")
 
@@ -425,18 +389,11 @@ class GcsConfig:
 class AzureConfig:
     """Files in a container of Azure Blob Storage. Without a key, Azure's own ways to one count."""
 
-    container: str = setting(
-        values.optional_text(), "", "Name of the container.", default_doc="none"
+    container: str = _text("Name of the container.")
+    account_name: str = _text(
+        "Name of the storage account.", default_doc="AZURE_STORAGE_ACCOUNT_NAME"
     )
-    account_name: str = setting(
-        values.optional_text(),
-        "",
-        "Name of the storage account.",
-        default_doc="AZURE_STORAGE_ACCOUNT_NAME",
-    )
-    account_key: str = setting(
-        values.optional_text(), "", "The account's key.", default_doc="none", secret=True
-    )
+    account_key: str = _text("The account's key.", secret=True)
     endpoint: str = _endpoint("the account")
     prefix: str = _prefix("container")
 
@@ -445,11 +402,8 @@ class AzureConfig:
 class FsspecConfig:
     """Files in any file system of fsspec, which is configured in fsspec's own ways."""
 
-    url: str = setting(
-        values.optional_text(),
-        "",
-        "URL of the folder. Credentials belong into FSSPEC_* variables or fsspec's own files.",
-        default_doc="none",
+    url: str = _text(
+        "URL of the folder. Credentials belong into FSSPEC_* variables or fsspec's own files."
     )
 
 

@@ -16,6 +16,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from obstore.store import AzureStore, GCSStore, S3Store
+
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.stores.location import Location
 from otlp2parquet.stores.obstore import ObstoreStore
@@ -23,19 +25,13 @@ from otlp2parquet.stores.obstore import ObstoreStore
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Credential
 
+    _Options = Callable[[Location, "Access", Mapping[str, str]], dict[str, Any]]
+
 TIMEOUT_SECS: Final = 30.0
 _CONNECT_SECS: Final = 5.0
 _REPEATS: Final = 2
 """How often a request that may be sent twice is; beyond that the caller decides."""
 _ASK_AGAIN: Final = timedelta(minutes=5)
-
-_OWN_AWS_CREDENTIALS: Final = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-)
-"""Variables by which obstore itself finds credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +56,17 @@ def open_store(
     credentials that need a package which is not installed.
     """
     access = Access() if access is None else access
-    make = {"s3": _s3, "r2": _r2, "gcs": _gcs, "azure": _azure}[location.backend]
-    client = _client_options(access, _endpoint(location, environ))
+    given: dict[str, Any] = {
+        "prefix": location.prefix or None,
+        "client_options": _client_options(access, _endpoint(location, environ)),
+    }
+    kind, options = _KINDS[location.backend]
     try:
-        once = make(location, access, environ, client, _retries(0, access))
-        again = make(location, access, environ, client, _retries(_REPEATS, access))
+        given |= options(location, access, environ)
+        once, again = (
+            kind(location.container, retry_config=_retries(count, access), **given)
+            for count in (0, _REPEATS)
+        )
     except ConfigError:
         raise
     except Exception as error:
@@ -110,121 +112,67 @@ def _endpoint(location: Location, environ: Mapping[str, str]) -> str:
     return environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or ""
 
 
-def _s3(
-    location: Location,
-    access: Access,
-    environ: Mapping[str, str],
-    client: "ClientConfig",
-    retries: "RetryConfig",
-) -> "ObjectStore":
-    from obstore.store import S3Store  # noqa: PLC0415 - loaded where it is needed
-
+def _s3(location: Location, access: Access, environ: Mapping[str, str]) -> dict[str, Any]:
     options: dict[str, Any] = {"disable_bulk_delete": True}
     endpoint = _endpoint(location, environ)
+    if endpoint and not access.path_style:
+        scheme, _, host = endpoint.partition("://")
+        endpoint = f"{scheme}://{location.container}.{host}"
     if endpoint:
-        if not access.path_style:
-            scheme, _, host = endpoint.partition("://")
-            endpoint = f"{scheme}://{location.container}.{host}"
         # The second is the environment's AWS_ENDPOINT_URL_S3, which would come first.
         options["endpoint"] = options["aws_endpoint_url_s3"] = endpoint
     options["virtual_hosted_style_request"] = not access.path_style
-    provider, region = None, location.region
+    region = location.region
     if access.key_id:
-        provider = _fixed_credentials(access)
-    elif not any(environ.get(name) for name in _OWN_AWS_CREDENTIALS):
-        provider, of_profile = _profile_credentials(environ)
+        options["credential_provider"] = _fixed_credentials(access)
+    elif not _are_found_by_obstore(environ):
+        options["credential_provider"], of_profile = _found_by_botocore(environ)
         region = region or of_profile
     if region:
         options["region"] = region
-    return S3Store(
-        location.container,
-        prefix=location.prefix or None,
-        client_options=client,
-        retry_config=retries,
-        credential_provider=provider,
-        **options,
-    )
+    return options
 
 
-def _r2(
-    location: Location,
-    access: Access,
-    environ: Mapping[str, str],  # noqa: ARG001 - as the others
-    client: "ClientConfig",
-    retries: "RetryConfig",
-) -> "ObjectStore":
-    from obstore.store import S3Store  # noqa: PLC0415 - as above
-
+def _r2(location: Location, access: Access, _environ: Mapping[str, str]) -> dict[str, Any]:
     endpoint = location.endpoint or f"https://{location.account}.r2.cloudflarestorage.com"
-    return S3Store(
-        location.container,
-        prefix=location.prefix or None,
-        endpoint=endpoint,
-        aws_endpoint_url_s3=endpoint,
-        region="auto",
-        virtual_hosted_style_request=False,
-        disable_bulk_delete=True,
-        client_options=client,
-        retry_config=retries,
+    return {
+        "endpoint": endpoint,
+        "aws_endpoint_url_s3": endpoint,
+        "region": "auto",
+        "virtual_hosted_style_request": False,
+        "disable_bulk_delete": True,
         # Not as options: a session token of AWS in the environment would join them.
-        credential_provider=_fixed_credentials(access),
-    )
+        "credential_provider": _fixed_credentials(access),
+    }
 
 
-def _gcs(
-    location: Location,
-    access: Access,
-    environ: Mapping[str, str],  # noqa: ARG001 - as the others
-    client: "ClientConfig",
-    retries: "RetryConfig",
-) -> "ObjectStore":
-    from obstore.store import GCSStore  # noqa: PLC0415 - as above
-
-    options: dict[str, Any] = {}
-    if access.secret:
-        options["service_account_key"] = access.secret
-    if location.endpoint:
-        options["base_url"] = location.endpoint
-        if not access.secret and location.endpoint.lower().startswith("http://"):
-            options = {"service_account_key": _emulators_key(location.endpoint)}
-    return GCSStore(
-        location.container,
-        prefix=location.prefix or None,
-        client_options=client,
-        retry_config=retries,
-        **options,
-    )
+def _gcs(location: Location, access: Access, _environ: Mapping[str, str]) -> dict[str, Any]:
+    endpoint = location.endpoint
+    if endpoint.lower().startswith("http://") and not access.secret:
+        # Nothing is signed: in the clear, an emulator is all that can be meant.
+        key = {"gcs_base_url": endpoint, "disable_oauth": True}
+        key |= dict.fromkeys(("client_email", "private_key", "private_key_id"), "")
+        return {"service_account_key": json.dumps(key)}
+    options = {"service_account_key": access.secret, "base_url": endpoint}
+    return {name: value for name, value in options.items() if value}
 
 
-def _emulators_key(endpoint: str) -> str:
-    """A key by which nothing is signed: in the clear, an emulator is all that can be meant."""
-    key = {"gcs_base_url": endpoint, "disable_oauth": True}
-    return json.dumps(key | dict.fromkeys(("client_email", "private_key", "private_key_id"), ""))
+def _azure(location: Location, access: Access, _environ: Mapping[str, str]) -> dict[str, Any]:
+    options = {
+        "account_name": location.account,
+        "account_key": access.secret,
+        "endpoint": location.endpoint,
+    }
+    return {name: value for name, value in options.items() if value}
 
 
-def _azure(
-    location: Location,
-    access: Access,
-    environ: Mapping[str, str],  # noqa: ARG001 - as the others
-    client: "ClientConfig",
-    retries: "RetryConfig",
-) -> "ObjectStore":
-    from obstore.store import AzureStore  # noqa: PLC0415 - as above
-
-    options: dict[str, Any] = {}
-    if location.account:
-        options["account_name"] = location.account
-    if access.secret:
-        options["account_key"] = access.secret
-    if location.endpoint:
-        options["endpoint"] = location.endpoint
-    return AzureStore(
-        location.container,
-        prefix=location.prefix or None,
-        client_options=client,
-        retry_config=retries,
-        **options,
-    )
+_KINDS: Final[Mapping[str, tuple[Callable[..., "ObjectStore"], "_Options"]]] = {
+    "s3": (S3Store, _s3),
+    "r2": (S3Store, _r2),
+    "gcs": (GCSStore, _gcs),
+    "azure": (AzureStore, _azure),
+}
+"""For each backend obstore's class, and what it is told besides what all are told."""
 
 
 def _fixed_credentials(access: Access) -> Callable[[], "S3Credential"]:
@@ -239,27 +187,38 @@ def _fixed_credentials(access: Access) -> Callable[[], "S3Credential"]:
     return credentials
 
 
-def _profile_credentials(
+def _are_found_by_obstore(environ: Mapping[str, str]) -> bool:
+    """Whether the environment has what obstore itself finds credentials by."""
+    endpoint = environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    return bool(
+        environ.get("AWS_ACCESS_KEY_ID")
+        or environ.get("AWS_WEB_IDENTITY_TOKEN_FILE")
+        or environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+        or (endpoint and environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"))
+    )
+
+
+def _found_by_botocore(
     environ: Mapping[str, str],
 ) -> tuple[Callable[[], "S3Credential"] | None, str]:
-    """Credentials and region of an AWS profile, if there is one; botocore renews them."""
+    """Credentials and region of an AWS profile, if there is one; botocore renews them.
+
+    Also those of a container that has no file with its token, which obstore does not know.
+    """
     named = environ.get("AWS_PROFILE") or environ.get("AWS_DEFAULT_PROFILE")
-    files = (
-        Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
-        Path(environ.get("AWS_CONFIG_FILE") or "~/.aws/config"),
-    )
-    try:
-        if not named and not any(file.expanduser().exists() for file in files):
-            return None, ""
-    except (OSError, RuntimeError):  # no home folder, or not ours to look into
+    endpoint = environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    if not named and not endpoint and not _has_profiles(environ):
         return None, ""
+    what = f"the AWS profile {named or 'default'}"
+    if endpoint and not named:
+        what = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
     try:
         import botocore.session  # noqa: PLC0415 - an extra
     except ImportError as error:
-        if not named:
+        if not named and not endpoint:
             return None, ""
         raise ConfigError(
-            f"the AWS profile {named} cannot be used: botocore is not installed, expected it "
+            f"{what} cannot be used: botocore is not installed, expected it "
             "(pip install 'otlp2parquet[aws]'), or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         ) from error
     session = botocore.session.Session(profile=named)
@@ -267,7 +226,7 @@ def _profile_credentials(
         found = session.get_credentials()
         region = str(session.get_config_variable("region") or "")
     except Exception as error:
-        raise ConfigError(f"the AWS profile {named} cannot be used: {error}") from error
+        raise ConfigError(f"{what} cannot be used: {error}") from error
     if found is None:
         return None, region
 
@@ -282,3 +241,15 @@ def _profile_credentials(
         }
 
     return credentials, region
+
+
+def _has_profiles(environ: Mapping[str, str]) -> bool:
+    """Whether one of the files is there that profiles are in."""
+    files = (
+        Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
+        Path(environ.get("AWS_CONFIG_FILE") or "~/.aws/config"),
+    )
+    try:
+        return any(file.expanduser().exists() for file in files)
+    except (OSError, RuntimeError):  # no home folder, or not ours to look into
+        return False

@@ -1,9 +1,10 @@
 """How many requests a storage gets at once, and when: fewer and later when it asks for that.
 
 Knows counts and a clock. Must not know requests. A storage that says "slow down" gets half as many
-requests at once, and none for a pause that doubles with each further word; for every
-``_GOOD_ANSWERS`` without one it gets one more again. Who waits here waits a bounded time, and goes
-on then: whether a request fails is for the storage to say.
+requests at once, and none for a pause that doubles with each further word. Each good answer halves
+the next pause, and as many of them as there may be requests at once allow one more: so a storage
+that says it now and then is asked about as often as it answers, as TCP does it. Who waits here
+waits a bounded time, and goes on then: whether a request fails is for the storage to say.
 """
 
 import random
@@ -16,7 +17,6 @@ from typing import Final
 MOST_AT_ONCE: Final = 64
 _FIRST_PAUSE_SECS: Final = 0.25
 _LONGEST_PAUSE_SECS: Final = 8.0
-_GOOD_ANSWERS: Final = 10
 _LONGEST_WAIT_SECS: Final = 10.0
 
 
@@ -83,10 +83,10 @@ class Pace:
         if self._most == MOST_AT_ONCE:
             return
         self._good += 1
-        if self._good >= _GOOD_ANSWERS:
+        self._pause /= 2
+        if self._good >= self._most:
             self._good = 0
             self._most += 1
-            self._pause /= 2
 
     def _wait_secs(self, deadline: float) -> float:
         now = self._monotonic()

@@ -56,7 +56,8 @@ CAUSES: Final = (
         "the bucket is in another region: set the region (storage.s3.region, AWS_REGION)",
     ),
     _cause(
-        r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|AuthenticationFailed"
+        r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|InvalidIdentityToken"
+        r"|AuthenticationFailed"
         r"|InvalidAuthenticationInfo|Unauthenticated|NoAuthenticationInformation|XAdminUserNotFound"
         r"|invalid_client|status(?: code)?: 401\b",
         "the credentials are not accepted: check the keys, and that they are for this endpoint",
