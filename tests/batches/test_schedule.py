@@ -326,8 +326,25 @@ def test_a_probe_whose_log_is_in_trouble_is_followed_by_another() -> None:
     assert step.batch not in (outage.batches[order] for order in outage.read)
 
 
-def test_rows_in_builders_are_tried_also_while_their_storage_is_in_doubt() -> None:
-    """Only then their memory is free; and who has a folder of its own that is well is stored."""
+def test_rows_that_come_while_a_probe_hangs_are_left_to_the_log() -> None:
+    """Or they would fill memory while all threads wait for the storage."""
+    outage = Outage(3)
+    assert outage.attempt(takes=False)
+    outage.now = 2.0
+    outage.schedule.wake(outage.now)
+    probe = outage.schedule.next()
+    assert probe is not None
+    for order, action in ((100, Action.SET_DOWN), (101, Action.SET_DOWN)):
+        fresh = storing_batch(order)
+        outage.schedule.add(fresh)
+        assert outage.schedule.next() == Step(action, fresh)
+    only_here = storing_batch(102, rereads=False)
+    outage.schedule.add(only_here)
+    assert outage.schedule.next() == Step(Action.READ, only_here)
+
+
+def test_rows_in_builders_are_tried_when_nobody_else_is() -> None:
+    """A batch of another folder is stored though one has failed, and ends the doubt."""
     outage = Outage(3)
     assert outage.attempt(takes=False)
     fresh = storing_batch(100)
@@ -435,6 +452,12 @@ class Life(RuleBasedStateMachine):
             if reads_log and self.is_short:
                 assert not any(other.holds_read_rows for other in self.models if other is not batch)
             model.readers += 1
+        elif step.action is Action.SET_DOWN:
+            assert model.readers == 0
+            assert batch.due is None
+            assert cast("Closed", batch.batch).builders is not None
+            assert batch.batch.log.rereads
+            model.readers += 1
         elif step.action is Action.FINISH:
             assert not model.given_up
             assert at_it == 0
@@ -464,6 +487,8 @@ class Life(RuleBasedStateMachine):
                 pass
             else:
                 read(batch, model.files)
+        elif step.action is Action.SET_DOWN:
+            self.set_down(model)
         elif step.action is Action.FINISH:
             model.finishers -= 1
             model.done = True
@@ -487,7 +512,7 @@ class Life(RuleBasedStateMachine):
         """Any of the steps fails: the batch rests."""
         step = self.steps.pop(data.draw(st.integers(0, len(self.steps) - 1)))
         model, batch, progress = self.models[step.batch], step.batch, step.progress
-        if step.action is Action.READ:
+        if step.action in (Action.READ, Action.SET_DOWN):
             model.readers -= 1
             batch.phase = Phase.UNREAD if batch.plan is None else Phase.STORING
         elif step.action is Action.FINISH:
@@ -537,6 +562,12 @@ class Life(RuleBasedStateMachine):
         assert later == (min(dues) if dues else None)
         assert all(due > self.now for due in dues)
         assert not (hurry and dues)
+
+    def set_down(self, model: Model) -> None:
+        """Its rows are in the log alone."""
+        model.readers -= 1
+        cast("Closed", model.batch.batch).builders = None
+        model.batch.phase = Phase.UNREAD
 
     def look(self, model: Model) -> None:
         """As who changes a batch does."""
@@ -591,6 +622,8 @@ class Life(RuleBasedStateMachine):
                 if step.action is Action.READ:
                     model.readers -= 1
                     read(batch, model.files)
+                elif step.action is Action.SET_DOWN:
+                    self.set_down(model)
                 elif step.action is Action.FINISH:
                     model.finishers -= 1
                     model.done, batch.phase = True, Phase.DONE

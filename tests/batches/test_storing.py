@@ -518,6 +518,28 @@ def test_a_file_that_fails_before_the_reader_is_done_gives_its_memory_back(
         assert bench.budget.used == 0
 
 
+def test_rows_leave_memory_while_the_storage_hangs(tmp_path: Path) -> None:
+    """They are in the log: what comes in does not wait in memory for threads that hang."""
+    gate, errors = threading.Event(), [StorageError("down")]
+    writer = Recorder(fail=lambda _: errors.pop() if errors else None)
+    config = BatchConfig(max_rows=10)
+    with Node(tmp_path, writer=writer, threads=2, most_threads=1, config=config) as node:
+        node.keep(logs(10, "first"))
+        wait_for(lambda: node.backlog.resting == 1)
+        writer.gates["first"] = gate
+        node.tick(RETRY_LONGEST_SECS)
+        wait_for(lambda: len(writer.attempts) == 2)
+        held = node.budget.used
+        for number in range(5):
+            node.keep(logs(10, f"s{number}"))
+        wait_for(lambda: node.backlog.resting == 5)
+        assert node.budget.used == held
+        gate.set()
+        node.settle()
+        assert node.budget.used == 0
+        assert writer.rows == 60
+
+
 # -- nothing ends a thread -------------------------------------------------------------------
 
 

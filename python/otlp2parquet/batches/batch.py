@@ -125,6 +125,14 @@ class Builders:
                     self._finished.extend(shard.finish())
         return self._finished
 
+    def discard(self) -> None:
+        """Let go of all rows and their memory; waits for the appends in progress."""
+        for shard in self._shards:
+            with shard.lock:
+                shard.discard()
+        self._finished = []
+        self.memory.release()
+
 
 class ClosedBatch:
     """A batch that takes no more requests: where its rows are, and how to get them again."""
@@ -163,14 +171,23 @@ class ClosedBatch:
             if self.log.finish():
                 return rows, builders.memory
             del rows
-            self.builders = None
-            builders.memory.release()
+            self.set_down()
         memory = Allowance(self._budget)
         try:
             return replay(self.log.read(), memory, self.log.set_aside), memory
         except BaseException:
             memory.release()
             raise
+
+    def set_down(self) -> None:
+        """Leave the rows to the log alone, from which they can be read again.
+
+        Waits for the appends in progress and for their log.
+        """
+        builders, self.builders = self.builders, None
+        if builders is not None:
+            builders.discard()
+            self.log.finish()
 
     def take_again(self, memory: Allowance) -> None:
         """What ``read`` gave is not used: the next call gives it again."""

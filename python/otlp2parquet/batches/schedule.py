@@ -13,7 +13,8 @@ failed rests until it is due; files that have their rows do not wait for that.
 
 A storage that failed a batch is in doubt until it takes a file. Meanwhile one batch after another
 is the probe, which may be read again; the others whose rows have left memory wait for the end of
-the doubt. So an outage costs one reading and one attempt at a time, however much waits.
+the doubt. So an outage costs one reading and one attempt at a time, however much waits. A batch
+that comes meanwhile is the probe if no other is being tried; else its rows are left to the log.
 """
 
 import heapq
@@ -90,6 +91,8 @@ class Action(Enum):
     READ = auto()
     WRITE = auto()
     FINISH = auto()
+    SET_DOWN = auto()
+    """Its rows leave memory, and stay in the log."""
     TAKE_BACK = auto()
 
 
@@ -373,7 +376,12 @@ class Schedule:
         if batch.due is not None:
             return None
         if self._needs_reading(batch):
-            if self._is_gated(batch) or not self._may_read(batch):
+            if self._is_gated(batch):
+                return None
+            if not self._may_probe(batch):
+                batch.phase = Phase.READING
+                return Step(Action.SET_DOWN, batch)
+            if not self._may_read(batch):
                 return None
             batch.phase = Phase.READING
             return Step(Action.READ, batch)
@@ -388,6 +396,25 @@ class Schedule:
         if batch.phase is Phase.UNREAD:
             return batch.batch.builders is None and batch.batch.log.rereads
         return batch.phase is Phase.STORING and batch.count(FileState.GIVEN_BACK) > 0
+
+    def _may_probe(self, batch: StoringBatch) -> bool:
+        """Whether a batch with its rows in memory is to be tried, though its storage is in doubt.
+
+        Who cannot be read again is; another one is the probe if nobody is being tried just now.
+        """
+        doubt = self._doubts.get(batch.writer.root)
+        if doubt is None or doubt.probe is batch or not batch.batch.log.rereads:
+            return True
+        root = batch.writer.root
+        if doubt.probe.threads or any(
+            one.count(FileState.WRITING)
+            for one in self._batches.values()
+            if one.writer.root == root
+        ):
+            return False
+        before, doubt.probe = doubt.probe, batch
+        self.look_at(before)
+        return True
 
     def _is_gated(self, batch: StoringBatch) -> bool:
         """Whether it waits for the end of a doubt, and is not the one that may end it."""

@@ -40,6 +40,11 @@ class Shard:
             self.memory_bytes = self.builder.num_memory_bytes
             self.groups = self.builder.num_groups
 
+    def discard(self) -> None:
+        """Let go of the rows; nothing more is appended."""
+        self.is_finished = True
+        del self.builder
+
     def finish(self) -> list[Batch]:
         """The rows, once. After a failure they are still there: it may be called again."""
         rows = self.builder.finish(dictionaries=True)

@@ -55,6 +55,7 @@ _FAILED: Final = {
     Action.READ: "reading a batch again",
     Action.WRITE: "writing",
     Action.FINISH: "finishing a batch",
+    Action.SET_DOWN: "leaving a batch to the log",
     Action.TAKE_BACK: "taking files back",
 }
 """What a step does, for whoever reads that it failed."""
@@ -251,6 +252,8 @@ class Storing:
             self._read(step.batch)
         elif step.action is Action.FINISH:
             self._finish(step.batch)
+        elif step.action is Action.SET_DOWN:
+            self._set_down(step.batch)
         elif step.progress is not None:
             act = self._write if step.action is Action.WRITE else self._take_back
             act(step.batch, step.progress)
@@ -281,6 +284,12 @@ class Storing:
         except BaseException:
             batch.take_again(memory)
             raise
+
+    def _set_down(self, storing: StoringBatch) -> None:
+        storing.batch.set_down()
+        with self._changed:
+            storing.phase = Phase.UNREAD
+            self._look_at(storing)
 
     def _plan(self, storing: StoringBatch, rows: Sequence[Batch]) -> Plan:
         """Fix where the rows go: as it was fixed before, as far as that still holds."""
@@ -475,7 +484,7 @@ class Storing:
             self._last_error = storing.error = reason
             if progress is not None:
                 self._give_back(storing, progress)
-            elif step.action is Action.READ and storing.plan is None:
+            elif storing.plan is None:
                 storing.phase = Phase.UNREAD
             else:
                 storing.phase = Phase.STORING
