@@ -1,5 +1,6 @@
 //! Requests in, batches out: `BatchBuilder`, and `process_otlp` as one append and one finish.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
 use otlp2parquet_core as core;
@@ -130,6 +131,12 @@ impl Body<'_> {
     }
 }
 
+thread_local! {
+    /// An empty builder that a thread's last request left: its columns have room for another one.
+    /// (One that refused a request, or came to harm in it, is not kept.)
+    static IDLE: Cell<Option<Box<core::BatchBuilder>>> = const { Cell::new(None) };
+}
+
 /// One export request as tables; documented in `otlp2parquet.core`.
 #[pyfunction]
 #[pyo3(signature = (
@@ -151,9 +158,12 @@ pub fn process_otlp(
     let payload = Payload::new(payload)?;
     let body = body(py, &payload, signal, content_type, content_encoding, received_at)?;
     let processed = py.detach(|| {
-        let mut builder = core::BatchBuilder::new(limits);
+        let mut builder = IDLE.take().unwrap_or_else(|| Box::new(core::BatchBuilder::new(limits)));
+        builder.set_limits(limits);
         let appended = body.append_to(&mut builder, &limits)?;
-        Ok((appended, builder.finish_with(Strings::Plain, make_text)?))
+        let batches = builder.finish_with(Strings::Plain, make_text)?;
+        IDLE.set(Some(builder));
+        Ok((appended, batches))
     });
     let (appended, batches) = processed.map_err(|error: Error| error.into_py(py))?;
     Ok(Result { batches: into_batches(py, batches)?, appended: appended.into() })
