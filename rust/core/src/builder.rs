@@ -501,7 +501,8 @@ mod tests {
             builder.append(&payload, Signal::Logs, 1).unwrap();
             // What a panic leaves behind: rows that nobody committed.
             let memory = Memory { total: 1 << 20, rows: 1 << 20 };
-            let mut request = Request::new(builder.limits, &payload, 1, builder.stamp, memory, None);
+            let mut request =
+                Request::new(builder.limits, &payload, 1, builder.stamp, memory, None);
             builder.is_open = true;
             let rows = builder.logs.rows(Table::Logs, LogColumns::default);
             logs::append(rows, &mut request, &payload).unwrap();

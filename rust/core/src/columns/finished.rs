@@ -237,6 +237,28 @@ impl TableBatch {
         Self { table, service, hour, strings, columns, number: 0, rows }
     }
 
+    /// A batch of rows that a batch of a table gave before, in another process perhaps.
+    ///
+    /// # Errors
+    /// The batch has not the schema of the table.
+    pub fn restore(
+        table: Table,
+        service: Option<Arc<str>>,
+        hour: i64,
+        batch: &RecordBatch,
+    ) -> Result<Self, ArrowError> {
+        let forms = [Strings::Plain, Strings::Dictionary];
+        let Some(strings) = forms.into_iter().find(|form| batch.schema() == table.schema(*form))
+        else {
+            let message = format!("found another schema than that of {}", table.name());
+            return Err(ArrowError::SchemaError(message));
+        };
+        let arrays = batch.columns().iter().map(|array| Presented::Array(Arc::clone(array)));
+        let columns = Columns::Presented(Arc::new(arrays.collect()));
+        let rows = 0..batch.num_rows();
+        Ok(Self { table, service, hour, strings, columns, number: 0, rows })
+    }
+
     /// How many rows it has.
     #[must_use]
     pub fn num_rows(&self) -> usize {
