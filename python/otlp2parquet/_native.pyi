@@ -1,7 +1,7 @@
 """What the Rust extension gives; the behaviour is documented in ``otlp2parquet.core``."""
 
 from datetime import datetime
-from typing import Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
 from otlp2parquet.core.signals import Signal
 
@@ -17,6 +17,8 @@ __all__ = [
     "inflates_within",
     "process_otlp",
     "recognize_json",
+    "restore_batch",
+    "restore_result",
     "table_names",
     "table_schema",
 ]
@@ -62,6 +64,7 @@ class Batch:
         self, requested_schema: object | None = None
     ) -> tuple[object, object]: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class Appended:
@@ -88,6 +91,7 @@ class Result:
     def message(self) -> str: ...
     @property
     def unstored(self) -> dict[str, int]: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class BatchBuilder:
@@ -110,3 +114,11 @@ class BatchBuilder:
     def num_memory_bytes(self) -> int: ...
     @property
     def num_groups(self) -> int: ...
+
+def restore_batch(table: str, service: str | None, hour: int, ipc: bytes) -> Batch:
+    """The batch of a pickle."""
+
+def restore_result(
+    batches: list[Batch], accepted: int, rejected: int, message: str, unstored: dict[str, int]
+) -> Result:
+    """The result of a pickle."""

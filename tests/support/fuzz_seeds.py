@@ -84,7 +84,13 @@ def main(folder: Path) -> None:
     chance.shuffle(both)
     sequences = [SEPARATOR.join(both[at : at + 3]) for at in range(0, len(both), 3)]
     packed = [pack(seed[1:]) for seed in both[:100] for pack in PACKS]
-    targets = {"protobuf": protobuf, "json": json, "after_garbage": sequences, "inflate": packed}
+    targets = {
+        "protobuf": protobuf,
+        "json": json,
+        "after_garbage": sequences,
+        "cost": both,
+        "inflate": packed,
+    }
     for target, seeds in targets.items():
         (folder / target).mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(seeds):

@@ -6,14 +6,14 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{Array, RecordBatch, RecordBatchIterator, StringArray, StructArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, SchemaRef};
 use otlp2parquet_core::{Strings, Table, TableBatch};
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyCapsule, PyDict, PyTuple};
 
 use crate::errors::Error;
 
@@ -47,7 +47,7 @@ pub fn make_text(
 }
 
 fn schema_capsule<'py>(py: Python<'py>, schema: &SchemaRef) -> PyResult<Bound<'py, PyCapsule>> {
-    let ffi = FFI_ArrowSchema::try_from(schema.as_ref()).map_err(|e| Error::from(e).into_py(py))?;
+    let ffi = FFI_ArrowSchema::try_from(schema.as_ref()).map_err(|e| Error::from(e).into_py())?;
     PyCapsule::new_with_value(py, ffi, SCHEMA_NAME)
 }
 
@@ -70,6 +70,48 @@ impl Schema {
     }
 }
 
+/// Takes what a capsule owns; its destructor finds nothing then.
+fn take<T>(capsule: &Bound<'_, PyAny>, name: &CStr, empty: T) -> PyResult<T> {
+    let pointer = capsule.cast::<PyCapsule>()?.pointer_checked(Some(name))?.cast::<T>();
+    // SAFETY: the protocol says which struct a capsule of this name owns, that it is valid while
+    // the capsule lives, and that who moves it out leaves a released one behind.
+    Ok(unsafe { pointer.replace(empty) })
+}
+
+/// What `restore_batch` is given.
+type Pickled<'py> = (&'static str, Option<String>, i64, Bound<'py, PyAny>);
+
+/// A function of this module, by the name under which a pickle calls it.
+pub fn restorer<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import("otlp2parquet._native")?.getattr(name)
+}
+
+/// The batch of a pickle: the rows of a table, service and hour as an Arrow IPC stream.
+#[pyfunction]
+pub fn restore_batch(
+    py: Python<'_>,
+    table: &str,
+    service: Option<&str>,
+    hour: i64,
+    ipc: &Bound<'_, PyBytes>,
+) -> PyResult<Batch> {
+    let table = crate::input::table(table)?;
+    let rows = py.import("pyarrow.ipc")?.call_method1("open_stream", (ipc,))?;
+    let rows = rows.call_method0("read_next_batch")?;
+    let (schema, array): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
+        rows.call_method0("__arrow_c_array__")?.extract()?;
+    let schema = take(&schema, SCHEMA_NAME, FFI_ArrowSchema::empty())?;
+    let array = take(&array, ARRAY_NAME, FFI_ArrowArray::empty())?;
+    let restored = || {
+        // SAFETY: both come from a producer of the C Data Interface, by its protocol.
+        let rows = StructArray::from(unsafe { from_ffi(array, &schema) }?);
+        let schema = Arc::new(arrow_schema::Schema::try_from(&schema)?);
+        let rows = RecordBatch::try_new(schema, rows.columns().to_vec())?;
+        TableBatch::restore(table, service.map(Arc::from), hour, &rows)
+    };
+    restored().map(Batch::from).map_err(|error| Error::from(error).into_py())
+}
+
 /// The rows of one table, service and hour.
 #[pyclass(frozen, module = "otlp2parquet._native")]
 pub struct Batch {
@@ -83,8 +125,8 @@ impl From<TableBatch> for Batch {
 }
 
 impl Batch {
-    fn record_batch(&self, py: Python<'_>) -> PyResult<RecordBatch> {
-        self.batch.record_batch().map_err(|error| Error::from(error).into_py(py))
+    fn record_batch(&self) -> PyResult<RecordBatch> {
+        self.batch.record_batch().map_err(|error| Error::from(error).into_py())
     }
 }
 
@@ -122,6 +164,21 @@ impl Batch {
         self.batch.num_rows()
     }
 
+    /// Pickles as an Arrow IPC stream.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Pickled<'py>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let pyarrow = py.import("pyarrow")?;
+        let rows = pyarrow.call_method1("record_batch", (slf,))?;
+        let sink = pyarrow.call_method0("BufferOutputStream")?;
+        let ipc = py.import("pyarrow.ipc")?;
+        let stream = ipc.call_method1("new_stream", (&sink, rows.getattr("schema")?))?;
+        stream.call_method1("write_batch", (rows,))?;
+        stream.call_method0("close")?;
+        let bytes = sink.call_method0("getvalue")?.call_method0("to_pybytes")?;
+        let service = this.batch.service.as_deref().map(str::to_owned);
+        Ok((restorer(py, "restore_batch")?, (this.table(), service, this.batch.hour, bytes)))
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let service = self.service().into_pyobject(py)?.repr()?;
         let (table, rows) = (self.table(), self.num_rows());
@@ -142,7 +199,7 @@ impl Batch {
     ) -> PyResult<Bound<'py, PyTuple>> {
         drop(requested_schema);
         let schema = schema_capsule(py, &self.batch.schema())?;
-        let array = StructArray::from(self.record_batch(py)?);
+        let array = StructArray::from(self.record_batch()?);
         let array =
             PyCapsule::new_with_value(py, FFI_ArrowArray::new(&array.to_data()), ARRAY_NAME)?;
         PyTuple::new(py, [schema, array])
@@ -156,7 +213,7 @@ impl Batch {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        let batch = self.record_batch(py)?;
+        let batch = self.record_batch()?;
         let schema = Arc::clone(&batch.schema());
         let reader = RecordBatchIterator::new([Ok(batch)], schema);
         PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(Box::new(reader)), STREAM_NAME)

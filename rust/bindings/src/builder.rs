@@ -1,5 +1,6 @@
 //! Requests in, batches out: `BatchBuilder`, and `process_otlp` as one append and one finish.
 
+use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
 use otlp2parquet_core as core;
@@ -8,7 +9,7 @@ use otlp2parquet_inflate::{ContentEncoding, inflate};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::arrow::{Batch, make_text};
+use crate::arrow::{Batch, make_text, restorer};
 use crate::errors::Error;
 use crate::input::{self, ContentType, Payload};
 
@@ -92,11 +93,46 @@ impl Result {
         self.appended.unstored(py)
     }
 
+    /// Pickles as its batches do.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Pickled<'py>)> {
+        let (py, this) = (slf.py(), slf.get());
+        let Appended { accepted, rejected, ref message, .. } = this.appended;
+        let parts =
+            (this.batches(py), accepted, rejected, message.clone(), this.appended.unstored(py)?);
+        Ok((restorer(py, "restore_result")?, parts))
+    }
+
     fn __repr__(&self) -> String {
         let Appended { accepted, rejected, .. } = self.appended;
         let batches = self.batches.len();
         format!("<Result of {batches} batches, accepted={accepted}, rejected={rejected}>")
     }
+}
+
+/// What `restore_result` is given.
+type Pickled<'py> = (Vec<Py<Batch>>, usize, usize, String, Bound<'py, PyDict>);
+
+/// The result of a pickle.
+#[pyfunction]
+pub fn restore_result(
+    batches: Vec<Py<Batch>>,
+    accepted: usize,
+    rejected: usize,
+    message: String,
+    unstored: &Bound<'_, PyDict>,
+) -> PyResult<Result> {
+    let count = |name: &str| match unstored.get_item(name)? {
+        Some(count) => count.extract(),
+        None => Ok(0),
+    };
+    let notes = core::Notes {
+        unknown_fields: count("unknown_fields")?,
+        entity_refs: count("entity_refs")?,
+        string_indices: count("string_indices")?,
+        without_records: count("without_records")?,
+        ..core::Notes::default()
+    };
+    Ok(Result { batches, appended: Appended { accepted, rejected, message, undated: 0, notes } })
 }
 
 fn into_batches(py: Python<'_>, batches: Vec<core::TableBatch>) -> PyResult<Vec<Py<Batch>>> {
@@ -130,6 +166,12 @@ impl Body<'_> {
     }
 }
 
+thread_local! {
+    /// An empty builder that a thread's last request left: its columns have room for another one.
+    /// (One that refused a request, or came to harm in it, is not kept.)
+    static IDLE: Cell<Option<Box<core::BatchBuilder>>> = const { Cell::new(None) };
+}
+
 /// One export request as tables; documented in `otlp2parquet.core`.
 #[pyfunction]
 #[pyo3(signature = (
@@ -149,18 +191,20 @@ pub fn process_otlp(
 ) -> PyResult<Result> {
     let limits = input::plain_limits(max_payload_bytes, max_memory_bytes)?;
     let payload = Payload::new(payload)?;
-    let body = body(py, &payload, signal, content_type, content_encoding, received_at)?;
+    let body = body(&payload, signal, content_type, content_encoding, received_at)?;
     let processed = py.detach(|| {
-        let mut builder = core::BatchBuilder::new(limits);
+        let mut builder = IDLE.take().unwrap_or_else(|| Box::new(core::BatchBuilder::new(limits)));
+        builder.set_limits(limits);
         let appended = body.append_to(&mut builder, &limits)?;
-        Ok((appended, builder.finish_with(Strings::Plain, make_text)?))
+        let batches = builder.finish_with(Strings::Plain, make_text)?;
+        IDLE.set(Some(builder));
+        Ok((appended, batches))
     });
-    let (appended, batches) = processed.map_err(|error: Error| error.into_py(py))?;
+    let (appended, batches) = processed.map_err(|error: Error| error.into_py())?;
     Ok(Result { batches: into_batches(py, batches)?, appended: appended.into() })
 }
 
 fn body<'a>(
-    py: Python<'_>,
     payload: &'a Payload<'_>,
     signal: &str,
     content_type: &str,
@@ -168,8 +212,8 @@ fn body<'a>(
     received_at: Option<u64>,
 ) -> PyResult<Body<'a>> {
     let signal = input::signal(signal)?;
-    let content_type = ContentType::from_header(content_type).map_err(|error| error.into_py(py))?;
-    let encoding = input::content_encoding(content_encoding).map_err(|error| error.into_py(py))?;
+    let content_type = ContentType::from_header(content_type).map_err(|error| error.into_py())?;
+    let encoding = input::content_encoding(content_encoding).map_err(|error| error.into_py())?;
     // "The epoch if it gives none."
     Ok(Body {
         payload: payload.bytes(content_type, encoding)?,
@@ -183,12 +227,11 @@ fn body<'a>(
 /// Whether a body inflates to at most `limit` bytes; documented in `otlp2parquet.core`.
 #[pyfunction]
 pub fn inflates_within(
-    py: Python<'_>,
     payload: &Bound<'_, PyBytes>,
     content_encoding: Option<&str>,
     limit: usize,
 ) -> PyResult<bool> {
-    let encoding = input::content_encoding(content_encoding).map_err(|error| error.into_py(py))?;
+    let encoding = input::content_encoding(content_encoding).map_err(|error| error.into_py())?;
     // The GIL is kept: it asks for microseconds of work, and its callers bound the payload too.
     Ok(inflate(payload.as_bytes(), encoding, limit).is_ok_and(|inflated| inflated.len() <= limit))
 }
@@ -245,9 +288,9 @@ impl BatchBuilder {
         received_at: Option<u64>,
     ) -> PyResult<Appended> {
         let payload = Payload::new(payload)?;
-        let body = body(py, &payload, signal, content_type, content_encoding, received_at)?;
+        let body = body(&payload, signal, content_type, content_encoding, received_at)?;
         let appended = self.with(py, |builder| body.append_to(builder, &self.limits));
-        appended.map(Appended::from).map_err(|error| error.into_py(py))
+        appended.map(Appended::from).map_err(|error| error.into_py())
     }
 
     /// Gives the batches of what was appended, and leaves the builder empty.
@@ -256,7 +299,7 @@ impl BatchBuilder {
         let strings = if dictionaries { Strings::Dictionary } else { Strings::Plain };
         let batches = self
             .with(py, |builder| builder.finish_with(strings, make_text))
-            .map_err(|error| Error::from(error).into_py(py))?;
+            .map_err(|error| Error::from(error).into_py())?;
         into_batches(py, batches)
     }
 

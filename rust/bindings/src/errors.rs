@@ -2,6 +2,7 @@
 
 use otlp2parquet_core::AppendError;
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::import_exception;
 use pyo3::prelude::*;
 
 /// Why a call failed.
@@ -41,16 +42,9 @@ impl From<otlp2parquet_core::FinishError> for Error {
     }
 }
 
-fn class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    py.import("otlp2parquet.errors")?.getattr(name)
-}
-
-fn raise(py: Python<'_>, name: &str, message: String) -> PyErr {
-    match class(py, name).and_then(|class| class.call1((message,))) {
-        Ok(error) => PyErr::from_value(error),
-        Err(error) => error,
-    }
-}
+import_exception!(otlp2parquet.errors, DecodeError);
+import_exception!(otlp2parquet.errors, TooLargeError);
+import_exception!(otlp2parquet.errors, UnsupportedError);
 
 impl Error {
     pub fn from_inflate(error: otlp2parquet_inflate::Error, limit: usize) -> Self {
@@ -61,30 +55,22 @@ impl Error {
     }
 
     /// The exception, an instance of a class of `errors.py`.
-    pub fn into_py(self, py: Python<'_>) -> PyErr {
+    pub fn into_py(self) -> PyErr {
         match self {
             Self::Append(error) => match &error {
                 AppendError::Malformed { offset, path, .. } => {
-                    let made = class(py, "DecodeError")
-                        .and_then(|class| class.call1((error.to_string(), *offset, path.as_str())));
-                    match made {
-                        Ok(error) => PyErr::from_value(error),
-                        Err(error) => error,
-                    }
+                    DecodeError::new_err((error.to_string(), *offset, path.clone()))
                 }
-                AppendError::TooLarge(_) => raise(py, "TooLargeError", error.to_string()),
-                AppendError::Full => raise(py, "TooLargeError", error.to_string()),
+                AppendError::TooLarge(_) | AppendError::Full => {
+                    TooLargeError::new_err(error.to_string())
+                }
             },
-            Self::Inflate(message) => raise(py, "DecodeError", message),
-            Self::InflatedTooLarge { limit } => raise(
-                py,
-                "TooLargeError",
-                format!(
-                    "found a payload that inflates to more than {limit} bytes, expected at most that"
-                ),
-            ),
-            Self::Unsupported(message) => raise(py, "UnsupportedError", message),
-            Self::Excess(excess) => raise(py, "TooLargeError", excess.to_string()),
+            Self::Inflate(message) => DecodeError::new_err(message),
+            Self::InflatedTooLarge { limit } => TooLargeError::new_err(format!(
+                "found a payload that inflates to more than {limit} bytes, expected at most that"
+            )),
+            Self::Unsupported(message) => UnsupportedError::new_err(message),
+            Self::Excess(excess) => TooLargeError::new_err(excess.to_string()),
             Self::Arrow(error) => PyRuntimeError::new_err(error.to_string()),
         }
     }

@@ -72,6 +72,10 @@ pub enum ContentType {
 impl ContentType {
     /// Reads a Content-Type header's value; parameters are ignored, case does not matter.
     pub fn from_header(value: &str) -> Result<Self, Error> {
+        // As SDKs write it: nothing has to be copied.
+        if value == "application/x-protobuf" {
+            return Ok(Self::Protobuf);
+        }
         let media_type = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         match media_type.as_str() {
             "application/x-protobuf"

@@ -22,9 +22,11 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::arrow::{Batch, Schema};
+    use super::arrow::{Batch, Schema, restore_batch};
     #[pymodule_export]
-    use super::builder::{Appended, BatchBuilder, Result, inflates_within, process_otlp};
+    use super::builder::{
+        Appended, BatchBuilder, Result, inflates_within, process_otlp, restore_result,
+    };
     #[pymodule_export]
     use super::{crc32, recognize_json, table_names, table_schema};
 

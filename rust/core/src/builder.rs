@@ -3,7 +3,7 @@
 use arrow_schema::ArrowError;
 
 use crate::columns::{ByteBuffer, MakeText, Size, TableBatch, Used, make_checked_text};
-use crate::common::Request;
+use crate::common::{Owners, Request};
 use crate::descriptors::{self, Descriptor};
 use crate::error::{AppendError, Excess, Fault, Format, Reject, Trouble};
 use crate::limits::{FULL_COLUMN_BYTES, Limits};
@@ -96,6 +96,8 @@ pub struct BatchBuilder {
     plain: Plain,
     /// Room for JSON that becomes protobuf, reused.
     transcoded: ByteBuffer,
+    /// Room for the values of resources and scopes, reused.
+    owners: Option<Box<Owners>>,
 }
 
 /// What a finish with plain strings takes beside the columns.
@@ -104,6 +106,9 @@ struct Plain {
     allowed: usize,
     repeated: u64,
 }
+
+/// Room beyond this is not kept from a finish with plain strings to the next request.
+const KEPT_IDLE_BYTES: usize = 128 << 10;
 
 /// Room beyond this is not kept from one request to the next.
 const KEPT_TRANSCODED_BYTES: usize = 4 << 20;
@@ -122,7 +127,13 @@ impl BatchBuilder {
             is_open: false,
             plain: Plain::default(),
             transcoded: ByteBuffer::default(),
+            owners: None,
         }
+    }
+
+    /// Sets the limits of the requests to come.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// Rows appended since the last finish.
@@ -232,7 +243,9 @@ impl BatchBuilder {
         // An eighth is what the allocator keeps beside buffers, and buffers beside their content.
         let rows = total.saturating_sub(held) / 8 * 7;
         let memory = Memory { total, rows };
-        let mut request = Request::new(self.limits, payload, received_at, self.stamp, memory);
+        let owners = self.owners.take();
+        let mut request =
+            Request::new(self.limits, payload, received_at, self.stamp, memory, owners);
         self.recover();
         self.is_open = true;
         // What the text had and these bytes have not counts all the same.
@@ -255,6 +268,7 @@ impl BatchBuilder {
             self.is_open = false;
             return Err(explain(fault, signal, payload, &self.limits));
         }
+        self.owners = request.owners.take().and_then(Owners::idle);
         let added = self.commit();
         self.is_open = false;
         self.plain.allowed = self.plain.allowed.saturating_add(total);
@@ -335,6 +349,9 @@ impl BatchBuilder {
             return Err(FinishError::TooLarge(Excess::RepeatedBytes { limit: allowed as u64 }));
         }
         self.plain = Plain::default();
+        if strings == Strings::Plain && self.transcoded.capacity() > KEPT_IDLE_BYTES {
+            self.transcoded = ByteBuffer::default();
+        }
         let mut out = Vec::with_capacity(self.num_groups());
         self.size = Size::default();
         let metrics = &mut self.metrics;
@@ -484,7 +501,8 @@ mod tests {
             builder.append(&payload, Signal::Logs, 1).unwrap();
             // What a panic leaves behind: rows that nobody committed.
             let memory = Memory { total: 1 << 20, rows: 1 << 20 };
-            let mut request = Request::new(builder.limits, &payload, 1, builder.stamp, memory);
+            let mut request =
+                Request::new(builder.limits, &payload, 1, builder.stamp, memory, None);
             builder.is_open = true;
             let rows = builder.logs.rows(Table::Logs, LogColumns::default);
             logs::append(rows, &mut request, &payload).unwrap();

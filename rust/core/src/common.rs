@@ -51,6 +51,8 @@ pub(crate) struct Request<'a> {
     pub stamp: u64,
     /// Attributes of the message being read, reused.
     pub attributes: Attributes<'a>,
+    /// Room for the resource and the scope being read.
+    pub owners: Option<Box<Owners>>,
 }
 
 /// An attribute list while it is collected: no more of it is kept than a list may have.
@@ -94,6 +96,7 @@ impl<'a> Request<'a> {
         received_at: u64,
         stamp: u64,
         memory: Memory,
+        owners: Option<Box<Owners>>,
     ) -> Self {
         Self {
             renderer: Renderer::new(limits, payload, memory),
@@ -108,6 +111,7 @@ impl<'a> Request<'a> {
             undated: 0,
             stamp,
             attributes: Attributes::default(),
+            owners,
         }
     }
 
@@ -320,7 +324,8 @@ pub(crate) fn walk<'a>(
     payload: &'a [u8],
     mut read: impl FnMut(&mut Request<'a>, &Owner, &Owner, &'a [u8]) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let (mut resource, mut scope) = (Owner::default(), Owner::default());
+    let mut owners = request.owners.take().unwrap_or_default();
+    let Owners { resource, scope } = &mut *owners;
     let mut resources = Entries::of_request(&mut request.renderer, payload)?;
     while let Some(bytes) = resources.next()? {
         let before = request.stored();
@@ -336,13 +341,32 @@ pub(crate) fn walk<'a>(
                 let beside = Beside::read(&mut request.renderer, bytes, None)?;
                 scope.read_scope(request, &beside)?;
                 request.note_without_records(beside.entries);
-                read(request, &resource, &scope, bytes)?;
+                read(request, resource, scope, bytes)?;
                 request.forget_unstored_text(before);
             }
         }
         request.forget_unstored_text(before);
     }
+    request.owners = Some(owners);
     Ok(())
+}
+
+/// The resource and the scope whose records are read, reused from one to the next.
+#[derive(Default)]
+pub(crate) struct Owners {
+    resource: Owner,
+    scope: Owner,
+}
+
+/// Room for values that is not kept from one request to the next.
+const KEPT_OWNERS_BYTES: usize = 64 << 10;
+
+impl Owners {
+    /// What may be kept for the next request.
+    pub fn idle(self: Box<Self>) -> Option<Box<Self>> {
+        let bytes = self.resource.memory_bytes() + self.scope.memory_bytes();
+        (bytes <= KEPT_OWNERS_BYTES).then_some(self)
+    }
 }
 
 /// A resource or scope, its values rendered; reused from one to the next.
@@ -370,6 +394,11 @@ impl Owner {
         self.reject = None;
         request.stamp += 1;
         self.stamp = request.stamp;
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let texts = self.names.iter().chain([&self.attributes, &self.schema_url]);
+        texts.map(ByteBuffer::capacity).sum()
     }
 
     /// Bytes that the values take where they are stored.

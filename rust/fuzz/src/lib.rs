@@ -3,6 +3,8 @@
 //! An input's first byte says how the rest is to be read, so that one corpus holds all signals
 //! and formats and the fuzzer can try a text as another's.
 
+pub mod cost;
+
 use otlp2parquet_core::{
     AppendError, Appended, BatchBuilder, JsonForm, Limits, Signal, Strings, TableBatch,
     recognize_json,

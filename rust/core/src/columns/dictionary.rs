@@ -68,8 +68,9 @@ impl Dictionary {
         self.offsets.len().saturating_sub(1)
     }
 
+    /// The text of a key; none for a number that is no key.
     #[inline(always)]
-    fn get(&self, key: i32) -> Option<&[u8]> {
+    pub fn get(&self, key: i32) -> Option<&[u8]> {
         ((key as usize) < self.len()).then(|| slice(&self.data, &self.offsets, key))
     }
 
@@ -117,6 +118,15 @@ impl Dictionary {
         let (data, offsets, hasher) = (&self.data, &self.offsets, &self.hasher);
         let hash = |&key: &i32| hasher.hash_one(slice(data, offsets, key));
         self.keys.insert_unique(hash(&key), key, hash);
+    }
+
+    /// Drops all texts, and keeps the room for others.
+    pub fn clear(&mut self) {
+        self.data.clear();
+        self.offsets.truncate(1);
+        self.keys.clear();
+        self.recent = [0; RECENT];
+        self.checkpoint = 0;
     }
 
     /// Remembers the present texts for the whole request.

@@ -21,6 +21,7 @@ use super::dictionary::Distinct;
 use super::numbers::nulls_where;
 use super::portions::Portion;
 use super::repeated::Runs;
+use super::small::SmallTable;
 use super::uniform::{Items, Uniform};
 use crate::schema::{Strings, Table};
 
@@ -66,7 +67,13 @@ pub(crate) struct Parts {
 
 /// Bytes that are zero: shared by all columns that hold nothing else.
 #[derive(Clone)]
-struct Zeros(Buffer);
+pub(super) struct Zeros(Buffer);
+
+impl Default for Zeros {
+    fn default() -> Self {
+        Self(ZEROS.clone())
+    }
+}
 
 /// Zeros that are there already: as many as the columns of a small request need.
 static ZEROS: LazyLock<Buffer> = LazyLock::new(|| Buffer::from_vec(vec![0_i64; 4096]));
@@ -74,7 +81,7 @@ static ZEROS: LazyLock<Buffer> = LazyLock::new(|| Buffer::from_vec(vec![0_i64; 4
 impl Parts {
     pub fn new(portions: usize, make_text: MakeText) -> Self {
         let portions = std::iter::repeat_with(|| Vec::with_capacity(40)).take(portions).collect();
-        Self { portions, make_text, zeros: Zeros(ZEROS.clone()) }
+        Self { portions, make_text, zeros: Zeros::default() }
     }
 
     /// Another one, for the items of lists.
@@ -107,6 +114,7 @@ impl Parts {
             let (groups, rows) = (&portion.groups, portion.rows());
             let mut push = |columns: Arc<Vec<Presented>>, number: usize, rows: Range<usize>| {
                 let (service, hour) = group(groups[number].0);
+                let columns = Columns::Presented(columns);
                 out.push(TableBatch { table, strings, service, hour, columns, number, rows });
             };
             let bytes: Vec<usize> = columns.iter().map(Finished::plain_bytes).collect();
@@ -150,7 +158,7 @@ impl Parts {
 }
 
 impl Zeros {
-    fn get(&mut self, bytes: usize) -> Buffer {
+    pub fn get(&mut self, bytes: usize) -> Buffer {
         if self.0.len() < bytes {
             self.0 = Buffer::from_vec(vec![0_i64; bytes.div_ceil(size_of::<i64>())]);
         }
@@ -193,6 +201,13 @@ impl Presented {
     }
 }
 
+/// What batches are cut from.
+#[derive(Debug, Clone)]
+enum Columns {
+    Presented(Arc<Vec<Presented>>),
+    Small(Arc<SmallTable>),
+}
+
 /// A finished Arrow batch and where it belongs.
 #[derive(Debug, Clone)]
 pub struct TableBatch {
@@ -203,7 +218,7 @@ pub struct TableBatch {
     /// Hours since the epoch, UTC: every row's `Timestamp` lies in this hour.
     pub hour: i64,
     strings: Strings,
-    columns: Arc<Vec<Presented>>,
+    columns: Columns,
     /// Which group of its portion it is.
     number: usize,
     /// Its rows among those of the portion.
@@ -211,6 +226,39 @@ pub struct TableBatch {
 }
 
 impl TableBatch {
+    /// The rows of a group of a small table.
+    pub(super) fn of_small(
+        table: Table,
+        (service, hour): (Option<Arc<str>>, i64),
+        columns: Arc<SmallTable>,
+        rows: Range<usize>,
+    ) -> Self {
+        let (strings, columns) = (Strings::Plain, Columns::Small(columns));
+        Self { table, service, hour, strings, columns, number: 0, rows }
+    }
+
+    /// A batch of rows that a batch of a table gave before, in another process perhaps.
+    ///
+    /// # Errors
+    /// The batch has not the schema of the table.
+    pub fn restore(
+        table: Table,
+        service: Option<Arc<str>>,
+        hour: i64,
+        batch: &RecordBatch,
+    ) -> Result<Self, ArrowError> {
+        let forms = [Strings::Plain, Strings::Dictionary];
+        let Some(strings) = forms.into_iter().find(|form| batch.schema() == table.schema(*form))
+        else {
+            let message = format!("found another schema than that of {}", table.name());
+            return Err(ArrowError::SchemaError(message));
+        };
+        let arrays = batch.columns().iter().map(|array| Presented::Array(Arc::clone(array)));
+        let columns = Columns::Presented(Arc::new(arrays.collect()));
+        let rows = 0..batch.num_rows();
+        Ok(Self { table, service, hour, strings, columns, number: 0, rows })
+    }
+
     /// How many rows it has.
     #[must_use]
     pub fn num_rows(&self) -> usize {
@@ -229,7 +277,10 @@ impl TableBatch {
     /// None that an input can cause: Arrow's own checks of the columns built here.
     pub fn record_batch(&self) -> Result<RecordBatch, ArrowError> {
         let slice = |column: &Presented| column.slice(self.number, self.rows.clone());
-        let arrays = self.columns.iter().map(slice).collect::<Result<Vec<_>, _>>()?;
+        let arrays = match &self.columns {
+            Columns::Presented(columns) => columns.iter().map(slice).collect::<Result<_, _>>()?,
+            Columns::Small(table) => table.arrays(&self.rows)?,
+        };
         RecordBatch::try_new(self.schema(), arrays)
     }
 }

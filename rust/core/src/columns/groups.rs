@@ -15,6 +15,7 @@ use hashbrown::HashTable;
 use super::Column;
 use super::finished::{MakeText, Parts, TableBatch};
 use super::portions::Portion;
+use super::small::{KEPT_BYTES, SMALL_BYTES, SMALL_ROWS, SmallWriter};
 use super::uniform::shrink;
 use crate::schema::{Strings, Table};
 
@@ -70,7 +71,15 @@ impl<C: Column> Used<C> {
         make_text: MakeText,
         out: &mut Vec<TableBatch>,
     ) -> Result<(), ArrowError> {
-        self.0.as_mut().map_or(Ok(()), |rows| rows.finish(strings, make_text, out))
+        let Some(rows) = &mut self.0 else { return Ok(()) };
+        if strings == Strings::Plain && rows.is_small() {
+            rows.write(make_text, out);
+            if rows.columns.memory_bytes() > KEPT_BYTES {
+                self.0 = None;
+            }
+            return Ok(());
+        }
+        rows.finish(strings, make_text, out)
     }
 }
 
@@ -313,15 +322,44 @@ impl<C: Column> Rows<C> {
         self.groups.pop();
     }
 
+    /// Whether the rows of one service and hour come after those of another: then nothing has to
+    /// be copied.
+    fn are_together(&self) -> bool {
+        (0..).zip(&self.runs).all(|(number, run)| run.group == number)
+    }
+
+    /// Whether it is a small table (`small.rs`); one without rows is.
+    fn is_small(&self) -> bool {
+        self.len <= SMALL_ROWS && self.committed.bytes <= SMALL_BYTES && self.are_together()
+    }
+
+    /// Turns the rows of a small table into Arrow batches and leaves none.
+    fn write(&mut self, make_text: MakeText, out: &mut Vec<TableBatch>) {
+        if self.len == 0 {
+            return;
+        }
+        let repeated = self.stamps.bytes() as usize * self.len;
+        let mut writer = SmallWriter::new(2 * self.committed.bytes + repeated);
+        self.columns.write(self.len, &mut writer);
+        let written = Arc::new(writer.finish(self.len, make_text));
+        let mut start = 0;
+        for (run, group) in self.runs.iter().zip(&self.groups) {
+            let (rows, columns) = (start..run.end as usize, Arc::clone(&written));
+            let whose = (group.service.clone(), group.hour);
+            out.push(TableBatch::of_small(self.table, whose, columns, rows));
+            start = run.end as usize;
+        }
+        self.index.clear();
+        self.groups.clear();
+        self.runs.clear();
+        (self.len, self.held) = (0, 0);
+        self.committed = Committed::default();
+        self.stamps = Stamps::default();
+    }
+
     /// Which rows are finished together: each large group for itself, small ones by the dozen.
     fn portions(&mut self) -> Vec<Portion> {
-        // The rows of one service and hour after those of another: nothing has to be copied.
-        let mut seen = 0;
-        let are_together = self.runs.iter().all(|run| {
-            seen += 1;
-            run.group == seen - 1
-        });
-        if are_together && self.held <= self.columns.num_bytes() + PORTION_BYTES {
+        if self.are_together() && self.held <= self.columns.num_bytes() + PORTION_BYTES {
             let groups = self.runs.iter().map(|run| (run.group, run.end as usize)).collect();
             return vec![Portion { ranges: vec![0..self.len], groups }];
         }

@@ -8,6 +8,7 @@ use super::Column;
 use super::dictionary::Dictionary;
 use super::finished::{Finished, NULL_KEY, Parts};
 use super::portions::Portion;
+use super::small::SmallWriter;
 use super::uniform::Uniform;
 
 pub(crate) struct Labels {
@@ -109,5 +110,17 @@ impl Column for Labels {
             out.push(at, Finished::Keys { keys, values: Rc::clone(&values) });
         }
         Ok(())
+    }
+
+    fn write(&mut self, rows: usize, out: &mut SmallWriter) {
+        let texts = &self.dictionary;
+        match self.keys.alike() {
+            Some(key) => out.push_runs(rows, std::iter::once((texts.get(key), rows))),
+            None => out.push_runs(rows, self.keys.values().iter().map(|&key| (texts.get(key), 1))),
+        }
+        self.dictionary.clear();
+        self.keys.clear();
+        self.numbered = [NULL_KEY; NUMBERED];
+        self.mark = 0;
     }
 }

@@ -9,6 +9,7 @@ use arrow_schema::ArrowError;
 use super::Column;
 use super::finished::{Finished, Parts};
 use super::portions::Portion;
+use super::small::SmallWriter;
 use super::uniform::{Items, Uniform};
 use crate::schema::{Table, list_items};
 
@@ -120,6 +121,15 @@ impl<C: Column + Default> Column for Lists<C> {
         let mut made = out.beside(portions.len());
         column.items.finish(&items, &mut made)?;
         column.push_lists(made, offsets, out)
+    }
+
+    fn write(&mut self, _rows: usize, out: &mut SmallWriter) {
+        let (begun, items) = (out.begin_items(), self.num_items());
+        self.items.write(items, out);
+        out.push_lists(begun, items, &self.offsets, list_items(self.table, self.first));
+        self.offsets.clear();
+        self.offsets.push(0);
+        self.mark = 0;
     }
 }
 

@@ -18,6 +18,7 @@ mod lists;
 mod numbers;
 mod portions;
 mod repeated;
+mod small;
 mod texts;
 mod uniform;
 
@@ -33,6 +34,7 @@ pub(crate) use lists::Lists;
 pub(crate) use numbers::{Booleans, Doubles, Instants, Int32s, Int64s, UTC};
 pub(crate) use portions::Portion;
 pub(crate) use repeated::{Constant, Repeated, or_null};
+pub(crate) use small::SmallWriter;
 pub(crate) use texts::{CHUNK, Texts};
 
 /// What is common to the columns of a table.
@@ -52,6 +54,9 @@ pub(crate) trait Column {
     /// Gives the finished columns (one for most), each portion's to its list; this one is empty
     /// afterwards.
     fn finish(&mut self, portions: &[Portion], out: &mut Parts) -> Result<(), ArrowError>;
+    /// As `finish`, of a small table of so many rows; this one is empty afterwards, and keeps its
+    /// room.
+    fn write(&mut self, rows: usize, out: &mut SmallWriter);
 }
 
 /// Makes a struct of columns one column, of which a row is a row of each.
@@ -90,6 +95,10 @@ macro_rules! column_of {
                 $(self.$part.finish(portions, out)?;)*
                 Ok(())
             }
+
+            fn write(&mut self, rows: usize, out: &mut $crate::columns::SmallWriter) {
+                $(self.$part.write(rows, out);)*
+            }
         }
     };
 }
@@ -122,5 +131,9 @@ impl<C: Column> Column for Option<C> {
 
     fn finish(&mut self, portions: &[Portion], out: &mut Parts) -> Result<(), ArrowError> {
         self.iter_mut().try_for_each(|column| column.finish(portions, out))
+    }
+
+    fn write(&mut self, rows: usize, out: &mut SmallWriter) {
+        self.iter_mut().for_each(|column| column.write(rows, out));
     }
 }

@@ -11,6 +11,7 @@ use arrow_schema::{ArrowError, DataType, TimeUnit};
 use super::Column;
 use super::finished::{Finished, Parts};
 use super::portions::Portion;
+use super::small::{self, SmallWriter};
 use super::uniform::{Item, Items, Uniform};
 
 /// Which rows are valid and which are null.
@@ -44,6 +45,19 @@ impl Nulls {
     pub fn gather(&self, ranges: &[Range<usize>]) -> Option<NullBuffer> {
         // A column that has no nulls was never told of one.
         if self.valid.len() == 0 { None } else { into_nulls(self.valid.gather(ranges)) }
+    }
+}
+
+impl Nulls {
+    /// Writes which rows of a small table are null, and forgets them.
+    pub fn write(&mut self, out: &mut SmallWriter) -> small::Nulls {
+        let nulls = out.write_valid(&self.valid);
+        self.valid.clear();
+        nulls
+    }
+
+    pub fn clear(&mut self) {
+        self.valid.clear();
     }
 }
 
@@ -110,7 +124,7 @@ where
 /// The time zone that every time column carries.
 pub(crate) const UTC: &str = "UTC";
 
-static INSTANT: LazyLock<DataType> =
+pub(super) static INSTANT: LazyLock<DataType> =
     LazyLock::new(|| DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())));
 
 impl<T: ArrowPrimitiveType> Column for Numbers<T>
@@ -158,6 +172,13 @@ where
             )?;
         }
         Ok(())
+    }
+
+    fn write(&mut self, _rows: usize, out: &mut SmallWriter) {
+        let nulls = self.nulls.write(out);
+        out.push_numbers::<T>(&self.values, nulls);
+        self.values.clear();
+        self.mark = 0;
     }
 }
 
@@ -243,5 +264,11 @@ impl Column for Booleans {
             out.push(at, Finished::Array(Arc::new(BooleanArray::new(bits, None))));
         }
         Ok(())
+    }
+
+    fn write(&mut self, _rows: usize, out: &mut SmallWriter) {
+        out.push_booleans(&self.values);
+        self.values.clear();
+        self.mark = 0;
     }
 }

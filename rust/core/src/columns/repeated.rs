@@ -11,8 +11,9 @@ use arrow_schema::ArrowError;
 
 use super::Column;
 use super::dictionary::{Dictionary, Distinct};
-use super::finished::{Finished, Parts};
+use super::finished::{Finished, NULL_KEY, Parts};
 use super::portions::Portion;
+use super::small::{Nulls, SmallWriter};
 use super::uniform::{Uniform, shrink};
 
 /// One rendered value of a repeated column.
@@ -58,6 +59,8 @@ pub(crate) struct Repeated {
     runs: Vec<Run>,
     /// One key, number or `NULL` per column and set.
     values: Vec<i64>,
+    /// A column of numbers while it is written, reused.
+    numbers: Uniform<i64>,
     mark: Mark,
 }
 
@@ -75,6 +78,7 @@ impl Repeated {
             dictionary: Dictionary::default(),
             runs: Vec::new(),
             values: Vec::new(),
+            numbers: Uniform::default(),
             mark: Mark::default(),
         }
     }
@@ -185,6 +189,29 @@ impl Column for Repeated {
             }
         }
         Ok(())
+    }
+
+    fn write(&mut self, rows: usize, out: &mut SmallWriter) {
+        let width = self.texts.len();
+        for (column, &is_text) in self.texts.iter().enumerate() {
+            let runs = self.runs.iter().enumerate().map(|(at, run)| {
+                let end = self.runs.get(at + 1).map_or(rows, |next| next.start as usize);
+                let value = self.values[run.set as usize * width + column];
+                (value, end - run.start as usize)
+            });
+            if is_text {
+                let text = |key| self.dictionary.get(i32::try_from(key).unwrap_or(NULL_KEY));
+                out.push_runs(rows, runs.map(|(key, rows)| (text(key), rows)));
+            } else {
+                self.numbers.clear();
+                runs.for_each(|(number, rows)| self.numbers.extend(number, rows));
+                out.push_numbers::<Int64Type>(&self.numbers, Nulls::none());
+            }
+        }
+        self.dictionary.clear();
+        self.runs.clear();
+        self.values.clear();
+        self.mark = Mark::default();
     }
 }
 

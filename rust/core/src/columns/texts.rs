@@ -13,6 +13,7 @@ use super::buffer::ByteBuffer;
 use super::finished::{Finished, Parts};
 use super::numbers::{Nulls, nulls_where};
 use super::portions::Portion;
+use super::small::{self, SmallWriter};
 use super::uniform::{Items, Uniform};
 
 /// A chunk with this much text is full.
@@ -214,6 +215,27 @@ impl Column for Texts {
             column.push_part(at, part, column.nulls.gather(&portion.ranges), out)?;
         }
         Ok(())
+    }
+
+    fn write(&mut self, rows: usize, out: &mut SmallWriter) {
+        // A small table's text is far below a chunk.
+        debug_assert!(self.full.is_empty());
+        let nulls = if !self.empty_is_null {
+            self.nulls.write(out)
+        } else if self.offsets.alike().is_some() {
+            // No row has text.
+            small::Nulls::all(rows)
+        } else {
+            let offsets = self.offsets.values();
+            out.write_nulls(rows, |row| offsets[row] == offsets[row + 1])
+        };
+        out.push_texts(&self.offsets, self.data.as_slice(), nulls);
+        self.data.clear();
+        self.offsets.clear();
+        self.offsets.push(0);
+        self.nulls.clear();
+        self.empty_is_null = false;
+        self.mark = 0;
     }
 }
 

@@ -114,6 +114,17 @@ impl<T: Item> Uniform<T> {
         self.values.is_empty().then_some(self.first)
     }
 
+    /// The items, unless they are alike.
+    pub fn values(&self) -> &[T] {
+        &self.values
+    }
+
+    /// Drops all items, and keeps the room for others.
+    pub fn clear(&mut self) {
+        self.values.clear();
+        (self.first, self.alike) = (T::default(), 0);
+    }
+
     pub fn truncate(&mut self, len: usize) {
         self.values.truncate(len);
         self.alike = self.alike.min(len);
@@ -149,7 +160,7 @@ impl<T: Item> Uniform<T> {
 
     /// Gives back room that is far above what is in use.
     pub fn shrink(&mut self) {
-        if self.values.is_empty() {
+        if self.values.is_empty() && self.memory_bytes() > KEPT_IDLE_BYTES {
             self.values = Vec::new();
         }
         shrink(&mut self.values);
@@ -182,6 +193,9 @@ impl<T: Item> Items<T> {
 
 /// Room that is kept whatever is in use.
 const KEPT_BYTES: usize = 64 << 10;
+
+/// Room that is kept while all items are alike.
+const KEPT_IDLE_BYTES: usize = 4 << 10;
 
 /// Gives back the room of a vector that is far above what is in use.
 pub(crate) fn shrink<T>(values: &mut Vec<T>) {

@@ -1,0 +1,114 @@
+//! What a request costs, counted: memory at its highest, and allocations and bytes asked for in all.
+//!
+//! The allocator is the meter: what a request holds has been asked for, and what is copied from one
+//! place to another has been asked for once more, so work that grows faster than the request shows
+//! here without a clock. (Loops that allocate nothing do not; `tests/hostile` times those.)
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use otlp2parquet_core::{BatchBuilder, Limits, Strings};
+
+use crate::{any_input, append};
+
+/// The system's allocator, counting.
+pub struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+fn count(bytes: usize) {
+    CALLS.fetch_add(1, Relaxed);
+    ASKED.fetch_add(bytes, Relaxed);
+    PEAK.fetch_max(LIVE.fetch_add(bytes, Relaxed) + bytes, Relaxed);
+}
+
+// SAFETY: every call is the system allocator's, with the same arguments.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // A block that is moved exists twice.
+        count(size);
+        LIVE.fetch_sub(layout.size(), Relaxed);
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+/// What something cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Bytes held at the highest, above those held before.
+    pub peak: usize,
+    /// Bytes asked for in all.
+    pub asked: usize,
+    /// Allocations.
+    pub calls: usize,
+}
+
+/// Runs `f` and counts.
+pub fn cost_of<T>(f: impl FnOnce() -> T) -> (T, Cost) {
+    let (live, asked, calls) = (LIVE.load(Relaxed), ASKED.load(Relaxed), CALLS.load(Relaxed));
+    PEAK.store(live, Relaxed);
+    let value = f();
+    let cost = Cost {
+        peak: PEAK.load(Relaxed).saturating_sub(live),
+        asked: ASKED.load(Relaxed) - asked,
+        calls: CALLS.load(Relaxed) - calls,
+    };
+    (value, cost)
+}
+
+/// Of a request as plain tables: bytes of memory for each of its own, and for any request. The
+/// limits allow six and 128 MiB; here they allow this much, so that small inputs meet them.
+const MEMORY: (usize, usize) = (6, 1 << 20);
+/// Bytes asked for in all, of those of `MEMORY`: buffers that double are asked for twice, an
+/// accountant that is not asked before shows as more.
+const ASKED_TIMES: usize = 4;
+/// Allocations for each byte, and for any request.
+const CALLS_OF: (usize, usize) = (2, 4_096);
+
+/// Reads an input into a builder, finishes, and holds the cost against its size.
+///
+/// # Panics
+/// The input costs more.
+pub fn check(data: &[u8]) {
+    let Some(input) = any_input(data) else { return };
+    let bytes = input.payload.len();
+    let memory = MEMORY.0 * bytes + MEMORY.1;
+    let limits =
+        Limits { memory_bytes: Some(memory), repeated_bytes: None, ..Limits::default() };
+    let mut builder = BatchBuilder::new(limits);
+    let (refused, appending) = cost_of(|| append(&mut builder, &input).is_err());
+    // An eighth beside the limit is what the core leaves to the allocator, and columns that expect
+    // text make room for it before there is any.
+    let most = memory + memory / 8 + MEMORY.1;
+    let (batches, finishing) = cost_of(|| {
+        let batches = builder.finish(Strings::Plain).unwrap_or_default();
+        batches.iter().filter_map(|batch| batch.record_batch().ok()).collect::<Vec<_>>()
+    });
+    assert!(!refused || batches.is_empty());
+    for cost in [appending, finishing] {
+        assert!(cost.peak <= most, "{bytes} bytes: {cost:?}");
+        assert!(cost.asked <= ASKED_TIMES * most, "{bytes} bytes: {cost:?}");
+    }
+    let groups: usize = batches.len();
+    let calls = appending.calls + finishing.calls;
+    let most = CALLS_OF.0 * bytes + CALLS_OF.1 + groups * 400;
+    assert!(calls <= most, "{bytes} bytes, {groups} batches: {calls} allocations");
+}
