@@ -119,3 +119,23 @@ def checked_prefix(prefix: str) -> str:
     """A prefix without slashes around it, if it is a path or empty; else ``ValueError``."""
     stripped = prefix.strip("/")
     return checked_path(stripped) if stripped else ""
+
+
+def object_uri(root: str, path: str) -> str:
+    """The URI by which others know an object of a store: no endpoint, account or region in it.
+
+    ``root`` is what names the store. Azure's is ``abfss://container@account.dfs.core.windows.net``,
+    as Iceberg's readers have it, where the account is known.
+    """
+    if not is_url(root):
+        folder = root.replace("\\", "/")
+        # Nothing is escaped: Iceberg's readers undo no %XX.
+        return f"file://{'' if folder.startswith('/') else '/'}{folder}/{path}"
+    if backend_of(root) not in _SCHEME_OF:
+        return f"{root.rstrip('/')}/{path}"
+    location = parse_location(root)
+    key = f"{location.prefix}/{path}" if location.prefix else path
+    if location.backend == "azure" and location.account:
+        return f"abfss://{location.container}@{location.account}.dfs.core.windows.net/{key}"
+    scheme = {"gcs": "gs", "azure": "abfss"}.get(location.backend, "s3")
+    return f"{scheme}://{location.container}/{key}"
