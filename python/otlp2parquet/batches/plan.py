@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from otlp2parquet.core.files import PlannedFile
-from otlp2parquet.core.layout import LAYOUTS, Layout
+from otlp2parquet.core.layout import ALL_LAYOUTS, Layout
 from otlp2parquet.writers.protocol import ColumnStatistics, StoredFile
 
 
@@ -36,7 +36,7 @@ def read_plan(body: bytes) -> Plan:
         root, layout = read["root"], read["layout"]
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"found a plan that cannot be read ({error!r})") from error
-    if not isinstance(root, str) or layout not in LAYOUTS:
+    if not isinstance(root, str) or layout not in ALL_LAYOUTS:
         raise ValueError(f"found a plan for {root!r} in the layout {layout!r}")
     return Plan(root, cast("Layout", layout), files)
 

@@ -189,6 +189,11 @@ class Storing:
         with self._changed:
             return any(storing.batch.id == batch_id for storing in self._schedule.batches())
 
+    def batch_ids(self) -> list[str]:
+        """The batches that are not done yet."""
+        with self._changed:
+            return [storing.batch.id for storing in self._schedule.batches()]
+
     @property
     def planned_files(self) -> int:
         """Files of the batches that are not stored, as far as they are planned."""

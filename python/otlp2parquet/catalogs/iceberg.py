@@ -27,8 +27,8 @@ from pyiceberg.utils.properties import property_as_bool, property_as_int
 from otlp2parquet.catalogs.data_files import data_files
 from otlp2parquet.catalogs.receipts import Receipt
 from otlp2parquet.catalogs.rewriting import rewritten
+from otlp2parquet.catalogs.shape import TableShape
 from otlp2parquet.catalogs.tables import (
-    TableShape,
     check,
     missing_columns,
     new_spec,
@@ -102,6 +102,12 @@ class IcebergCatalog:
         self._connected: PyIcebergCatalog | None = None
         self._has_namespace = False
         self._attempts: dict[str, list[_Attempt]] = {}
+
+    def reach(self) -> None:
+        """Connect to the catalog, if that was not done yet."""
+        if self._connected is None:
+            with told():
+                self._connected = self._connect()
 
     def load(self, table: str) -> "IcebergTable":
         """See ``Catalog.load``."""

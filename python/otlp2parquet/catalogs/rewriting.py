@@ -16,7 +16,7 @@ from pyiceberg.io import FileIO
 from pyiceberg.table import Table
 
 from otlp2parquet.catalogs.receipts import DataFile, Receipt
-from otlp2parquet.catalogs.tables import TableShape
+from otlp2parquet.catalogs.shape import TableShape
 from otlp2parquet.writers.encode_pyarrow import ParquetSettings, with_field_ids, write_parquet
 
 _DIGEST_DIGITS: Final = 12

@@ -7,7 +7,6 @@ what cannot be reconciled is spelled out.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Final
@@ -35,6 +34,7 @@ from pyiceberg.types import (
     NestedField,
 )
 
+from otlp2parquet.catalogs.shape import TableShape
 from otlp2parquet.core.schema import table_schema
 from otlp2parquet.errors import CatalogRefusedError
 
@@ -46,16 +46,6 @@ _TRANSFORMS: Final[Mapping[str, Transform]] = {  # type: ignore[type-arg]
 }
 _TIME_TRANSFORMS: Final = (YearTransform, MonthTransform, DayTransform, HourTransform)
 _PROMOTIONS: Final = {(IntegerType, LongType), (FloatType, DoubleType)}
-
-
-@dataclass(frozen=True, slots=True)
-class TableShape:
-    """What files for a table have to look like, and where they go."""
-
-    location: str
-    """The URI of the folder for its data files."""
-    field_ids: tuple[int, ...]
-    """The table's ids for our fields, in the order of ``our_fields``."""
 
 
 @cache

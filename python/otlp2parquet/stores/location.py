@@ -139,3 +139,18 @@ def object_uri(root: str, path: str) -> str:
         return f"abfss://{location.container}@{location.account}.dfs.core.windows.net/{key}"
     scheme = {"gcs": "gs", "azure": "abfss"}.get(location.backend, "s3")
     return f"{scheme}://{location.container}/{key}"
+
+
+def root_of(uri: str) -> str:
+    """The root of a store for the folder at a URI as ``object_uri`` or a catalog gives it."""
+    scheme, sign, rest = uri.partition("://")
+    if not sign or scheme == "file":
+        return rest if sign else uri.removeprefix("file:")
+    if scheme in ("s3a", "s3n"):
+        return f"s3://{rest}"
+    if scheme in ("abfss", "abfs", "wasbs"):
+        place, _, path = rest.partition("/")
+        container, _, host = place.partition("@")
+        account = host.partition(".")[0]
+        return Location("azure", container, path, account=account).url
+    return uri
