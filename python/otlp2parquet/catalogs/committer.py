@@ -68,6 +68,8 @@ class CommitCounts:
     refusals: int = 0
     already: int = 0
     """Receipts whose files the table had when they were to be committed."""
+    younger: int = 0
+    """Receipts of other nodes, at the last look, that are left to their own servers."""
     unreadable: int = 0
     """Objects among the receipts that could not be read."""
 
@@ -163,6 +165,18 @@ class Committer:
             )
 
     @property
+    def is_listed(self) -> bool:
+        """Whether it is known what earlier processes have left."""
+        with self._lock:
+            return self._schedule.is_listed
+
+    def waiting(self) -> dict[str, int]:
+        """How many receipts wait for each table."""
+        with self._lock:
+            tables = self._schedule.tables.values()
+            return {table.name: len(table.waiting) for table in tables if table.waiting}
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is left to be done, as far as is known."""
         with self._lock:
@@ -212,6 +226,7 @@ class Committer:
                 for path in (*table.waiting, *table.committed)
             }
         found = []
+        self.counts.younger = 0
         for path in self._receipts.list("" if self._all_nodes else self.node):
             if path in known:
                 continue
@@ -226,6 +241,8 @@ class Committer:
                 continue
             if receipt.node == self.node or opened_ms(receipt.batch_id) <= youngest:
                 found.append(receipt)
+            else:
+                self.counts.younger += 1
         with self._lock:
             for receipt in found:
                 self._schedule.add(receipt)

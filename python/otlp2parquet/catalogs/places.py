@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 FILE: Final = "tables.json"
 _VERSION: Final = 1
+WAIT_SECS: Final = 10.0
+"""How long a file waits while the catalog is asked for another table's place."""
 
 
 class TablePlaces:
@@ -49,10 +51,13 @@ class TablePlaces:
         known = self._shapes.get(table)
         if known is not None:
             return known
-        # One asks, and nobody waits behind it: a catalog that hangs must hold up one thread alone.
-        if not self._asking.acquire(blocking=False):
+        # One asks, the others wait a while behind it: a catalog that hangs must not hold up all.
+        if not self._asking.acquire(timeout=WAIT_SECS):
             raise StorageUnavailableError(f"the catalog is being asked where {table} lies")
         try:
+            known = self._shapes.get(table)
+            if known is not None:
+                return known
             asked = self._ask(table)
         except CatalogError as error:
             raise StorageUnavailableError(
