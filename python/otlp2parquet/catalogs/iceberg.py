@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from pyiceberg.catalog import Catalog as PyIcebergCatalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError
+from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table, TableProperties, Transaction
 from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update import AssertTableUUID, RemoveSnapshotsUpdate
@@ -260,6 +261,7 @@ class IcebergTable:
         self._attempts.append(_Attempt(base, frozenset(keys), append))
         _commit(transaction)
         self._attempts.pop()
+        append.remove_unused()
         if expiry.expired:
             count = remove_expired(table.io, expiry, table.current_snapshot())
             log.debug("files of expired snapshots are removed", extra={"fields": {"files": count}})
@@ -302,8 +304,24 @@ class _Append(_MergeAppendFiles):
         count = property_as_int(said, TableProperties.MANIFEST_MIN_MERGE_COUNT, MANIFESTS)
         self._target_size_bytes = size or MANIFEST_BYTES
         self._min_count_to_merge = count or MANIFESTS
+        self._unused: list[str] = []
         # As Java's writers have it; pyiceberg's own default lets them pile up.
         self._merge_enabled = property_as_bool(said, TableProperties.MANIFEST_MERGE_ENABLED, True)  # noqa: FBT003
+
+    def _process_manifests(self, manifests: list[ManifestFile]) -> list[ManifestFile]:
+        merged = super()._process_manifests(manifests)
+        needed = {manifest.manifest_path for manifest in merged}
+        # The manifest of the new files is written first, and then merged with others.
+        self._unused = [path for path in self._written_manifests if path not in needed]
+        return merged
+
+    def remove_unused(self) -> None:
+        """Remove manifests that it wrote and then merged. Raises nothing."""
+        for path in self._unused:
+            try:
+                self._io.delete(path)
+            except Exception as error:  # noqa: BLE001 - it is left over, and harms nobody
+                log.debug("a manifest that was merged is left over: %s: %s", path, error)
 
     def remove_files(self) -> None:
         """Remove the manifests that it has written. Raises nothing."""
