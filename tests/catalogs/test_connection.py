@@ -140,17 +140,31 @@ rest.page-size = 5
 
 def test_r2_from_account_and_bucket(tmp_path: Path) -> None:
     """As Cloudflare names them."""
-    made = of(tmp_path, CATALOG_TYPE="r2", STORAGE_BACKEND="r2", R2_BUCKET="b", R2_ACCOUNT_ID="acc",
-              R2_ACCESS_KEY_ID="k", R2_SECRET_ACCESS_KEY="s", ICEBERG_TOKEN="t")  # fmt: skip
-    assert made.properties["uri"] == "https://catalog.cloudflarestorage.com/acc/b"
-    assert made.properties["warehouse"] == "acc_b"
+    environ = {
+        "CATALOG_TYPE": "r2",
+        "STORAGE_BACKEND": "r2",
+        "R2_BUCKET": "bucket",
+        "R2_ACCOUNT_ID": "acc",
+        "R2_ACCESS_KEY_ID": "k",
+        "R2_SECRET_ACCESS_KEY": "s",
+        "ICEBERG_TOKEN": "t",
+    }
+    made = of(tmp_path, **environ)
+    assert made.properties["uri"] == "https://catalog.cloudflarestorage.com/acc/bucket"
+    assert made.properties["warehouse"] == "acc_bucket"
     assert made.properties["token"] == "t"  # noqa: S105 - a test's
     assert made.properties["s3.endpoint"] == "https://acc.r2.cloudflarestorage.com"
 
 
 def test_glue_makes_no_second_attempt(tmp_path: Path) -> None:
-    """botocore would repeat a commit without looking."""
-    made = of(tmp_path, CATALOG_TYPE="glue", STORAGE_BACKEND="s3", S3_BUCKET="bucket", S3_REGION="eu-west-1")
+    """Because botocore would repeat a commit without looking."""
+    made = of(
+        tmp_path,
+        CATALOG_TYPE="glue",
+        STORAGE_BACKEND="s3",
+        S3_BUCKET="bucket",
+        S3_REGION="eu-west-1",
+    )
     assert made.properties["glue.max-retries"] == "1"
     assert made.properties["glue.region"] == "eu-west-1"
     assert made.properties["warehouse"] == "s3://bucket/warehouse"

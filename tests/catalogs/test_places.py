@@ -65,9 +65,7 @@ def test_another_catalog_has_other_places(tmp_path: Path) -> None:
         TablePlaces("rest b", tmp_path, nobody).shape("otel_logs")
 
 
-def test_who_hangs_holds_up_others_a_while(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_hangs_holds_up_others_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """And those whose table is known not at all."""
     monkeypatch.setattr(module, "WAIT_SECS", 0.05)
     gate, asking = threading.Event(), threading.Event()

@@ -33,7 +33,11 @@ FILE = DataFile(
     3,
     1000,
     1_782_896_400,
-    {1: ColumnStatistics(0, -5, 7), 3: ColumnStatistics(1, "é", "ü"), 5: ColumnStatistics(3, None, None)},
+    {
+        1: ColumnStatistics(0, -5, 7),
+        3: ColumnStatistics(1, "é", "ü"),
+        5: ColumnStatistics(3, None, None),
+    },
 )
 RECEIPT = Receipt(NODE, BATCH, "otel_logs", (FILE,), (2, 1, 3))
 
@@ -60,7 +64,10 @@ def test_a_receipt_is_read_as_it_was_written() -> None:
         ({"table": "otel_cats"}, "for the table 'otel_cats'"),
         ({"files": []}, "without files"),
         ({"files": [{"location": 5}]}, "cannot be read"),
-        ({"files": [{**json.loads(pack_receipt(RECEIPT))["files"][0], "rows": 0}]}, "cannot be read"),
+        (
+            {"files": [{**json.loads(pack_receipt(RECEIPT))["files"][0], "rows": 0}]},
+            "cannot be read",
+        ),
         ({"extra": 1}, "belongs at"),
     ],
 )
@@ -114,7 +121,10 @@ def test_the_finisher_makes_a_receipt_for_each_table() -> None:
     store = MemoryStore()
     told: list[Receipt] = []
     finisher = ReceiptFinisher(
-        ReceiptFolder(store), NODE, told.append, {"otel_logs": (7, 8)}.get  # type: ignore[arg-type]
+        ReceiptFolder(store),
+        NODE,
+        told.append,
+        {"otel_logs": (7, 8)}.get,  # type: ignore[arg-type]
     )
     batch_id = new_batch_id()
     files = [
@@ -129,7 +139,10 @@ def test_the_finisher_makes_a_receipt_for_each_table() -> None:
     store.start_process(None)
     finisher.finish(batch_id, "s3://bucket/prefix?endpoint=http://x", files)
     logs, traces = told
-    assert [file.location for file in logs.files] == ["s3://bucket/t/a.parquet", "s3://bucket/t/b.parquet"]
+    assert [file.location for file in logs.files] == [
+        "s3://bucket/t/a.parquet",
+        "s3://bucket/t/b.parquet",
+    ]
     assert (logs.field_ids, [file.hour for file in logs.files]) == ((7, 8), [1_782_896_400] * 2)
     # Begun without a catalog: it lies in the storage, with our own field ids.
     assert traces.files[0].location == "s3://bucket/prefix/traces/c.parquet"

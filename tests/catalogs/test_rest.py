@@ -1,7 +1,8 @@
-"""REST catalogs: storms, lost answers, throttling, slowness, and servers with rules of their own."""
+"""REST catalogs: storms, lost answers, throttling, slowness, and servers with own rules."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import uuid
@@ -89,16 +90,14 @@ def test_every_file_once_in_a_storm(server: RestCatalogServer, tmp_path: Path) -
     """Several writers, with real metadata: conflicts, lost answers and refusals for a while."""
     rng = random.Random(5)
     with_faults = [0.35]
-    server.script = lambda method, path: (
+    server.script = lambda _method, path: (
         storm(rng, with_faults[0]) if not path.endswith("/config") else None
     )
     folder = ReceiptFolder(MemoryStore())
     now = [0.0]
     nodes = [str(uuid.UUID(int=number, version=4)) for number in range(1, 4)]
     committers = [
-        Committer(
-            catalog_at(server), folder, node, interval_secs=0.0, monotonic=lambda: now[0]
-        )
+        Committer(catalog_at(server), folder, node, interval_secs=0.0, monotonic=lambda: now[0])
         for node in nodes
     ]
     files: list[str] = []
@@ -131,10 +130,8 @@ def test_two_first_writers_lose_nothing(server: RestCatalogServer, tmp_path: Pat
     def script(method: str, path: str) -> None:
         if method == "POST" and path.endswith("/tables/otel_logs") and not hasattr(met, "done"):
             met.done = True
-            try:
+            with contextlib.suppress(threading.BrokenBarrierError):
                 gate.wait()
-            except threading.BrokenBarrierError:
-                pass
 
     server.script = script
     receipts = [logs_receipt(tmp_path / name, 2) for name in ("a", "b")]
@@ -186,9 +183,7 @@ def test_lists_are_read_whatever_ids_the_server_gives(
         (Fault(403, "not yours"), CatalogRefusedError),
     ],
 )
-def test_answers_are_told_apart(
-    fault: Fault, expected: type[Exception], tmp_path: Path
-) -> None:
+def test_answers_are_told_apart(fault: Fault, expected: type[Exception], tmp_path: Path) -> None:
     """What passes is tried again soon, what was decided is parked."""
     with RestCatalogServer(tmp_path) as server:
         catalog = catalog_at(server)
@@ -201,9 +196,7 @@ def test_answers_are_told_apart(
         assert 1 <= len(commits) <= 2, "one attempt; pyiceberg asks again only for a new token"
 
 
-def test_a_refusal_parks_and_is_mended(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_refusal_parks_and_is_mended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """One warning that says so, a long rest, and then all is committed."""
     with RestCatalogServer(tmp_path) as server:
         folder, now = ReceiptFolder(MemoryStore()), [0.0]
@@ -239,7 +232,7 @@ def test_no_request_waits_for_ever(tmp_path: Path) -> None:
             Fault(waits_for=released) if method == "POST" else None
         )
         receipt = logs_receipt(tmp_path / "a", 1)
-        with pytest.raises(CatalogUnavailableError, match="Timeout|timed out"):
+        with pytest.raises(CatalogUnavailableError, match=r"Timeout|timed out"):
             table.append([receipt], {NODE: frozenset({receipt.key})})
         released.set()
         server.script = lambda _method, _path: None

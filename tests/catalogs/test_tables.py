@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -87,7 +87,9 @@ def test_rows_are_read_back(tmp_path: Path, catalog: IcebergCatalog) -> None:
         commit(catalog, receipt)
     for table in TABLE_FOLDERS:
         loaded = catalog.load(table).table
-        assert loaded.scan().to_arrow().num_rows == {"otel_logs": 12, "otel_traces": 4}.get(table, 2)
+        assert loaded.scan().to_arrow().num_rows == {"otel_logs": 12, "otel_traces": 4}.get(
+            table, 2
+        )
     logs = catalog.load("otel_logs").table
     written = pa.concat_tables(
         pq.read_table(file.location.removeprefix("file://"), partitioning=None)
@@ -104,7 +106,7 @@ def test_duckdb_reads_the_metadata_that_is_written(tmp_path: Path, catalog: Iceb
     commit(catalog, logs_receipt(tmp_path / "a", 5))
     table = catalog.load("otel_logs").table
     paths = [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
-    (row,) = duckdb.sql(f"SELECT count(*), min(Body) FROM read_parquet({paths})").fetchall()
+    (row,) = duckdb.read_parquet(paths).aggregate("count(*), min(Body)").fetchall()
     assert row == (5, "order 0 placed, naïve ✓")
 
 
@@ -155,8 +157,12 @@ def theirs(*, without: str = "", optional: bool = False, start: int = 100) -> Sc
     fields = [field for field in our_schema("otel_logs").fields if field.name != without]
     return Schema(
         *(
-            NestedField(start + number, field.name, field.field_type,
-                        required=field.required and not optional)  # fmt: skip
+            NestedField(
+                start + number,
+                field.name,
+                field.field_type,
+                required=field.required and not optional,
+            )
             for number, field in enumerate(reversed(fields))
         ),
         NestedField(999, "Extra", StringType(), required=False),
@@ -283,14 +289,14 @@ def test_what_cannot_be_reconciled_is_spelled_out(tmp_path: Path) -> None:
         (IdentityTransform(), None),
     ],
 )
-def test_partition_values_are_those_of_iceberg(transform: object, value: int | None) -> None:
+def test_partition_values_are_those_of_iceberg(transform: Any, value: int | None) -> None:
     """A file has rows of one hour alone, so they are known without its rows."""
     hour = datetime(2026, 7, 1, 9, tzinfo=UTC)
     field = PartitionField(source_id=1, field_id=1000, transform=transform, name="p")
     seconds = int(hour.timestamp())
     assert partition_values(PartitionSpec(field), seconds) == [value]
     if value is not None:
-        of_iceberg = transform.transform(TimestamptzType())  # type: ignore[attr-defined]
+        of_iceberg = transform.transform(TimestamptzType())
         assert of_iceberg(seconds * 1_000_000 + 1) == value
 
 

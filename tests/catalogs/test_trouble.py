@@ -1,4 +1,4 @@
-"""What catalogs raise: a race, a trouble that passes, or a refusal; nothing is taken for another."""
+"""What catalogs raise: a race, a trouble that passes or a refusal, each told as what it is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from otlp2parquet.errors import (
 def of_aws(code: str, message: str = "") -> Exception:
     """What botocore raises for a code."""
     response = {"Error": {"Code": code, "Message": message}}
-    return botocore.exceptions.ClientError(response, "UpdateTable")  # type: ignore[arg-type]
+    made: Exception = botocore.exceptions.ClientError(response, "UpdateTable")
+    return made
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,9 @@ def test_metadata_stays_flat(tmp_path: Path, catalog: IcebergCatalog, metadata: 
     assert len(list(metadata.glob("*.metadata.json"))) == PREVIOUS_METADATA + 1
     current = table.current_snapshot()
     assert current is not None
-    named = {manifest.manifest_path for one in table.snapshots() for manifest in one.manifests(table.io)}
+    named = {
+        manifest.manifest_path for one in table.snapshots() for manifest in one.manifests(table.io)
+    }
     on_disk = {f"file://{path}" for path in metadata.glob("*-m*.avro")}
     assert on_disk == named, "every manifest that is there is needed"
     assert len(current.manifests(table.io)) <= 33
@@ -118,12 +120,9 @@ def test_what_compaction_replaced_goes_with_its_snapshot(
     commit(catalog, gone)
     commit(catalog, stays)
     table = catalog.load("otel_logs").table
-    (old,) = [
-        task.file for task in table.scan().plan_files() if "/gone/" in task.file.file_path
-    ]
-    with table.transaction() as transaction:
-        with transaction.update_snapshot().overwrite() as overwrite:
-            overwrite.delete_data_file(old)
+    (old,) = [task.file for task in table.scan().plan_files() if "/gone/" in task.file.file_path]
+    with table.transaction() as transaction, transaction.update_snapshot().overwrite() as overwrite:
+        overwrite.delete_data_file(old)
     old_path = tmp_path / "gone"
     assert list(old_path.rglob("*.parquet")), "an older snapshot still has it"
     source = receipts(tmp_path / "a")
@@ -134,7 +133,7 @@ def test_what_compaction_replaced_goes_with_its_snapshot(
 
 
 def test_files_that_cannot_be_removed_stop_nothing(
-    tmp_path: Path, catalog: IcebergCatalog, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commit is done: what is left over harms nobody."""
     from pyiceberg.io.pyarrow import PyArrowFileIO  # noqa: PLC0415

@@ -93,7 +93,7 @@ class World:
 
     def interrupt(self, process: Process, what: str) -> None:
         """Others take their turns, and the process may end."""
-        if not process.is_alive:
+        if has_ended(process):
             raise CrashError
         self.trace.append(f"{process.name}: {what}")
         if self._depth < _DEPTH:
@@ -105,7 +105,9 @@ class World:
                 self._depth -= 1
         if self.late and self.random.random() < 0.3:
             self.land(self.late.pop(self.random.randrange(len(self.late))))
-        if not process.is_alive or self.random.random() < self.crashes:
+        if has_ended(process):
+            raise CrashError  # within a turn of another
+        if self.random.random() < self.crashes:
             process.is_alive = False
             self.trace.append(f"{process.name}: ends")
             raise CrashError
@@ -173,6 +175,11 @@ class Process:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_alive = True
+
+
+def has_ended(process: Process) -> bool:
+    """Whether it has crashed."""
+    return not process.is_alive
 
 
 class ScriptedStore:

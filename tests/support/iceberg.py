@@ -33,9 +33,7 @@ def sql_catalog(folder: Path) -> SqlCatalog:
     )
 
 
-def iceberg_catalog(
-    connect: Callable[[], Catalog], **options: object
-) -> IcebergCatalog:
+def iceberg_catalog(connect: Callable[[], Catalog], **options: object) -> IcebergCatalog:
     """Our side of a catalog."""
     return IcebergCatalog(connect, TableOptions(**options))  # type: ignore[arg-type]
 

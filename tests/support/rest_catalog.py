@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pyiceberg.catalog import MetastoreCatalog
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.table import CommitTableRequest
-from pyiceberg.table.metadata import TableMetadata, new_table_metadata
-from pyiceberg.table.update import AssertCreate, AssertRefSnapshotId, update_table_metadata
 from pyiceberg.partitioning import PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.table import CommitTableRequest
+from pyiceberg.table.metadata import TableMetadata, new_table_metadata
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
+from pyiceberg.table.update import AssertCreate, AssertRefSnapshotId, update_table_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,8 @@ class RestCatalogServer:
         fault = self.script(method, path)
         if fault is not None and fault.waits_for is not None:
             fault.waits_for.wait(60)
-        status, answer = 0, {}
+        status = 0
+        answer: dict[str, Any] = {}
         if fault is None or fault.applies or fault.waits_for is not None:
             status, answer = self._handle(method, path, body)
         if fault is not None and fault.waits_for is None:
@@ -164,7 +165,11 @@ class RestCatalogServer:
         if self.nessie:
             properties["gc.enabled"] = "false"
         made = new_table_metadata(
-            schema, spec, UNSORTED_SORT_ORDER, f"file://{self.folder}/{body['name']}{suffix}", properties
+            schema,
+            spec,
+            UNSORTED_SORT_ORDER,
+            f"file://{self.folder}/{body['name']}{suffix}",
+            properties,
         )
         if not body.get("stage-create"):
             self.state.tables[key] = made
@@ -181,9 +186,11 @@ class RestCatalogServer:
             return 404, _error(404, "no such table", "NoSuchTableException")
         try:
             for requirement in request.requirements:
-                if self.nessie and isinstance(requirement, AssertRefSnapshotId):
-                    if requirement.snapshot_id is None:
-                        continue  # it is not enforced there
+                is_first = isinstance(requirement, AssertRefSnapshotId) and (
+                    requirement.snapshot_id is None
+                )
+                if self.nessie and is_first:
+                    continue  # it is not enforced there
                 requirement.validate(there)
         except CommitFailedException as error:
             return 409, _error(409, str(error))

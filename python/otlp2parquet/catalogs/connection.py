@@ -63,7 +63,7 @@ def properties_of(config: Config, own: Mapping[str, str]) -> dict[str, str]:
 
 
 def file_properties(config: Config) -> dict[str, str]:
-    """How pyiceberg reaches the storage, for metadata; credentials are found as by its own tools."""
+    """How pyiceberg reaches the storage, for metadata; credentials as its own tools find them."""
     storage = config.storage
     if storage.backend == "s3":
         s3 = storage.s3

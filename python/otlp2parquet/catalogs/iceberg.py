@@ -117,7 +117,12 @@ class IcebergCatalog:
         shape = shape_of(loaded, table)
         self.on_shape(table, shape)
         return IcebergTable(
-            loaded, table, shape, self.options, self._attempts.setdefault(table, []), self._time_ms
+            loaded,
+            table,
+            shape,
+            options=self.options,
+            attempts=self._attempts.setdefault(table, []),
+            time_ms=self._time_ms,
         )
 
     def shape(self, table: str) -> TableShape:
@@ -174,8 +179,10 @@ class IcebergCatalog:
                 catalog.create_namespace(namespace[:depth])
             except NamespaceAlreadyExistsError:
                 continue
-            except Exception:  # noqa: BLE001 - making it may not be allowed; what counts is the table
-                log.debug("the namespace %s was not made", ".".join(namespace[:depth]), exc_info=True)
+            except Exception:  # making it may not be allowed; what counts is the table
+                log.debug(
+                    "the namespace %s was not made", ".".join(namespace[:depth]), exc_info=True
+                )
 
     def _add_columns(self, table: Table, missing: Sequence[Any]) -> None:
         transaction = Transaction(table)
@@ -210,6 +217,7 @@ class IcebergTable:
         table: Table,
         name: str,
         shape: TableShape,
+        *,
         options: TableOptions,
         attempts: "list[_Attempt]",
         time_ms: Callable[[], int],
@@ -225,16 +233,12 @@ class IcebergTable:
         """See ``LoadedTable.committed``."""
         return frozenset(filter(None, self.table.properties.get(COMMITTED + node, "").split(",")))
 
-    def append(
-        self, receipts: Sequence[Receipt], committed: Mapping[str, frozenset[str]]
-    ) -> None:
+    def append(self, receipts: Sequence[Receipt], committed: Mapping[str, frozenset[str]]) -> None:
         """See ``LoadedTable.append``."""
         with told():
             self._append(receipts, committed)
 
-    def _append(
-        self, receipts: Sequence[Receipt], committed: Mapping[str, frozenset[str]]
-    ) -> None:
+    def _append(self, receipts: Sequence[Receipt], committed: Mapping[str, frozenset[str]]) -> None:
         table, keys = self.table, {receipt.key for receipt in receipts}
         current = table.current_snapshot()
         base = None if current is None else current.snapshot_id
@@ -244,10 +248,12 @@ class IcebergTable:
             {COMMITTED + node: ",".join(sorted(names)) for node, names in committed.items()}
         )
         keep = self._options.keep_snapshots
-        expiry = plan_expiry(table, keep if not self._options.manages_history else 1 << 62, self._time_ms())
+        expiry = plan_expiry(
+            table, keep if not self._options.manages_history else 1 << 62, self._time_ms()
+        )
         if expiry.expired:
             ids = [snapshot.snapshot_id for snapshot in expiry.expired]
-            transaction._apply((RemoveSnapshotsUpdate(snapshot_ids=ids),))  # noqa: SLF001 - its only way in beside an append
+            transaction._apply((RemoveSnapshotsUpdate.model_validate({"snapshot-ids": ids}),))  # noqa: SLF001 - its only way in beside an append
         append = _Append(transaction)
         for receipt in receipts:
             if receipt.field_ids and receipt.field_ids != self.shape.field_ids:
@@ -275,9 +281,7 @@ class IcebergTable:
         for attempt in self._attempts:
             if attempt.keys & keys and attempt.base != base:
                 attempt.append.remove_files()
-        self._attempts[:] = [
-            one for one in self._attempts if one.keys & keys and one.base == base
-        ]
+        self._attempts[:] = [one for one in self._attempts if one.keys & keys and one.base == base]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ def connection(config: Config) -> Connection:
     """See ``connection_of``."""
     given = config.iceberg.rest_uri
     uri = iceberg_uri(given)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if uri != given.rstrip("/"):
         notes = (f"{given} is Nessie's own API; its Iceberg REST catalog is used, {uri}",)
     properties = rest_properties(config, uri)

@@ -33,9 +33,7 @@ class TablePlaces:
     catalog.
     """
 
-    def __init__(
-        self, place: str, folder: Path | None, ask: Callable[[str], TableShape]
-    ) -> None:
+    def __init__(self, place: str, folder: Path | None, ask: Callable[[str], TableShape]) -> None:
         self._place = place
         self._path = None if folder is None else folder / FILE
         self._ask = ask

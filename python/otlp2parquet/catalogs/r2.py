@@ -11,9 +11,7 @@ from otlp2parquet.config import Config
 def connection(config: Config) -> Connection:
     """See ``connection_of``."""
     r2, iceberg = config.storage.r2, config.iceberg
-    uri = iceberg.rest_uri or (
-        f"https://catalog.cloudflarestorage.com/{r2.account_id}/{r2.bucket}"
-    )
+    uri = iceberg.rest_uri or (f"https://catalog.cloudflarestorage.com/{r2.account_id}/{r2.bucket}")
     warehouse = iceberg.warehouse or f"{r2.account_id}_{r2.bucket}"
     properties = rest_properties(config, uri, {"warehouse": warehouse})
     return Connection(f"r2 {uri}", properties, LimitedRestCatalog)

@@ -11,8 +11,18 @@ from typing import Any, Final
 
 from pyiceberg.catalog.rest import Endpoints, RestCatalog
 from pyiceberg.catalog.rest.response import _handle_non_200_response
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, NoSuchTableError
-from pyiceberg.table import CommitTableRequest, CommitTableResponse, Table, TableIdentifier
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    CommitStateUnknownException,
+    NoSuchTableError,
+)
+from pyiceberg.table import (
+    CommitTableRequest,
+    CommitTableResponse,
+    Namespace,
+    Table,
+    TableIdentifier,
+)
 from pyiceberg.table.update import AddSchemaUpdate, TableRequirement, TableUpdate
 from requests import HTTPError, Session
 
@@ -77,7 +87,7 @@ class LimitedRestCatalog(RestCatalog):
         Nessie 0.99 takes no schema without it, and pyiceberg leaves it out.
         """
         name = table.name()
-        identifier = TableIdentifier(namespace=name[:-1], name=name[-1])
+        identifier = TableIdentifier(namespace=Namespace(list(name[:-1])), name=name[-1])
         request = CommitTableRequest(
             identifier=identifier, requirements=requirements, updates=updates
         )

@@ -62,7 +62,9 @@ def our_ids(table: str) -> tuple[int, ...]:
 def ids_by_name(ours: Schema, theirs: Schema) -> tuple[int, ...]:
     """The ids in ``theirs`` of the fields of ``ours``; the names must be there."""
     fields = [theirs.find_field(field.name) for field in ours.fields]
-    items = [field.field_type.element_id for field in fields if isinstance(field.field_type, ListType)]
+    items = [
+        field.field_type.element_id for field in fields if isinstance(field.field_type, ListType)
+    ]
     return (*(field.field_id for field in fields), *items)
 
 
@@ -90,7 +92,7 @@ def missing_columns(table: Table, name: str) -> list[NestedField]:
 
 
 def check(table: Table, name: str) -> None:
-    """Raise ``CatalogRefusedError`` if our files cannot be files of this table, with every reason."""
+    """Raise ``CatalogRefusedError`` with every reason why our files cannot be this table's."""
     schema = table.schema()
     ours = {field.name: field for field in our_schema(name).fields}
     theirs = {field.name: field for field in schema.fields}

@@ -45,7 +45,9 @@ class CatalogConfig:
 def _table(table: str) -> str:
     default = f"otel_{table}"
     return setting(
-        values.text(), default, f"Name of the table of {table.replace('_', ' ')}.",
+        values.text(),
+        default,
+        f"Name of the table of {table.replace('_', ' ')}.",
         short=f"ICEBERG_TABLE_{table.upper()}",
     )
 

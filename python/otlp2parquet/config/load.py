@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final, cast
 
 from otlp2parquet.config import sources
-from otlp2parquet.config.settings import Config, Setting, build, settings, value_of
+from otlp2parquet.config.row import Setting
+from otlp2parquet.config.settings import Config, build, settings, value_of
 from otlp2parquet.config.sources import Layer, Raw
 from otlp2parquet.config.values import Address, found
 from otlp2parquet.errors import ConfigError
@@ -231,7 +232,12 @@ def _contradictions(config: Config, origin: Mapping[str, str]) -> list[str]:
             f"{name('parquet.level')}: found {parquet.level}, expected 0 to 9: "
             f"{name('parquet.compression')} is gzip"
         )
-    return errors + _of_tls(config, name) + _of_storage(config, origin, name) + _of_catalog(config, name)
+    return (
+        errors
+        + _of_tls(config, name)
+        + _of_storage(config, origin, name)
+        + _of_catalog(config, name)
+    )
 
 
 _NEEDED: Final = {

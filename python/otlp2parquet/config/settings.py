@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 from otlp2parquet.config import values
 from otlp2parquet.config.catalog_settings import CatalogConfig, IcebergConfig
-from otlp2parquet.config.row import PREFIX, Setting, setting
+from otlp2parquet.config.row import Setting, setting
 from otlp2parquet.config.values import Address
 from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS
@@ -31,6 +31,7 @@ NOT_YET = (
 )
 """Keys and sections that are reserved. Setting one is an error and never silently ignored: who
 names a bucket must not find the rows on a local disk."""
+
 
 def cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """The cores this process may use: its CPU affinity, cut by a cgroup v2 quota if one is set.

@@ -80,7 +80,9 @@ class Application:
         self._counts = self.exports.counts
         self._refusals = Refusals(monotonic)
         self._commits = commits
-        metrics = Metrics(self._counts, ingest, mode, storage, time_ns, commits)
+        metrics = Metrics(
+            self._counts, ingest, mode, storage=storage, time_ns=time_ns, commits=commits
+        )
         self._pages = Pages(ingest, metrics, mode, storage, commits)
         self._clockwork: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
@@ -147,7 +149,7 @@ class Application:
             self.exports.close()
 
     async def _commit_last(self, secs: float) -> None:
-        """One more attempt to make what is stored part of its tables, within the time that is left."""
+        """One more attempt to make what is stored part of its tables, in what time is left."""
         if self._commits is None:
             return
         bounded = min(LAST_SECS, max(LEAST_SECS, secs))

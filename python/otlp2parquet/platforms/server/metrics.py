@@ -36,6 +36,7 @@ class Metrics(Collector):
         requests: ExportCounts,
         ingest: Ingest,
         mode: str,
+        *,
         storage: StorageStatus | None = None,
         time_ns: Callable[[], int] = time.time_ns,
         commits: CommitThread | None = None,
