@@ -165,7 +165,7 @@ def test_glue_makes_no_second_attempt(tmp_path: Path) -> None:
         S3_BUCKET="bucket",
         S3_REGION="eu-west-1",
     )
-    assert made.properties["glue.max-retries"] == "1"
+    assert made.properties["glue.max-retries"] == "0"
     assert made.properties["glue.region"] == "eu-west-1"
     assert made.properties["warehouse"] == "s3://bucket/warehouse"
 

@@ -5,6 +5,7 @@ Knows Glue's properties. (Glue's REST endpoint is reached by ``rest`` with SigV4
 """
 
 import os
+from typing import Any, Final
 
 from pyiceberg.catalog.glue import GlueCatalog
 
@@ -15,6 +16,8 @@ from otlp2parquet.catalogs.connection import (
     storage_uri,
 )
 from otlp2parquet.config import Config
+
+_RETRIES: Final = "glue.max-retries"
 
 
 def connection(config: Config) -> Connection:
@@ -29,8 +32,14 @@ def connection(config: Config) -> Connection:
         # An archive of every version of a table would grow with each commit.
         "glue.skip-archive": "true",
         # The attempts are ours: botocore's would repeat a commit without looking.
-        "glue.max-retries": "1",
+        _RETRIES: "0",
         "warehouse": warehouse or storage_uri(config, "warehouse"),
     }
     place = f"glue {endpoint or region}"
-    return Connection(place, properties_of(config, own), GlueCatalog)
+    return Connection(place, properties_of(config, own), _make)
+
+
+def _make(name: str, **properties: str) -> GlueCatalog:
+    # pyiceberg hands the number to botocore as it is, which takes no text for one.
+    given: dict[str, Any] = {**properties, _RETRIES: int(properties[_RETRIES])}
+    return GlueCatalog(name, **given)
