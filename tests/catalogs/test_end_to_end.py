@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sqlite3
 import subprocess
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -27,12 +30,14 @@ from tests.support.catalog_server import (
     send_all,
 )
 from tests.support.requests import logs_request
-from tests.support.server_process import COMMAND, Server, environment
+from tests.support.server_process import COMMAND, Server, environment, logs_of
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from pyiceberg.catalog import Catalog
 
 
 SQL = {**QUICK, "OTLP2PARQUET_CATALOG_TYPE": "sql"}
@@ -113,23 +118,48 @@ def run_reconcile(
     )
 
 
-def test_killed_servers_double_nothing(tmp_path: Path) -> None:
-    """With kill -9 in the middle of commits, start again: each row is in the table once."""
-    sent = 0
-    for number in range(4):
-        with Server(tmp_path, settings=SQL) as server:
-            for _ in range(3):
-                assert server.post(logs_request(5, first=sent))[0] == 200
-                sent += 5
-            if number:
-                wait_for(lambda: bool(list(server.data.rglob("snap-*"))))
+def kill_again_and_again(
+    folder: Path, settings: Mapping[str, str], kills: int
+) -> tuple[list[str], Server]:
+    """Servers that are killed while they are sent to; what was acknowledged, and the last one.
+
+    Each lives for a while that is drawn: so kills fall on every step of storing and committing.
+    """
+    rng = random.Random(11)
+    kept: list[str] = []
+    for number in range(kills):
+        with Server(folder, settings=settings) as server:
+            until = time.monotonic() + rng.uniform(0.2, 2.0)
+            while time.monotonic() < until:
+                bodies = [f"{number} {len(kept)} {one}" for one in range(3)]
+                assert server.post(logs_of(*bodies))[0] == 200
+                kept += bodies
+                threading.Event().wait(0.02)
             server.kill()
-    with Server(tmp_path, settings=SQL) as server:
+    with Server(folder, settings=settings) as server:
         wait_for(lambda: is_committed(server))
         assert server.stop() == 0
+    return kept, server
+
+
+def test_killed_servers_double_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """With kill -9 anywhere, and a start again: each row is in the table once."""
+    kills = 200 if request.config.getoption("--full") else 4
+    kept, server = kill_again_and_again(tmp_path, SQL, kills)
     rows = sql_of(server).load_table("otlp.otel_logs").scan().to_arrow()
-    assert rows.num_rows == sent
-    assert len(set(rows.column("Body").to_pylist())) == sent
+    assert sorted(rows.column("Body").to_pylist()) == sorted(kept)
+    assert not list((server.data / FOLDER).rglob("*.json"))
+
+
+@pytest.mark.parametrize("mode", ["memory", "stored"])
+def test_every_mode_commits(tmp_path: Path, mode: str) -> None:
+    """Without a log, too: receipts are what outlives the process then."""
+    settings = {**SQL, "OTLP2PARQUET_DURABILITY_MODE": mode}
+    with Server(tmp_path, settings=settings) as server:
+        assert server.post(logs_request(10))[0] == 200
+        wait_for(lambda: is_committed(server))
+        assert counts(sql_of(server)) == {"otel_logs": 10}
+        assert server.stop() == 0
 
 
 def test_a_catalog_that_cannot_be_reached_is_told_at_the_start(tmp_path: Path) -> None:
@@ -174,6 +204,29 @@ def lake(
         }
 
 
+def open_lake(
+    folder: Path, settings: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Catalog:
+    """The catalog of these settings as anybody opens it."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    return connect(connection_of(load(environ={**os.environ, **settings}, folder=folder).config))
+
+
+def test_killed_servers_double_nothing_in_nessie(
+    tmp_path: Path,
+    lake: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    """The same with receipts in a bucket and a catalog over the network."""
+    kills = 200 if request.config.getoption("--full") else 4
+    settings = {**lake, "OTLP2PARQUET_ICEBERG_NAMESPACE": "killed"}
+    kept, _ = kill_again_and_again(tmp_path, settings, kills)
+    table = open_lake(tmp_path, settings, monkeypatch).load_table("killed.otel_logs")
+    assert sorted(table.scan().to_arrow().column("Body").to_pylist()) == sorted(kept)
+
+
 def test_nessie_over_s3(
     tmp_path: Path, lake: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,10 +241,7 @@ def test_nessie_over_s3(
             wait_for(lambda server=server: is_committed(server))  # type: ignore[misc]
         assert "is Nessie's own API" in first.log
         assert (first.stop(), second.stop()) == (0, 0)
-    for name, value in CREDENTIALS.items():
-        monkeypatch.setenv(name, value)
-    config = load(environ={**os.environ, **lake}, folder=tmp_path).config
-    catalog = connect(connection_of(config))
+    catalog = open_lake(tmp_path, lake, monkeypatch)
     assert counts(catalog, "otel") == {table: 2 * count for table, count in ALL.items()}
     table = catalog.load_table("otel.otel_traces")
     rows = table.scan().to_arrow()

