@@ -1,7 +1,7 @@
 """``python -m tests.components``: build every component that is missing, and say where it is.
 
-``python -m tests.components stores`` builds those that only ``make stores`` needs, ``catalogs`` those
-of ``make catalogs``.
+``python -m tests.components stores`` builds those that only ``make stores`` needs, ``catalogs``
+those of ``make catalogs``.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from otlp2parquet.cli.config import config as config_command
 from otlp2parquet.config import Address, Config, Flags, Loaded, load
 from otlp2parquet.config.load import read_layers, resolve
-from otlp2parquet.config.settings import NOT_YET, Setting, cores, settings
+from otlp2parquet.config.row import Setting
+from otlp2parquet.config.settings import NOT_YET, cores, settings
 from otlp2parquet.config.show import MASK, effective, settings_page
 from otlp2parquet.config.values import text
 from otlp2parquet.errors import ConfigError
