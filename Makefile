@@ -22,7 +22,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
 	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket \
-	prove-convert simulate stores hostile wheels \
+	prove-convert simulate stores catalogs hostile wheels \
 	test-wheel components docs format clean
 
 help: ## Show this list.
@@ -154,6 +154,10 @@ simulate: dev ## SIM_LIVES lives of the batch layer under a scripted clock, sche
 stores: components ## The promises of a store on every server and emulator, also slow ones.
 	$(BIN)/python -m tests.components stores
 	$(BIN)/python -m pytest tests/stores --stores -q
+
+catalogs: components ## Commits to real and emulated catalogs: Nessie over S3, S3 Tables, Glue.
+	$(BIN)/python -m tests.components catalogs
+	$(BIN)/python -m pytest tests/catalogs --catalogs -q
 
 hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some minutes; Linux).
 	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile

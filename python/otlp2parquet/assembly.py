@@ -7,18 +7,26 @@ theirs on top.
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
+from uuid import uuid4
 
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.counts import Counts
 from otlp2parquet.batches.encoding import BudgetedWriter
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.batches.log.disk import SystemDisk
-from otlp2parquet.batches.log.folder import LogFolder, check_versions, is_owned, segments_in
+from otlp2parquet.batches.log.folder import (
+    SUFFIX,
+    LogFolder,
+    check_versions,
+    is_owned,
+    segments_in,
+)
 from otlp2parquet.batches.log.group_commit import GroupCommit
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.segment import Segment
@@ -27,14 +35,17 @@ from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import Config
 from otlp2parquet.config.settings import LOG_FOLDER
+from otlp2parquet.core.layout import CATALOG_LAYOUT
 from otlp2parquet.durable import reason_of
 from otlp2parquet.errors import ConfigError
-from otlp2parquet.storage import StorageStatus, open_storage, reach_storage
+from otlp2parquet.storage import StorageStatus, open_storage, reach_storage, store_at
 from otlp2parquet.stores import UPLOAD_BYTES, Store
 from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
 
 if TYPE_CHECKING:
     from otlp2parquet.batches.log.protocol import Log
+    from otlp2parquet.catalogs.receipts import ReceiptFinisher
+    from otlp2parquet.catalogs.running import CommitThread
     from otlp2parquet.core.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -60,6 +71,8 @@ class Assembly:
     _logs: list[GroupCommit] = field(default_factory=list)
     _left_over: list[Segment] = field(default_factory=list)
     _threads: int = 2
+    commits: "CommitThread | None" = None
+    """What makes stored files part of tables, where there is a catalog."""
 
     def start(self) -> None:
         """Start the threads, and begin to store what an earlier process has left."""
@@ -75,6 +88,9 @@ class Assembly:
                 extra={"fields": {"batches": len(self._left_over), "bytes": size}},
             )
         self.ingest.replay([(segment.batch_id, segment) for segment in self._left_over])
+        if self.commits is not None:
+            # Behind the replay: what the log holds is known then.
+            self.commits.start()
 
 
 def assemble(
@@ -91,14 +107,20 @@ def assemble(
     # the batch that has a slow file.
     most = max(2, min(4, threads))
     upload_bytes = 0
-    if config.storage.backend != "fs":
+    if config.storage.backend != "fs" or config.catalog_type != "none":
         # A thread that waits for the network uses no core.
         most, upload_bytes = max(most, UPLOADS_AT_ONCE), UPLOAD_BYTES
     budget, counts = Budget(config.batch.memory_bytes), Counts()
     store = open_storage(config.storage)
-    writer = make_writer(config, store)
+    writer: OtlpWriter = make_writer(config, store)
     layout = cast("Layout", config.storage.layout)
+    tables = None
+    if config.catalog_type != "none":
+        tables = _Tables(config)
+        writer, layout = tables.writer, CATALOG_LAYOUT
     logs = _Logs(config, counts, Plan(writer.root, layout), acknowledging)
+    if tables is not None:
+        tables.commit_for(logs.node(), store)
 
     def writer_for(root: str) -> OtlpWriter | None:
         reached = reach_storage(config.storage, root)
@@ -109,11 +131,14 @@ def assemble(
 
     storing = Storing(
         BudgetedWriter(writer, budget, config.parquet, upload_bytes),
+        finishers=[] if tables is None else tables.finishers,
         layout=layout,
         most_threads=most,
         writer_for=writer_for,
         counts=counts,
     )
+    if tables is not None:
+        tables.storing = storing
     ingest = Ingest(
         config.batch,
         storing,
@@ -124,11 +149,24 @@ def assemble(
     )
     status = StorageStatus(store, lambda: counts.files_stored)
     return Assembly(
-        ingest, budget, counts, writer.root, status, storing, logs.running, logs.left_over, most + 1
+        ingest,
+        budget,
+        counts,
+        writer.root,
+        status,
+        storing,
+        logs.running,
+        logs.left_over,
+        most + 1,
+        None if tables is None else tables.commits,
     )
 
 
-def make_writer(config: Config, store: Store | None = None) -> ParquetWriter:
+def make_writer(
+    config: Config,
+    store: Store | None = None,
+    field_ids_of: Callable[[str], Sequence[int]] = lambda _: (),
+) -> ParquetWriter:
     """The writer for the configured storage, or ``store``: see ``open_storage``."""
     parquet = config.parquet
     return ParquetWriter(
@@ -136,7 +174,56 @@ def make_writer(config: Config, store: Store | None = None) -> ParquetWriter:
         compression=cast("Compression", parquet.compression),
         level=parquet.level or None,
         row_group_rows=parquet.row_group_rows,
+        field_ids_of=field_ids_of,
     )
+
+
+class _Tables:
+    """The part of a server that makes files part of tables."""
+
+    def __init__(self, config: Config) -> None:
+        # Only where there is a catalog: pyiceberg is an extra, and takes its time.
+        from otlp2parquet.catalogs.service import open_tables  # noqa: PLC0415
+        from otlp2parquet.catalogs.table_writer import TableWriter  # noqa: PLC0415
+
+        self._config = config
+        self._folder = config.log_path
+        self._tables = open_tables(config, self._folder)
+        self.writer = TableWriter(
+            self._tables.root,
+            self._tables.places,
+            partial(store_at, config.storage),
+            partial(make_writer, config),
+        )
+        self.storing: Storing | None = None
+        self.finishers: list[ReceiptFinisher] = []
+        self.commits: CommitThread | None = None
+
+    def commit_for(self, node: str, store: Store) -> None:
+        """Commit the receipts of ``node``, which lie in ``store``."""
+        from otlp2parquet.catalogs.running import CommitThread  # noqa: PLC0415
+        from otlp2parquet.catalogs.service import make_committer  # noqa: PLC0415
+
+        committer, finisher = make_committer(
+            self._config,
+            self._tables,
+            store,
+            node,
+            is_logged=self._is_logged,
+            logged=self._logged,
+        )
+        self.finishers.append(finisher)
+        place = self._tables.connection.place
+        self.commits = CommitThread(committer, place, self._tables.catalog.reach)
+
+    def _is_logged(self, batch_id: str) -> bool:
+        # What is not stored any more may have a segment that could not be removed yet.
+        held = self.storing is None or self.storing.holds(batch_id)
+        return held or (self._folder / f"{batch_id}{SUFFIX}").exists()
+
+    def _logged(self) -> list[str]:
+        held = [] if self.storing is None else self.storing.batch_ids()
+        return [*held, *(str(batch) for batch, _ in segments_in(SystemDisk(), self._folder))]
 
 
 class _Logs:
@@ -157,6 +244,7 @@ class _Logs:
         self._destination = destination
         self._acknowledging = acknowledging
         self.running: list[GroupCommit] = []
+        self._own: LogFolder | None = None
         self.left_over: list[Segment] = []
         mode = config.durability.mode
         if mode == "fsync":
@@ -172,6 +260,20 @@ class _Logs:
                 "folder as durability.path to have them stored",
                 extra={"fields": {"folder": str(folder), "batches": count}},
             )
+
+    def node(self) -> str:
+        """The id of this node: that of the log's folder, if this process owns one.
+
+        Two processes must not have one id. Who gets no folder of its own has one for its life.
+        """
+        if self.running:
+            return str(self.running[0].folder.node)
+        try:
+            self._own = LogFolder.claim(self._config.log_path)
+        except ConfigError as error:
+            log.info("this process has a node id for its life alone: %s", error)
+            return str(uuid4())
+        return str(self._own.node)
 
     def _look_for_segments(self) -> GroupCommit | None:
         path = self._config.log_path

@@ -70,3 +70,15 @@ class NameTakenError(StorageError):
 
 class CatalogError(OtlpError):
     """The Iceberg catalog cannot be reached or refused a commit."""
+
+
+class CatalogConflictError(CatalogError):
+    """Somebody else was faster: nothing was committed, and what is to be done is looked at anew."""
+
+
+class CatalogUnavailableError(CatalogError):
+    """A transient trouble, or a commit of which nobody knows what became: to be looked up."""
+
+
+class CatalogRefusedError(CatalogError):
+    """The catalog refuses for good: nothing helps until somebody changes something."""

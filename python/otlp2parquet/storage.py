@@ -78,6 +78,29 @@ def reach_storage(config: StorageConfig, root: str) -> Store | None:
     return None if trouble_of(store) else store
 
 
+def store_at(config: StorageConfig, root: str) -> Store:
+    """The store at another root, with the endpoint and the credentials of the settings.
+
+    Raises ``ConfigError``.
+    """
+    if not is_url(root):
+        return _local(Path(root))
+    if backend_of(root) == "fsspec":
+        return _fsspec(root, config)
+    location = parse_location(root)
+    backend = config.backend if location.backend == "s3" and config.backend == "r2" else ""
+    if backend or location.backend == config.backend:
+        ours = location_of(config)
+        location = replace(
+            location,
+            backend=ours.backend,
+            endpoint=ours.endpoint,
+            region=ours.region,
+            account=location.account or ours.account,
+        )
+    return _bucket(location, config)
+
+
 def trouble_of(store: Store) -> str:
     """Why a store does not answer as it should; empty if it does. It asks for one object."""
     try:

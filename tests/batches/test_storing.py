@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from otlp2parquet.core.files import PlannedFile
     from otlp2parquet.writers import StoredFile
 
 
@@ -346,12 +347,17 @@ class Noting:
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
+        self.root: object = None
         self.calls: list[tuple[str, list[tuple[str, int, bool]]]] = []
         self.segments: Callable[[], Sequence[object]] = list
 
-    def finish(self, batch_id: str, files: Sequence[StoredFile]) -> None:
+    def finish(
+        self, batch_id: str, root: str, files: Sequence[tuple[PlannedFile, StoredFile]]
+    ) -> None:
         """As ``Finisher.finish``."""
-        found = sorted((file.path, file.rows, file.was_there) for file in files)
+        assert root == str(self.root)
+        assert all(planned.name(batch_id) == stored.path for planned, stored in files)
+        found = sorted((stored.path, stored.rows, stored.was_there) for _, stored in files)
         self.calls.append((batch_id, found))
         assert len(self.segments()) == 1, "the log is needed until this is done"
         if self.failures:
@@ -365,6 +371,7 @@ def test_finishers_run_between_the_last_file_and_the_end_of_the_log(tmp_path: Pa
     config = BatchConfig(max_rows=3)
     with Node(tmp_path, writer=writer, finishers=[first, second], config=config) as node:
         first.segments = second.segments = lambda: node.segments
+        first.root = second.root = writer.root
         node.keep(one("a") + one("b") + one("b"))
         wait_for(lambda: node.backlog.resting == 1)
         assert node.backlog.last_error == "the catalog is down"
@@ -389,14 +396,14 @@ def test_finishers_of_a_replay_are_given_files_that_were_there(
     never = Noting(failures=10**6)
     config = BatchConfig(max_rows=2)
     with Node(tmp_path, writer=writer, finishers=[never], config=config) as node:
-        never.segments = lambda: node.segments
+        never.segments, never.root = lambda: node.segments, writer.root
         if not noted:
             monkeypatch.setattr(Segment, "note", lambda _segment, _receipt: None)
         node.keep(one("a") + one("b"))
         wait_for(lambda: node.backlog.resting == 1)
     again = Noting()
     with Node(tmp_path, writer=writer, finishers=[again]) as node:
-        again.segments = lambda: node.segments
+        again.segments, again.root = lambda: node.segments, writer.root
         node.settle()
     ((_, files),) = again.calls
     assert [(rows, was_there) for _, rows, was_there in files] == [(1, not noted)] * 2
@@ -564,7 +571,9 @@ def test_no_exception_ends_a_thread(tmp_path: Path, mode: str, error: Exception)
         def __init__(self) -> None:
             self.errors = [error]
 
-        def finish(self, _batch_id: str, _files: Sequence[StoredFile]) -> None:
+        def finish(
+            self, _batch_id: str, _root: str, _files: Sequence[tuple[PlannedFile, StoredFile]]
+        ) -> None:
             if self.errors:
                 raise self.errors.pop()
 
@@ -587,6 +596,28 @@ def test_no_exception_ends_a_thread(tmp_path: Path, mode: str, error: Exception)
         assert all(kept) == (mode != "stored")
         assert node.budget.used == 0
         assert node.segments == []
+
+
+def test_a_failed_finisher_takes_nothing_back(tmp_path: Path) -> None:
+    """Where requests wait for the storage, too: what is finished may be in a catalog already."""
+    writer = Recorder()
+    failing = Noting(failures=1)
+    failing.segments = lambda: [1]
+    config = BatchConfig(max_rows=1)
+    with Node(
+        tmp_path, writer=writer, finishers=[failing], config=config, mode="stored", threads=0
+    ) as node:
+        failing.root = writer.root
+        answer = node.append(one("a"))[1]
+        while node.storing.run_one(wait=False):
+            pass
+        assert node.backlog.resting == 1
+        assert writer.rows == 1
+        node.tick(RETRY_LONGEST_SECS * 2)
+        while node.storing.run_one(wait=False):
+            pass
+        assert answer.is_kept
+        assert writer.rows == 1
 
 
 def test_who_waits_for_the_end_cannot_undo_it() -> None:

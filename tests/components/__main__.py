@@ -1,6 +1,7 @@
 """``python -m tests.components``: build every component that is missing, and say where it is.
 
-``python -m tests.components stores`` builds those that only ``make stores`` needs.
+``python -m tests.components stores`` builds those that only ``make stores`` needs, ``catalogs``
+those of ``make catalogs``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from . import (
 )
 from .azurite import build_azurite
 from .gcs import build_fake_gcs
+from .ministack import build_ministack
+from .nessie import build_nessie
 from .s3 import build_minio, build_versitygw
 
 if TYPE_CHECKING:
@@ -38,6 +41,9 @@ def main() -> int:
     try:
         if sys.argv[1:] == ["stores"]:
             tell(build_minio, build_fake_gcs, build_azurite)
+            return 0
+        if sys.argv[1:] == ["catalogs"]:
+            tell(build_nessie, build_ministack)
             return 0
         tell(build_telemetrygen, build_collector, build_javascript, build_versitygw)
         tell(build_spark, build_spark_s3a, build_duckdb_s3)

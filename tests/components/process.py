@@ -73,7 +73,7 @@ class RunningProcess:
         """``trouble``, which process it was, and the end of its log."""
         return f"{self.words[0]} {trouble}; its log ends with:\n{self.log[-8000:]}"
 
-    def wait_ready(self, ready: Callable[[], bool]) -> None:
+    def wait_ready(self, ready: Callable[[], bool], secs: float = READY_SECS) -> None:
         """Wait for the ready sign; a process that ends first is an error with its log."""
 
         def ready_or_ended() -> bool:
@@ -83,7 +83,7 @@ class RunningProcess:
             return ready()
 
         try:
-            wait_until(ready_or_ended, READY_SECS, lambda: self.describe("is not ready"))
+            wait_until(ready_or_ended, secs, lambda: self.describe("is not ready"))
         except BaseException:
             self.kill()
             raise

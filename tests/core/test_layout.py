@@ -168,3 +168,11 @@ def test_unknown_layout_is_refused() -> None:
     """A layout that does not exist is no place either."""
     with pytest.raises(ValueError, match=r"unknown layout 'day': expected one of service, hour, c"):
         partition_path("otel_logs", "s", HOUR, "day")  # type: ignore[arg-type]
+
+
+def test_a_catalogs_layout_leaves_out_the_service() -> None:
+    """Its first part stands for the table's own folder; all services share a file of an hour."""
+    hour = datetime(2026, 7, 1, 9, tzinfo=UTC)
+    for service in ("checkout", None):
+        path = partition_path("otel_metrics_sum", service, hour, "table")
+        assert path == "otel_metrics_sum/date=2026-07-01/hour=9"

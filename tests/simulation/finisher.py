@@ -13,6 +13,7 @@ from otlp2parquet.errors import StorageUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from otlp2parquet.core.files import PlannedFile
     from otlp2parquet.writers.protocol import StoredFile
     from tests.simulation.faults import Faults
     from tests.simulation.ledger import Ledger
@@ -27,7 +28,12 @@ class SimulatedFinisher:
         self._scheduler = scheduler
         self._faults = faults
 
-    def finish(self, batch_id: str, files: Sequence[StoredFile]) -> None:
+    def finish(
+        self,
+        batch_id: str,
+        root: str,  # noqa: ARG002 - the protocol's
+        files: Sequence[tuple[PlannedFile, StoredFile]],
+    ) -> None:
         """As ``Finisher.finish``."""
         scheduler = self._scheduler
         scheduler.point("finish", batch_id)
@@ -38,4 +44,4 @@ class SimulatedFinisher:
                 scheduler.block("the storage", scheduler.now + rule.secs)
             if rule.kind != "hang":
                 raise StorageUnavailableError("the finisher cannot")
-        self._ledger.finished.update(file.path for file in files)
+        self._ledger.finished.update(stored.path for _, stored in files)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from otlp2parquet.core.files import PlannedFile
-from otlp2parquet.core.layout import LAYOUTS, Layout
+from otlp2parquet.core.layout import ALL_LAYOUTS, Layout
 from otlp2parquet.writers.protocol import ColumnStatistics, StoredFile
 
 
@@ -36,7 +36,7 @@ def read_plan(body: bytes) -> Plan:
         root, layout = read["root"], read["layout"]
     except (KeyError, TypeError, OverflowError) as error:
         raise ValueError(f"found a plan that cannot be read ({error!r})") from error
-    if not isinstance(root, str) or layout not in LAYOUTS:
+    if not isinstance(root, str) or layout not in ALL_LAYOUTS:
         raise ValueError(f"found a plan for {root!r} in the layout {layout!r}")
     return Plan(root, cast("Layout", layout), files)
 
@@ -47,17 +47,20 @@ def pack_receipt(receipt: StoredFile) -> bytes:
         str(number): [column.null_count, column.lower, column.upper]
         for number, column in receipt.columns.items()
     }
-    return _pack([receipt.path, receipt.rows, receipt.bytes, columns])
+    note: list[object] = [receipt.path, receipt.rows, receipt.bytes, columns]
+    if receipt.location:
+        note.append(receipt.location)
+    return _pack(note)
 
 
 def read_receipt(body: bytes) -> StoredFile:
     """The receipt in a note; ``ValueError`` as in ``read_plan``."""
     try:
-        path, rows, size, columns = json.loads(body)
+        path, rows, size, columns, *location = json.loads(body)
         statistics = {int(number): ColumnStatistics(*column) for number, column in columns.items()}
     except (TypeError, AttributeError) as error:
         raise ValueError(f"found a note that cannot be read ({error!r})") from error
-    return StoredFile(path, rows, size, statistics)
+    return StoredFile(path, rows, size, statistics, location="".join(location))
 
 
 def _pack(value: object) -> bytes:

@@ -33,7 +33,7 @@ from otlp2parquet.batches.schedule import (
     StoringBatch,
 )
 from otlp2parquet.core import Batch
-from otlp2parquet.core.files import moved_aside
+from otlp2parquet.core.files import PlannedFile, moved_aside
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout
 from otlp2parquet.errors import (
     NameTakenError,
@@ -68,8 +68,13 @@ class _OtherAsksError(StorageUnavailableError):
 class Finisher(Protocol):
     """Something to do once all files of a batch are stored, and before its log goes."""
 
-    def finish(self, batch_id: str, files: Sequence[StoredFile]) -> None:
-        """Do it, durably. After an error it is called again: doing it twice must do no harm."""
+    def finish(
+        self, batch_id: str, root: str, files: Sequence[tuple[PlannedFile, StoredFile]]
+    ) -> None:
+        """Do it, durably. After an error it is called again: doing it twice must do no harm.
+
+        ``root`` names the storage of the files, each of which is as planned and as stored.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,16 @@ class Storing:
     def count(self) -> int:
         """Batches that are not stored."""
         return self._schedule.count
+
+    def holds(self, batch_id: str) -> bool:
+        """Whether a batch is not done yet."""
+        with self._changed:
+            return any(storing.batch.id == batch_id for storing in self._schedule.batches())
+
+    def batch_ids(self) -> list[str]:
+        """The batches that are not done yet."""
+        with self._changed:
+            return [storing.batch.id for storing in self._schedule.batches()]
 
     @property
     def planned_files(self) -> int:
@@ -403,13 +418,14 @@ class Storing:
 
     def _finish(self, storing: StoringBatch) -> None:
         batch = storing.batch
-        receipts = [
-            progress.receipt
+        files = [
+            (progress.file, progress.receipt)
             for progress in storing.in_state(FileState.STORED)
             if progress.receipt is not None
         ]
         for finisher in self._finishers:
-            finisher.finish(batch.id, receipts)
+            finisher.finish(batch.id, storing.writer.root, files)
+        receipts = [receipt for _, receipt in files]
         batch.log.remove()
         with self._changed:
             self._gave_up_last = False
@@ -468,7 +484,8 @@ class Storing:
         if isinstance(error, UnreadableLogError | SegmentGoneError):
             self._leave(storing, error)
             return
-        if storing.batch.log.waits_for_storage:
+        if storing.batch.log.waits_for_storage and step.action is not Action.FINISH:
+            # What is finished may be in a catalog: its files are not taken back any more.
             self._give_up(storing, progress, error)
             return
         if isinstance(error, NameTakenError) and progress is not None:

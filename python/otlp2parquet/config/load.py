@@ -5,19 +5,23 @@ error: everything that is wrong is reported together, so that one correction is 
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
 from otlp2parquet.config import sources
-from otlp2parquet.config.settings import Config, Setting, build, settings, value_of
+from otlp2parquet.config.row import Setting
+from otlp2parquet.config.settings import Config, build, settings, value_of
 from otlp2parquet.config.sources import Layer, Raw
 from otlp2parquet.config.values import Address, found
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.stores.location import backend_of, folder_of, is_url, parse_location
 
 _GZIP_HIGHEST_LEVEL: Final = 9
+
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:s3tables:[a-z0-9-]+:\d{12}:bucket/[a-z0-9-]{3,63}")
 
 DEFAULT_FILES: Final = ("config.toml", ".otlp2parquet.toml")
 """Looked for in the folder the process starts in; the first has precedence. Other tools have a
@@ -228,7 +232,12 @@ def _contradictions(config: Config, origin: Mapping[str, str]) -> list[str]:
             f"{name('parquet.level')}: found {parquet.level}, expected 0 to 9: "
             f"{name('parquet.compression')} is gzip"
         )
-    return errors + _of_tls(config, name) + _of_storage(config, origin, name)
+    return (
+        errors
+        + _of_tls(config, name)
+        + _of_storage(config, origin, name)
+        + _of_catalog(config, name)
+    )
 
 
 _NEEDED: Final = {
@@ -263,6 +272,38 @@ def _of_storage(config: Config, origin: Mapping[str, str], name: Callable[[str],
         errors.append(
             f"{section}.account_id (default): found none, expected it or {section}.endpoint, "
             f"because {name('storage.backend')} is r2"
+        )
+    return errors
+
+
+def _of_catalog(config: Config, name: Callable[[str], str]) -> list[str]:
+    """Who names a catalog must not find tables elsewhere, or nowhere."""
+    kind, iceberg = config.catalog_type, config.iceberg
+    if kind == "none":
+        given = [key for key in ("warehouse", "token", "credential") if getattr(iceberg, key)]
+        if config.catalog.type == "none":
+            return []
+        return [
+            f"{name(f'iceberg.{key}')}: it does not say which catalog; expected iceberg.rest_uri, "
+            "iceberg.bucket_arn or catalog.type beside it"
+            for key in given
+        ]
+    errors = []
+    if kind in ("rest", "nessie") and not iceberg.rest_uri:
+        errors.append(
+            f"iceberg.rest_uri (default): found none, expected one, because "
+            f"{name('catalog.type')} is {kind}"
+        )
+    if kind == "s3tables" and _ARN.fullmatch(iceberg.bucket_arn) is None:
+        errors.append(
+            f"{name('iceberg.bucket_arn')}: found {found(iceberg.bucket_arn)}, expected "
+            "arn:aws:s3tables:REGION:ACCOUNT:bucket/NAME"
+        )
+    r2 = config.storage.r2
+    if kind == "r2" and not iceberg.rest_uri and not (r2.account_id and r2.bucket):
+        errors.append(
+            f"iceberg.rest_uri (default): found none, expected it and iceberg.warehouse, or "
+            f"storage.r2.account_id and storage.r2.bucket, because {name('catalog.type')} is r2"
         )
     return errors
 

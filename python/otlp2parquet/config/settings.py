@@ -5,22 +5,21 @@ walk them, so a setting is added by adding a field. Knows the decoder's bounds, 
 files or the environment.
 """
 
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
 from otlp2parquet.config import values
-from otlp2parquet.config.values import Address, Kind
+from otlp2parquet.config.catalog_settings import CatalogConfig, IcebergConfig
+from otlp2parquet.config.row import Setting, setting
+from otlp2parquet.config.values import Address
 from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS
 from otlp2parquet.stores.location import check_endpoint, check_url, checked_prefix
 
 T = TypeVar("T")
-
-PREFIX = "OTLP2PARQUET_"
 
 LOG_FOLDER = ".otlp2parquet"
 """The log's folder where none is named; its first letter keeps readers of tables out of it."""
@@ -29,61 +28,9 @@ NOT_YET = (
     "server.grpc_addr",
     "server.tls.key_password",
     "parquet.bloom_columns",
-    "catalog",
-    "iceberg",
 )
 """Keys and sections that are reserved. Setting one is an error and never silently ignored: who
 names a bucket must not find the rows on a local disk."""
-
-NOT_YET_SHORT = ("CATALOG_TYPE", "ICEBERG")
-"""The short environment names of the same (whole, or followed by ``_``)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table; ``key`` is the dotted TOML path, filled in by ``settings``."""
-
-    kind: Kind[Any]
-    doc: str
-    default_doc: str
-    short: str | None
-    secret: bool
-    guard: bool = False
-    """Whether it keeps somebody out. Given without a value it is an error, because what its
-    operator meant to close must not be open."""
-    key: str = ""
-
-    @property
-    def env_names(self) -> tuple[str, ...]:
-        """The environment variables that set it: the long name, then the short form."""
-        long = PREFIX + self.key.upper().replace(".", "_")
-        return (long,) if self.short is None else (long, PREFIX + self.short)
-
-
-def setting(
-    kind: Kind[T],
-    default: T | Callable[[], T],
-    doc: str,
-    *,
-    default_doc: str | None = None,
-    short: str | None = None,
-    secret: bool = False,
-    guard: bool = False,
-) -> T:
-    """A dataclass field that is also a row of the table."""
-    if callable(default):
-        factory = default
-    else:
-        constant = default
-
-        def factory() -> T:
-            return constant
-
-    if default_doc is None:
-        default_doc = json.dumps(kind.show(factory())).strip('"')
-    row = Setting(kind, doc, default_doc, short, secret, guard)
-    made: Any = field(default_factory=factory, metadata={"setting": row})
-    return cast("T", made)
 
 
 def cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
@@ -477,6 +424,13 @@ class Config:
     durability: DurabilityConfig = field(default_factory=DurabilityConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     parquet: ParquetConfig = field(default_factory=ParquetConfig)
+    catalog: CatalogConfig = field(default_factory=CatalogConfig)
+    iceberg: IcebergConfig = field(default_factory=IcebergConfig)
+
+    @property
+    def catalog_type(self) -> str:
+        """The kind of catalog: as set, or by the keys of ``iceberg``."""
+        return self.iceberg.kind if self.catalog.type == "auto" else self.catalog.type
 
     @property
     def log_path(self) -> Path:

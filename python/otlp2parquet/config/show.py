@@ -7,7 +7,8 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 
-from otlp2parquet.config.settings import Config, Setting, settings, value_of
+from otlp2parquet.config.row import Setting
+from otlp2parquet.config.settings import Config, settings, value_of
 
 MASK = "********"
 

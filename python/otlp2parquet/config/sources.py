@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from otlp2parquet.config.settings import NOT_YET, NOT_YET_SHORT, PREFIX, Setting
+from otlp2parquet.config.row import PREFIX, Setting
+from otlp2parquet.config.settings import NOT_YET
 from otlp2parquet.config.values import found
 
 CONFIG_PATH = PREFIX + "CONFIG"
@@ -186,7 +187,7 @@ def _judge_unknown(name: str, value: str, known: Iterable[str], layer: Layer) ->
     rest = name.removeprefix(PREFIX)
     if _SERVICE.fullmatch(rest) or (_SERVICE_PORT.fullmatch(rest) and _SERVICE_URL.match(value)):
         return
-    later = [key.upper().replace(".", "_") for key in NOT_YET] + list(NOT_YET_SHORT)
+    later = [key.upper().replace(".", "_") for key in NOT_YET]
     if any(rest == word or rest.startswith(word + "_") for word in later):
         layer.errors.append(f"environment {name}: not available in this version")
     else:

@@ -10,7 +10,7 @@ what was expected, and no other error.
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -231,6 +231,50 @@ def texts(one: str) -> Kind[tuple[str, ...]]:
         return tuple(dict.fromkeys(item for item in items if item))
 
     return Kind(expected, check, parse, list)
+
+
+def pairs() -> Kind[tuple[str, ...]]:
+    """``name=value`` pairs: a table or a list in TOML, comma-separated in the environment."""
+    expected = "a table of texts, or name=value pairs"
+
+    def checked(items: Iterable[object]) -> tuple[str, ...]:
+        given = []
+        for item in items:
+            name, sign, _ = item.partition("=") if isinstance(item, str) else ("", "", "")
+            if not sign or not name.strip():
+                raise ValueError(f"found {found(item)}, expected {expected}")
+            given.append(str(item).strip())
+        return tuple(given)
+
+    def from_toml(value: object) -> tuple[str, ...]:
+        if isinstance(value, dict):
+            return checked(f"{name}={one}" for name, one in _flat(value, ""))
+        if isinstance(value, list):
+            return checked(value)
+        raise ValueError(f"found {found(value)}, expected {expected}")
+
+    def from_text(text: str) -> tuple[str, ...]:
+        return checked(part for part in text.split(",") if part.strip())
+
+    return Kind(expected, from_toml, from_text, list)
+
+
+def _flat(section: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
+    """Names and values: an unquoted dot in a name has made a section of it."""
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _plain_text(value)
+
+
+def _plain_text(value: object) -> str:
+    """A property's value as pyiceberg takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError(f"found {found(value)}, expected a text")
 
 
 def tokens() -> Kind[tuple[str, ...]]:

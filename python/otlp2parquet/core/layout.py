@@ -12,10 +12,14 @@ from typing import Final, Literal, get_args
 
 from otlp2parquet.core.schema import TABLE_FOLDERS
 
-Layout = Literal["service", "hour", "classic"]
+Layout = Literal["service", "hour", "classic", "table"]
 """How files are laid out in folders: see ``partition_path``."""
 
-LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
+ALL_LAYOUTS: Final[tuple[Layout, ...]] = get_args(Layout)
+LAYOUTS: Final[tuple[Layout, ...]] = ("service", "hour", "classic")
+"""Those that an operator chooses among; a catalog has its own."""
+
+CATALOG_LAYOUT: Final[Layout] = "table"
 DEFAULT_LAYOUT: Final[Layout] = "service"
 
 UNKNOWN_SERVICE: Final = "unknown-service"
@@ -37,6 +41,8 @@ def partition_path(
     - ``service``: ``logs/service=checkout/date=2026-07-01/hour=9``, which Spark, DuckDB, polars
       and Athena read as the columns service, date and hour;
     - ``hour``: ``logs/date=2026-07-01/hour=9``, all services together;
+    - ``table``: ``otel_logs/date=2026-07-01/hour=9``, where a catalog knows what lies where: the
+      first part stands for the table's own folder, and is in no path;
     - ``classic``: ``logs/checkout/year=2026/month=07/day=01/hour=09``, for trees that go on.
 
     ``service`` is the ServiceName, ``None`` or empty when there is none. ``hour`` is any moment
@@ -55,9 +61,11 @@ def partition_path(
     day = f"date={utc.year:04}-{utc.month:02}-{utc.day:02}/hour={utc.hour}"
     if layout == "service":
         return f"{folder}/service={service_folder(service)}/{day}"
+    if layout == "table":
+        return f"{table}/{day}"
     if layout == "hour":
         return f"{folder}/{day}"
-    raise ValueError(f"unknown layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
+    raise ValueError(f"unknown layout {layout!r}: expected one of {', '.join(ALL_LAYOUTS)}")
 
 
 def utc_hour(moment: datetime) -> datetime:

@@ -119,3 +119,38 @@ def checked_prefix(prefix: str) -> str:
     """A prefix without slashes around it, if it is a path or empty; else ``ValueError``."""
     stripped = prefix.strip("/")
     return checked_path(stripped) if stripped else ""
+
+
+def object_uri(root: str, path: str) -> str:
+    """The URI by which others know an object of a store: no endpoint, account or region in it.
+
+    ``root`` is what names the store. Azure's is ``abfss://container@account.dfs.core.windows.net``,
+    as Iceberg's readers have it, where the account is known.
+    """
+    if not is_url(root):
+        folder = root.replace("\\", "/")
+        # Nothing is escaped: Iceberg's readers undo no %XX.
+        return f"file://{'' if folder.startswith('/') else '/'}{folder}/{path}"
+    if backend_of(root) not in _SCHEME_OF:
+        return f"{root.rstrip('/')}/{path}"
+    location = parse_location(root)
+    key = f"{location.prefix}/{path}" if location.prefix else path
+    if location.backend == "azure" and location.account:
+        return f"abfss://{location.container}@{location.account}.dfs.core.windows.net/{key}"
+    scheme = {"gcs": "gs", "azure": "abfss"}.get(location.backend, "s3")
+    return f"{scheme}://{location.container}/{key}"
+
+
+def root_of(uri: str) -> str:
+    """The root of a store for the folder at a URI as ``object_uri`` or a catalog gives it."""
+    scheme, sign, rest = uri.partition("://")
+    if not sign or scheme == "file":
+        return rest if sign else uri.removeprefix("file:")
+    if scheme in ("s3a", "s3n"):
+        return f"s3://{rest}"
+    if scheme in ("abfss", "abfs", "wasbs"):
+        place, _, path = rest.partition("/")
+        container, _, host = place.partition("@")
+        account = host.partition(".")[0]
+        return Location("azure", container, path, account=account).url
+    return uri

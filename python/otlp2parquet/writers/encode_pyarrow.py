@@ -83,6 +83,27 @@ def expected_schema(table: str) -> pa.Schema:
     return pa.schema(table_schema(table))
 
 
+def with_field_ids(table: str, rows: pa.Table, field_ids: Sequence[int]) -> pa.Table:
+    """The rows of ``table`` under other field ids: of the columns, then of the items of lists."""
+    numbers = iter(field_ids)
+    expected = expected_schema(table)
+    fields = [_with_id(field, next(numbers)) for field in expected]
+    given = []
+    for field, column in zip(fields, rows.columns, strict=True):
+        if pa.types.is_list(field.type):
+            item = _with_id(field.type.value_field, next(numbers))
+            given.append(field.with_type(pa.list_(item)))
+        elif pa.types.is_dictionary(column.type):
+            given.append(field.with_type(column.type))
+        else:
+            given.append(field)
+    return pa.Table.from_arrays(rows.columns, schema=pa.schema(given))
+
+
+def _with_id(field: pa.Field, number: int) -> pa.Field:
+    return field.with_metadata({**(field.metadata or {}), b"PARQUET:field_id": b"%d" % number})
+
+
 def _part(table: str, batch: ArrowArrayExportable) -> pa.RecordBatch:
     """A batch as pyarrow has it, with the table's own fields."""
     part = pa.record_batch(batch)

@@ -5,7 +5,7 @@ there (a store). Knows no batch but the one that it is given.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO
@@ -36,6 +36,7 @@ from otlp2parquet.writers.encode_pyarrow import (
     Compression,
     ParquetSettings,
     arrow_table,
+    with_field_ids,
     write_parquet,
 )
 from otlp2parquet.writers.footer import Footer, column_statistics, found_file, read_footer
@@ -53,7 +54,9 @@ class ParquetWriter:
     ``root`` is a local folder, made when the first file is written, or any ``Store``.
     ``compression`` is ``zstd``, ``snappy``, ``gzip`` or ``none``; ``level`` its level (zstd 1 and
     gzip 6 by default); ``row_group_rows`` the largest row group; ``layout`` says where ``write``
-    puts files: see ``partition_path``. A contradiction is a ``ConfigError``.
+    puts files: see ``partition_path``. ``field_ids_of`` gives the field ids that the files of a
+    table are to have where they are not the schema's own: of the columns, then of the items of
+    lists. A contradiction is a ``ConfigError``.
 
     A file appears whole and durable or not at all, and is never overwritten. The same batches
     under the same name give the same bytes. Safe to use from several threads.
@@ -67,11 +70,13 @@ class ParquetWriter:
         level: int | None = None,
         row_group_rows: int = 262_144,
         layout: Layout = DEFAULT_LAYOUT,
+        field_ids_of: Callable[[str], Sequence[int]] = lambda _: (),
     ) -> None:
         self.settings = ParquetSettings(compression, level, row_group_rows)
         if layout not in LAYOUTS:
             raise ConfigError(f"layout is {layout!r}: expected one of {', '.join(LAYOUTS)}")
         self._layout = layout
+        self._field_ids_of = field_ids_of
         self._store = LocalStore(root) if isinstance(root, str | os.PathLike) else root
 
     @property
@@ -131,6 +136,8 @@ class ParquetWriter:
         """Store ``batches`` as ``file`` of the batch: see ``OtlpWriter.store``."""
         name = file.name(checked_batch_id(batch_id))
         rows = arrow_table(file.table, batches)
+        if field_ids := self._field_ids_of(file.table):
+            rows = with_field_ids(file.table, rows, field_ids)
         metadata = {
             SCHEMA_VERSION_KEY: str(SCHEMA_VERSION),
             TABLE_KEY: file.table,

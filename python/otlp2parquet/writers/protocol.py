@@ -45,6 +45,8 @@ class StoredFile:
     with another number of rows than were given."""
     was_there: bool = False
     """Whether an earlier attempt has written it, and it was found."""
+    location: str = ""
+    """Its URI where it lies under an Iceberg table; empty elsewhere."""
 
 
 Existing = Literal["refuse", "same", "whole"]

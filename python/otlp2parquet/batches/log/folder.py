@@ -147,6 +147,20 @@ def segments_in(disk: Disk, folder: Path) -> list[tuple[UUID, Path]]:
     return sorted(found)
 
 
+def node_in(disk: Disk, folder: Path) -> UUID | None:
+    """The node id of a folder, whoever owns it; None where there is none."""
+    try:
+        descriptor = disk.open(folder / _NODE, write=False)
+    except OSError:
+        return None
+    try:
+        return UUID(disk.read(descriptor, 0, _OWNER_BYTES).decode("ascii").strip())
+    except (OSError, ValueError):
+        return None
+    finally:
+        disk.close(descriptor)
+
+
 def is_owned(disk: Disk, folder: Path) -> bool:
     """Whether another process of this machine, one that lives, is named in a folder's lock.
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.ingest import Ingest
+from otlp2parquet.catalogs.running import LAST_SECS, CommitThread
 from otlp2parquet.core.otlp_http import ExportHead, Response, read_head, render
 from otlp2parquet.core.outcome import Outcome
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
@@ -40,6 +41,9 @@ TICK_SECS: Final = 0.1
 STORE_SECS: Final = 20.0
 """How long a shutdown tries to store what is left. Kubernetes kills after 30 s by default."""
 
+LEAST_SECS: Final = 1.0
+"""What is left at least for the last commit, also where storing took all of its time."""
+
 
 class Application:
     """One server's application. ``threads`` bodies are decoded at once, besides the small ones."""
@@ -55,6 +59,7 @@ class Application:
         mode: str = "memory",
         path_prefix: str = "",
         storage: StorageStatus | None = None,
+        commits: CommitThread | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -75,8 +80,11 @@ class Application:
         """Whether what is not stored at the end outlives the process."""
         self._counts = self.exports.counts
         self._refusals = Refusals(monotonic)
-        metrics = Metrics(self._counts, ingest, mode, storage, time_ns)
-        self._pages = Pages(ingest, metrics, mode, storage)
+        self._commits = commits
+        metrics = Metrics(
+            self._counts, ingest, mode, storage=storage, time_ns=time_ns, commits=commits
+        )
+        self._pages = Pages(ingest, metrics, mode, storage, commits)
         self._clockwork: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self.unsaved_rows: bool | None = None
@@ -132,12 +140,25 @@ class Application:
         self.exports.stop()
         try:
             # Meanwhile the clockwork goes on: without it nothing would be tried again.
+            began = self._monotonic()
             self.unsaved_rows = not await asyncio.to_thread(self._ingest.drain, STORE_SECS)
+            await self._commit_last(STORE_SECS - (self._monotonic() - began))
         finally:
             if self._clockwork is not None:
                 self._clockwork.cancel()
             self._refusals.tick(everything=True)
             self.exports.close()
+
+    async def _commit_last(self, secs: float) -> None:
+        """One more attempt to make what is stored part of its tables, in what time is left."""
+        if self._commits is None:
+            return
+        bounded = min(LAST_SECS, max(LEAST_SECS, secs))
+        if not await asyncio.to_thread(self._commits.stop, bounded):
+            log.warning(
+                "stopped before all files became part of their tables; their receipts are kept, "
+                "and are committed after the next start, or by otlp2parquet reconcile"
+            )
 
     async def _tick(self) -> None:
         while True:

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from otlp2parquet.batches.counts import SYNC_SECS, Counts
 from otlp2parquet.batches.ingest import Ingest, Status
+from otlp2parquet.catalogs.running import CommitThread
 from otlp2parquet.platforms.export import ExportCounts
 from otlp2parquet.storage import StorageStatus
 from otlp2parquet.version import __version__
@@ -35,14 +36,17 @@ class Metrics(Collector):
         requests: ExportCounts,
         ingest: Ingest,
         mode: str,
+        *,
         storage: StorageStatus | None = None,
         time_ns: Callable[[], int] = time.time_ns,
+        commits: CommitThread | None = None,
     ) -> None:
         self._requests = requests
         self._ingest = ingest
         self._mode = mode
         self._storage = storage
         self._time_ns = time_ns
+        self._commits = commits
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -61,6 +65,8 @@ class Metrics(Collector):
             yield _counters("storage_requests", "Requests to the storage over the network.",
                             "kind", self._storage.requests.items())  # fmt: skip
         yield from _of_log(self._ingest.counts)
+        if self._commits is not None:
+            yield from _of_commits(self._commits)
 
     def _of_requests(self) -> Iterator[Metric]:
         seen = self._requests
@@ -120,6 +126,23 @@ def _of_storage(counts: Counts) -> Iterator[Metric]:
                    counts.batches_replayed)  # fmt: skip
     yield _counter("replay_differences", "Files whose rows are not those of their plan.",
                    counts.replay_differences)  # fmt: skip
+
+
+def _of_commits(commits: CommitThread) -> Iterator[Metric]:
+    counts = commits.committer.counts
+    yield _gauge("uncommitted_receipts", "Receipts of stored files that are in no table yet.",
+                 commits.status().receipts)  # fmt: skip
+    yield _gauge("oldest_uncommitted_seconds",
+                 "Age of the oldest batch whose files are stored and in no table yet.",
+                 commits.oldest_secs())  # fmt: skip
+    yield _counter("commits", "Snapshots made in tables.", counts.commits)
+    yield _counter("committed_files", "Files that became part of tables.", counts.files)
+    yield _counter("committed_rows", "Rows that became part of tables.", counts.rows)
+    yield _counter("commit_conflicts", "Commits that others were faster than.", counts.conflicts)
+    yield _counter("commit_failures", "Steps of committing that failed.", counts.failures)
+    yield _counter("commit_refusals", "Commits that the catalog refused for good.",
+                   counts.refusals)  # fmt: skip
+    yield _counter("unreadable_receipts", "Receipts that could not be read.", counts.unreadable)
 
 
 def _of_log(counts: Counts) -> Iterator[Metric]:

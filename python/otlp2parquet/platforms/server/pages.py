@@ -8,6 +8,7 @@ import json
 from typing import Any, Final
 
 from otlp2parquet.batches.ingest import Ingest
+from otlp2parquet.catalogs.running import CommitThread
 from otlp2parquet.core.otlp_http import Response
 from otlp2parquet.platforms.server.metrics import CONTENT_TYPE, Metrics
 from otlp2parquet.storage import StorageStatus
@@ -24,11 +25,13 @@ class Pages:
         metrics: Metrics,
         mode: str,
         storage: StorageStatus | None = None,
+        commits: CommitThread | None = None,
     ) -> None:
         self._ingest = ingest
         self._metrics = metrics
         self._mode = mode
         self._storage = storage
+        self._commits = commits
         self.is_stopping = False
         """Whether the server is on its way out, and so not ready."""
 
@@ -73,6 +76,15 @@ class Pages:
         if self._storage is not None and not to_stranger:
             # Not a reason to refuse: what is acknowledged is kept until the storage is well again.
             page["storage"] = {"root": self._storage.root, "trouble": self._storage.trouble}
+        if self._commits is not None and not to_stranger:
+            # Nor this: receipts are kept until the catalog is well again.
+            waiting = self._commits.status()
+            page["catalog"] = {
+                "place": self._commits.place,
+                "uncommitted_receipts": waiting.receipts,
+                "oldest_uncommitted_secs": round(self._commits.oldest_secs(), 1),
+                "trouble": waiting.error,
+            }
         page["durability"] = self._mode
         page["replay"] = {"running": backlog.replays > 0, "batches": backlog.replays}
         page["log"] = {

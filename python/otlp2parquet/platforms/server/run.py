@@ -92,6 +92,7 @@ def make_application(config: Config) -> tuple[Application, Assembly]:
         mode=config.durability.mode,
         storage=assembly.storage,
         path_prefix=config.server.path_prefix,
+        commits=assembly.commits,
     )
     return application, assembly
 

@@ -1,0 +1,429 @@
+"""The committer: what is stored becomes part of its table, once, however often it is tried.
+
+Does the steps that ``schedule`` gives out. Knows receipts, and the catalog only by its protocol.
+``run_one`` does the next step, and a thread only calls it again and again. Time comes from the
+caller: nothing here waits for a clock.
+
+One attempt: load the table; pass by the receipts that it names; check that the others still exist
+(one that does not was committed by somebody else, who has deleted it); append all their files; in
+the same commit the table names their keys, and is asserted to be the one that was loaded. After a
+conflict, or where nobody knows what became of an attempt, the next one begins from "load": so no
+file is appended twice, and none is forgotten.
+
+A key is no longer named once its receipt is gone for good: it was deleted, or was not found, after
+the batch had left the log, which could have made it again.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from otlp2parquet.catalogs.protocol import Catalog, LoadedTable
+from otlp2parquet.catalogs.receipts import (
+    Receipt,
+    ReceiptError,
+    ReceiptFolder,
+    key_of,
+    node_of,
+    opened_ms,
+)
+from otlp2parquet.catalogs.schedule import Action, Schedule, Step, TableProgress
+from otlp2parquet.errors import (
+    CatalogConflictError,
+    CatalogError,
+    CatalogRefusedError,
+    OtlpError,
+    StorageError,
+)
+
+log = logging.getLogger(__name__)
+
+CONFLICT_FIRST_SECS: Final = 0.05
+CONFLICT_LONGEST_SECS: Final = 5.0
+RETRY_FIRST_SECS: Final = 1.0
+RETRY_LONGEST_SECS: Final = 30.0
+PARKED_SECS: Final = 300.0
+"""After a definite refusal: somebody has to mend something first."""
+LOGGED_SECS: Final = 1.0
+"""When a receipt is looked at again whose batch has not left the log yet."""
+OTHERS_SECS: Final = 3600.0
+"""How old a batch of another node is at least when its receipt is taken: its server had time."""
+MOST_FILES: Final = 10_000
+"""In one commit, so that its size is bounded after a long outage; one receipt may have more."""
+
+
+@dataclass(slots=True)
+class CommitCounts:
+    """What a committer did since its start."""
+
+    commits: int = 0
+    files: int = 0
+    rows: int = 0
+    conflicts: int = 0
+    failures: int = 0
+    refusals: int = 0
+    already: int = 0
+    """Receipts whose files the table had when they were to be committed."""
+    younger: int = 0
+    """Receipts of other nodes, at the last look, that are left to their own servers."""
+    unreadable: int = 0
+    """Objects among the receipts that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitStatus:
+    """What is not in its table yet."""
+
+    receipts: int
+    oldest_ms: int | None
+    """When the oldest batch of them was opened, in ms since the epoch."""
+    error: str
+    """Why the table rests that failed last; empty if none does."""
+    is_parked: bool
+    """Whether a table was refused for good."""
+
+
+class Committer:
+    """Commits the receipts of ``node``, with ``all_nodes`` also old ones of others.
+
+    ``is_logged`` says whether the log still has a batch of the node: then its receipt could be
+    made again. ``forgets`` is for the one process that makes the node's receipts.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        receipts: ReceiptFolder,
+        node: str,
+        *,
+        interval_secs: float = 10.0,
+        is_logged: Callable[[str], bool] = lambda _: False,
+        logged: Callable[[], Iterable[str]] = tuple,
+        forgets: bool = True,
+        all_nodes: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+        time_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.node = node
+        self.counts = CommitCounts()
+        self._catalog = catalog
+        self._receipts = receipts
+        self._interval = interval_secs
+        self._is_logged = is_logged
+        self._logged = logged
+        self._forgets = forgets
+        self._all_nodes = all_nodes
+        self._monotonic = monotonic
+        self._time_ms = time_ms
+        self._jitter = jitter
+        self._lock = threading.Lock()
+        """Guards the schedule, and the state of every table in it."""
+        self._schedule = Schedule()
+        self._error = ""
+        self._logged_before: set[str] | None = None
+        """Batches that were in the log when the receipts were listed; None before."""
+        self._unreadable: set[str] = set()
+        """Keys of receipts that could not be read: another version may still commit them."""
+        self._hurry = False
+        self.on_receipt: Callable[[], None] = lambda: None
+        """Called when there is something to do, without any lock held."""
+
+    def add(self, receipt: Receipt) -> None:
+        """A receipt is kept. Does not wait."""
+        with self._lock:
+            self._schedule.add(receipt)
+        self.on_receipt()
+
+    def hurry(self) -> None:
+        """From now on nothing rests before it is tried; what failed rests as ever."""
+        with self._lock:
+            for table in self._schedule.tables.values():
+                table.due = min(table.due, self._monotonic())
+            self._hurry = True
+
+    def list_again(self) -> None:
+        """Look once more which receipts there are."""
+        with self._lock:
+            self._schedule.is_listed = False
+
+    def status(self) -> CommitStatus:
+        """What is not in its table yet."""
+        with self._lock:
+            waiting = sum(1 for _ in self._schedule.waiting())
+            in_trouble = [table for table in self._schedule.tables.values() if table.error]
+            listing = self._schedule.list_rounds > 0
+            return CommitStatus(
+                waiting,
+                self._schedule.oldest_ms,
+                self._error if in_trouble or listing else "",
+                any(table.is_parked for table in in_trouble),
+            )
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it is known what earlier processes have left."""
+        with self._lock:
+            return self._schedule.is_listed
+
+    def waiting(self) -> dict[str, int]:
+        """How many receipts wait for each table."""
+        with self._lock:
+            tables = self._schedule.tables.values()
+            return {table.name: len(table.waiting) for table in tables if table.waiting}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to be done, as far as is known."""
+        with self._lock:
+            return self._schedule.is_idle
+
+    def secs_until_due(self) -> float | None:
+        """How long there is nothing to do; None: until a receipt comes."""
+        with self._lock:
+            due = self._schedule.next_due()
+        return None if due is None else max(0.0, due - self._monotonic())
+
+    def run_one(self) -> bool:
+        """Do the next step; False if none is due."""
+        with self._lock:
+            step = self._schedule.next(self._monotonic())
+        if step is None:
+            return False
+        try:
+            self._do(step)
+        except Exception as error:  # noqa: BLE001 - whatever it is, receipts are kept and tried again
+            self._failed(step, error)
+        finally:
+            with self._lock:
+                if step.table is not None:
+                    step.table.is_busy = False
+                else:
+                    self._schedule.is_listing = False
+        return True
+
+    def _do(self, step: Step) -> None:
+        if step.action is Action.LIST:
+            self._list()
+        elif step.table is not None:
+            act = self._commit if step.action is Action.COMMIT else self._delete
+            act(step.table)
+
+    # -- receipts that are there ------------------------------------------------------------
+
+    def _list(self) -> None:
+        # Before the listing: what was not in the log then makes no receipt behind it.
+        logged = set(self._logged())
+        youngest = self._time_ms() - int(OTHERS_SECS * 1000)
+        with self._lock:
+            known = {
+                path
+                for table in self._schedule.tables.values()
+                for path in (*table.waiting, *table.committed)
+            }
+        found = []
+        self.counts.younger = 0
+        for path in self._receipts.list("" if self._all_nodes else self.node):
+            if path in known:
+                continue
+            try:
+                receipt = self._receipts.read(path)
+            except ReceiptError as error:
+                self.counts.unreadable += 1
+                self._unreadable.add(key_of(path))
+                log.warning("a receipt is passed by, it stays where it is: %s", error)
+                continue
+            if receipt is None or node_of(path) != receipt.node:
+                continue
+            if receipt.node == self.node or opened_ms(receipt.batch_id) <= youngest:
+                found.append(receipt)
+            else:
+                self.counts.younger += 1
+        with self._lock:
+            for receipt in found:
+                self._schedule.add(receipt)
+            self._schedule.is_listed = True
+            self._schedule.list_rounds = 0
+            if self._logged_before is None:
+                self._logged_before = logged
+
+    # -- receipts become part of their table ------------------------------------------------
+
+    def _commit(self, progress: TableProgress) -> None:
+        with self._lock:
+            waiting = list(progress.waiting.values())
+        table = self._catalog.load(progress.name)
+        named = {node: table.committed(node) for node in {one.node for one in waiting}}
+        there = [receipt for receipt in waiting if receipt.key in named[receipt.node]]
+        self._took(progress, there, already=True)
+        rest = [receipt for receipt in waiting if receipt.key not in named[receipt.node]]
+        # Behind "load": what exists now and was not named then is in no table as it was loaded.
+        present = self._present(rest)
+        gone = [receipt for receipt in rest if receipt.path not in present]
+        with self._lock:
+            for receipt in gone:
+                progress.waiting.pop(receipt.path, None)
+        chosen = _first_files([one for one in rest if one.path in present], MOST_FILES)
+        if chosen:
+            forgotten = self._forgettable(progress, table)
+            names = {
+                node: (named[node] - (forgotten if node == self.node else frozenset()))
+                | {receipt.key for receipt in chosen if receipt.node == node}
+                for node in {one.node for one in chosen}
+            }
+            table.append(chosen, names)
+            self._took(progress, chosen, already=False)
+        with self._lock:
+            was_parked, progress.is_parked = progress.is_parked, False
+            progress.rounds, progress.error = 0, ""
+            pause = 0.0 if self._hurry or len(chosen) < len(present) else self._interval
+            progress.due = self._monotonic() + pause
+        if was_parked:
+            log.info("the catalog takes files again", extra={"fields": {"table": progress.name}})
+
+    def _present(self, receipts: list[Receipt]) -> set[str]:
+        """The paths of those that still exist."""
+        listed: set[str] = set()
+        for node, table in {(one.node, one.table) for one in receipts}:
+            listed.update(self._receipts.list(node, table))
+        # A listing may be behind: what it does not have is asked for by name.
+        return {one.path for one in receipts if one.path in listed or self._receipts.exists(one)}
+
+    def _forgettable(self, progress: TableProgress, table: LoadedTable) -> frozenset[str]:
+        """Of the node's keys that the table names, those whose receipts are gone for good."""
+        if not self._forgets or self._logged_before is None:
+            return frozenset()
+        # First the log: a batch that has left it has told of its receipts before.
+        left = {key for key in table.committed(self.node) if not self._is_logged(_batch_of(key))}
+        with self._lock:
+            known = {one.key for one in (*progress.waiting.values(), *progress.committed.values())}
+            kept = known | self._unreadable
+            return frozenset(
+                key for key in left if key not in kept and _batch_of(key) not in self._logged_before
+            )
+
+    def _took(self, progress: TableProgress, receipts: list[Receipt], *, already: bool) -> None:
+        """The table has the files of these receipts."""
+        with self._lock:
+            for receipt in receipts:
+                if progress.waiting.pop(receipt.path, None) is not None:
+                    progress.committed[receipt.path] = receipt
+            progress.delete_due = min(progress.delete_due, self._monotonic())
+        if already:
+            self.counts.already += len(receipts)
+            return
+        files = [file for receipt in receipts for file in receipt.files]
+        rows = sum(file.rows for file in files)
+        self.counts.commits += 1
+        self.counts.files += len(files)
+        self.counts.rows += rows
+        fields = {"table": progress.name, "batches": len(receipts), "files": len(files)}
+        log.info("committed", extra={"fields": {**fields, "rows": rows}})
+
+    def _delete(self, progress: TableProgress) -> None:
+        with self._lock:
+            committed = list(progress.committed.values())
+        for receipt in committed:
+            if receipt.node == self.node and self._is_logged(receipt.batch_id):
+                continue
+            self._receipts.delete(receipt)
+            with self._lock:
+                progress.committed.pop(receipt.path, None)
+                if self._logged_before is not None:
+                    self._logged_before.discard(receipt.batch_id)
+        with self._lock:
+            progress.delete_due = self._monotonic() + LOGGED_SECS if progress.committed else 0.0
+
+    # -- what goes wrong --------------------------------------------------------------------
+
+    def _failed(self, step: Step, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        is_conflict = isinstance(error, CatalogConflictError)
+        is_refusal = isinstance(error, CatalogRefusedError)
+        self.counts.conflicts += is_conflict
+        self.counts.refusals += is_refusal
+        self.counts.failures += not is_conflict and not is_refusal
+        with self._lock:
+            now = self._monotonic()
+            if step.table is None:
+                self._schedule.list_rounds += 1
+                rounds = self._schedule.list_rounds
+                pause = self._pause(rounds, error)
+                self._schedule.list_due = now + pause
+                self._error = reason
+            elif step.action is Action.DELETE:
+                pause, rounds = RETRY_LONGEST_SECS, 1
+                step.table.delete_due = now + self._jittered(pause)
+            else:
+                step.table.rounds += 1
+                rounds = step.table.rounds
+                pause = self._pause(rounds, error)
+                step.table.due = now + pause
+                if not is_conflict:
+                    self._error = step.table.error = reason
+                step.table.is_parked = is_refusal
+        if is_conflict:
+            log.debug("somebody else was faster, it is done again: %s", reason)
+            return
+        log.warning(
+            _text_of(step, is_refusal=is_refusal),
+            extra={
+                "fields": {
+                    "table": step.table.name if step.table is not None else "",
+                    "attempt": rounds,
+                    "retry_secs": round(pause, 1),
+                    "error": reason,
+                }
+            },
+            # An environment's trouble explains itself; anything else may be a defect.
+            exc_info=None if isinstance(error, CatalogError | StorageError | OtlpError) else error,
+        )
+
+    def _pause(self, rounds: int, error: Exception) -> float:
+        """How long it is until the next attempt."""
+        if isinstance(error, CatalogRefusedError):
+            return self._jittered(PARKED_SECS)
+        if isinstance(error, CatalogConflictError):
+            longest = min(CONFLICT_FIRST_SECS * 2.0 ** min(rounds, 16), CONFLICT_LONGEST_SECS)
+            # From nothing on: who lost a race should not lose the next one to the same winner.
+            return longest * self._jitter()
+        return self._jittered(
+            min(RETRY_FIRST_SECS * 2.0 ** min(rounds - 1, 16), RETRY_LONGEST_SECS)
+        )
+
+    def _jittered(self, pause: float) -> float:
+        return pause * (0.75 + 0.5 * self._jitter())
+
+
+def _batch_of(key: str) -> str:
+    """The batch of the receipt with this key."""
+    return key.partition(".")[0]
+
+
+def _first_files(receipts: list[Receipt], most: int) -> list[Receipt]:
+    """The oldest receipts that have so many files together; one at least."""
+    chosen: list[Receipt] = []
+    count = 0
+    for receipt in sorted(receipts, key=lambda one: one.batch_id):
+        count += len(receipt.files)
+        if chosen and count > most:
+            break
+        chosen.append(receipt)
+    return chosen
+
+
+def _text_of(step: Step, *, is_refusal: bool) -> str:
+    if step.action is Action.LIST:
+        return "receipts of an earlier time cannot be looked for, it will be tried again"
+    if step.action is Action.DELETE:
+        return "a receipt whose files are committed cannot be removed, it will be tried again"
+    if is_refusal:
+        return (
+            "the catalog refuses files; they are stored, their receipts are kept, and it is tried "
+            "again now and then"
+        )
+    return "the catalog took nothing; files are stored, receipts are kept, it will be tried again"

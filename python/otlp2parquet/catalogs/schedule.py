@@ -1,0 +1,116 @@
+"""Which step of committing comes next: tables and their receipts as states, nothing that acts.
+
+Knows receipts on their way into tables as data. Must not know threads, catalogs or clocks, and
+holds no lock: its owner does, for every call.
+
+A receipt: WAITING -> COMMITTED -> deleted, which ends it.
+           WAITING -> gone (another process has committed and deleted it)
+A table:   at most one attempt at a time takes all its waiting receipts. One that failed rests
+           until it is due, and so does every table for the interval between commits.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from otlp2parquet.catalogs.receipts import Receipt, opened_ms
+
+
+class Action(Enum):
+    """What a step does."""
+
+    LIST = auto()
+    """Look which receipts earlier processes have left."""
+    COMMIT = auto()
+    """One attempt to commit what waits for a table."""
+    DELETE = auto()
+    """Remove receipts whose files a table has."""
+
+
+@dataclass(eq=False, slots=True)
+class TableProgress:
+    """One table, and the receipts that it has yet to take or that have yet to go."""
+
+    name: str
+    waiting: dict[str, Receipt] = field(default_factory=dict)
+    """By path."""
+    committed: dict[str, Receipt] = field(default_factory=dict)
+    due: float = 0.0
+    """Nothing is committed before."""
+    delete_due: float = 0.0
+    rounds: int = 0
+    """Attempts that failed since the last one that did not."""
+    error: str = ""
+    is_parked: bool = False
+    """Whether the last attempt was refused for good."""
+    is_busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next thing to do. Its state is taken: nobody else is given the same."""
+
+    action: Action
+    table: TableProgress | None = None
+
+
+class Schedule:
+    """The receipts that are not gone, and what may be done for them now."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, TableProgress] = {}
+        self.is_listed = False
+        """Whether it is known what earlier processes have left."""
+        self.list_due = 0.0
+        self.list_rounds = 0
+        self.is_listing = False
+
+    def add(self, receipt: Receipt) -> None:
+        """A receipt is there; one that is known changes nothing."""
+        table = self.tables.setdefault(receipt.table, TableProgress(receipt.table))
+        if receipt.path not in table.committed:
+            table.waiting.setdefault(receipt.path, receipt)
+
+    def next(self, now: float) -> Step | None:
+        """Take the next step that is due."""
+        if not self.is_listed and not self.is_listing and self.list_due <= now:
+            self.is_listing = True
+            return Step(Action.LIST)
+        for table in self._by_age():
+            if table.is_busy:
+                continue
+            if table.waiting and table.due <= now:
+                table.is_busy = True
+                return Step(Action.COMMIT, table)
+            if table.committed and table.delete_due <= now:
+                table.is_busy = True
+                return Step(Action.DELETE, table)
+        return None
+
+    def _by_age(self) -> list[TableProgress]:
+        """Tables, the one first whose commit has been due for longest: none is starved."""
+        return sorted(self.tables.values(), key=lambda table: (table.due, table.name))
+
+    def next_due(self) -> float | None:
+        """When the next step is due that is not due now; None if there is none."""
+        dues = [] if self.is_listed or self.is_listing else [self.list_due]
+        for table in self.tables.values():
+            dues += [table.due] if table.waiting else []
+            dues += [table.delete_due] if table.committed else []
+        return min(dues, default=None)
+
+    def waiting(self) -> Iterator[Receipt]:
+        """All receipts that no table has, as far as is known."""
+        for table in self.tables.values():
+            yield from table.waiting.values()
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest batch was opened that a table has not, in ms since the epoch."""
+        return min((opened_ms(receipt.batch_id) for receipt in self.waiting()), default=None)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is left to be done, as far as is known."""
+        pending = any(table.waiting or table.committed for table in self.tables.values())
+        return self.is_listed and not pending

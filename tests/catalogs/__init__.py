@@ -1,0 +1,1 @@
+"""Tests of receipts, the committer, Iceberg tables and catalogs."""

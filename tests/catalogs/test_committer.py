@@ -1,0 +1,291 @@
+"""The committer's steps one by one: when, in which order, and what it says of them."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from otlp2parquet.batch_id import uuid_text
+from otlp2parquet.catalogs import committer as module
+from otlp2parquet.catalogs.committer import LOGGED_SECS, OTHERS_SECS, RETRY_LONGEST_SECS, Committer
+from otlp2parquet.catalogs.receipts import DataFile, Receipt, ReceiptFolder, pack_receipt
+from otlp2parquet.catalogs.running import OLD_SECS, CommitThread
+from otlp2parquet.errors import CatalogConflictError, CatalogUnavailableError
+from tests.support.memory_store import MemoryStore
+from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pytest
+
+NODE, OTHER = (str(uuid.UUID(int=number, version=4)) for number in (1, 2))
+NOW_MS = 1_782_896_400_000
+
+
+class Table:
+    """A table as it was loaded."""
+
+    def __init__(self, catalog: Tables, name: str) -> None:
+        self._catalog = catalog
+        self._name = name
+
+    def committed(self, node: str) -> frozenset[str]:
+        """See ``LoadedTable``."""
+        return self._catalog.named.get((self._name, node), frozenset())
+
+    def append(self, receipts: Sequence[Receipt], committed: Mapping[str, frozenset[str]]) -> None:
+        """See ``LoadedTable``."""
+        if self._catalog.errors:
+            raise self._catalog.errors.pop(0)
+        self._catalog.commits.append([receipt.key for receipt in receipts])
+        for node, keys in committed.items():
+            self._catalog.named[self._name, node] = keys
+
+
+class Tables:
+    """A catalog that notes what is committed."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.commits: list[list[str]] = []
+        self.named: dict[tuple[str, str], frozenset[str]] = {}
+
+    def load(self, table: str) -> Table:
+        """See ``Catalog``."""
+        return Table(self, table)
+
+
+class Bench:
+    """A committer over a store in memory, with a clock that stands."""
+
+    def __init__(self, *errors: Exception, **options: object) -> None:
+        self.now = 0.0
+        self.logged: set[str] = set()
+        self.catalog = Tables(*errors)
+        self.store = MemoryStore()
+        self.folder = ReceiptFolder(self.store)
+        self.committer = self.make(**options)
+        self._count = 0
+
+    def make(self, **options: object) -> Committer:
+        """Another process's committer."""
+        return Committer(
+            self.catalog,
+            self.folder,
+            NODE,
+            is_logged=self.logged.__contains__,
+            logged=lambda: self.logged,
+            monotonic=lambda: self.now,
+            time_ms=lambda: NOW_MS,
+            jitter=lambda: 0.5,
+            **options,  # type: ignore[arg-type]
+        )
+
+    def receipt(self, node: str = NODE, age_secs: float = 0, files: int = 1) -> Receipt:
+        """A receipt that is kept."""
+        self._count += 1
+        opened = NOW_MS - int(age_secs * 1000)
+        batch_id = uuid_text(opened.to_bytes(6, "big") + self._count.to_bytes(10, "big"), 7)
+        some = tuple(DataFile(f"s3://b/{batch_id}-{n}.parquet", 5, 9, 0) for n in range(files))
+        return self.folder.create(Receipt(node, batch_id, "otel_logs", some))
+
+    def run(self, committer: Committer | None = None) -> None:
+        """All steps that are due."""
+        while (committer or self.committer).run_one():
+            pass
+
+
+def test_receipts_of_an_earlier_process_are_found() -> None:
+    """At the first step, without being told of them."""
+    bench = Bench()
+    receipt = bench.receipt()
+    bench.run()
+    assert bench.catalog.commits == [[receipt.key]]
+    assert bench.store.objects == {}
+    assert bench.committer.is_idle
+
+
+def test_one_commit_takes_all_that_wait() -> None:
+    """And the next comes an interval later, with what came meanwhile."""
+    bench = Bench(interval_secs=10.0)
+    first = [bench.receipt() for _ in range(3)]
+    bench.run()
+    assert bench.catalog.commits == [[receipt.key for receipt in first]]
+    for _ in range(2):
+        bench.committer.add(bench.receipt())
+    bench.run()
+    assert len(bench.catalog.commits) == 1
+    assert bench.committer.secs_until_due() == 10.0
+    assert bench.committer.status().receipts == 2
+    bench.now += 10.0
+    bench.run()
+    assert [len(commit) for commit in bench.catalog.commits] == [3, 2]
+    counts = bench.committer.counts
+    assert (counts.commits, counts.files, counts.rows) == (2, 5, 25)
+
+
+def test_a_commit_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an outage the oldest come first, one commit after another without a pause."""
+    monkeypatch.setattr(module, "MOST_FILES", 4)
+    bench = Bench()
+    keys = [bench.receipt(files=files).key for files in (2, 2, 9, 1)]
+    bench.run()
+    assert bench.catalog.commits == [keys[:2], keys[2:3], keys[3:]]
+
+
+def test_a_receipt_stays_while_its_batch_is_in_the_log() -> None:
+    """The log could make it again: then the table has to name it still."""
+    bench = Bench()
+    receipt = bench.receipt()
+    bench.logged.add(receipt.batch_id)
+    bench.run()
+    assert len(bench.catalog.commits) == 1
+    assert receipt.path in bench.store.objects
+    bench.logged.clear()
+    bench.now += LOGGED_SECS
+    bench.run()
+    assert bench.store.objects == {}
+    # And is forgotten by the commit after that.
+    bench.now += 100
+    second = bench.receipt()
+    bench.committer.add(second)
+    bench.run()
+    assert bench.catalog.named["otel_logs", NODE] == {second.key}
+
+
+def test_what_reconcile_commits_stays_named() -> None:
+    """It makes no receipts of the node, so it cannot know that none comes back."""
+    bench = Bench()
+    first = bench.receipt()
+    bench.run(bench.make(forgets=False, all_nodes=True))
+    second = bench.receipt()
+    bench.run(bench.make(forgets=False, all_nodes=True))
+    assert bench.catalog.named["otel_logs", NODE] == {first.key, second.key}
+    third = bench.receipt()
+    bench.run()
+    assert bench.catalog.named["otel_logs", NODE] == {third.key}
+
+
+def test_others_have_time_to_commit_themselves() -> None:
+    """Receipts of other nodes are taken when they are older than an hour; a server takes none."""
+    bench = Bench()
+    old, young = bench.receipt(OTHER, OTHERS_SECS + 1), bench.receipt(OTHER, OTHERS_SECS - 1)
+    bench.run()
+    assert bench.catalog.commits == []
+    everybody = bench.make(all_nodes=True, forgets=False)
+    bench.run(everybody)
+    assert bench.catalog.commits == [[old.key]]
+    assert bench.catalog.named["otel_logs", OTHER] == {old.key}
+    assert everybody.counts.younger == 1
+    assert set(bench.store.objects) == {young.path}
+
+
+def test_what_cannot_be_read_is_passed_by(caplog: pytest.LogCaptureFixture) -> None:
+    """It stays, and its key stays named: another version of ours may commit it."""
+    bench = Bench()
+    strange = bench.receipt()
+    body = pack_receipt(strange).replace(b'"version":1', b'"version":2')
+    bench.store.objects[strange.path] = body
+    bench.catalog.named["otel_logs", NODE] = frozenset({strange.key})
+    good = bench.receipt()
+    bench.run()
+    assert bench.catalog.commits == [[good.key]]
+    assert bench.catalog.named["otel_logs", NODE] == {strange.key, good.key}
+    assert list(bench.store.objects) == [strange.path]
+    assert "another version of otlp2parquet wrote it" in caplog.text
+    assert bench.committer.counts.unreadable == 1
+
+
+def test_conflicts_are_quiet_and_quick(caplog: pytest.LogCaptureFixture) -> None:
+    """Many writers meet often: that is no trouble, and nothing to read."""
+    bench = Bench(CatalogConflictError("other"), CatalogConflictError("other"))
+    bench.receipt()
+    for _ in range(3):
+        bench.run()
+        bench.now += 1.0
+    assert len(bench.catalog.commits) == 1
+    assert bench.committer.counts.conflicts == 2
+    assert "warning" not in caplog.text.lower()
+
+
+def test_troubles_are_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """After pauses that grow, up to a bound; whatever is raised ends nothing."""
+    bench = Bench(*[CatalogUnavailableError("away"), ValueError("a defect")] * 4)
+    receipt = bench.receipt()
+    pauses = []
+    while not bench.catalog.commits:
+        bench.run()
+        due = bench.committer.secs_until_due()
+        if due is not None:
+            pauses.append(due)
+            bench.now += due
+    assert pauses[:5] == [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert max(pauses) <= RETRY_LONGEST_SECS
+    assert bench.catalog.commits == [[receipt.key]]
+    assert bench.committer.counts.failures == 8
+    assert "the catalog took nothing" in caplog.text
+    assert bench.committer.status().error == ""
+
+
+def test_a_batch_may_have_several_receipts() -> None:
+    """Each has a key of its own, and both leave the table with their batch."""
+    bench = Bench()
+    first = bench.receipt()
+    more = replace(first.files[0], location="s3://b/more.parquet")
+    bench.folder.create(replace(first, files=(*first.files, more)))
+    bench.logged.add(first.batch_id)
+    bench.run()
+    keys = {first.key, f"{first.batch_id}.1"}
+    assert bench.catalog.named["otel_logs", NODE] == keys
+    bench.now += 100
+    bench.committer.add(bench.receipt())
+    bench.run()
+    assert keys < bench.catalog.named["otel_logs", NODE]
+
+
+def test_a_thread_commits_what_it_is_told_of() -> None:
+    """As soon as it may, and once more when it is stopped."""
+    bench = Bench(interval_secs=3600.0)
+    thread = CommitThread(bench.committer, "test")
+    thread.start()
+    bench.committer.add(bench.receipt())
+    wait_for(lambda: len(bench.catalog.commits) == 1)
+    bench.committer.add(bench.receipt())
+    assert thread.stop(30)
+    assert len(bench.catalog.commits) == 2
+
+
+def test_a_stop_is_bounded() -> None:
+    """A catalog that hangs does not keep the process from ending."""
+    bench, gate = Bench(), threading.Event()
+
+    class Hanging(Tables):
+        def load(self, table: str) -> Table:
+            gate.wait(60)
+            return super().load(table)
+
+    committer = Committer(Hanging(), bench.folder, NODE)
+    thread = CommitThread(committer, "test")
+    thread.start()
+    committer.add(bench.receipt())
+    assert not thread.stop(0.1)
+    gate.set()
+
+
+def test_age_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """By a number at once, and by a line when it is great."""
+    bench = Bench(*[CatalogUnavailableError("away")] * 100)
+    bench.receipt(age_secs=OLD_SECS + 60)
+    thread = CommitThread(
+        bench.committer, "test", monotonic=lambda: bench.now, time_ms=lambda: NOW_MS
+    )
+    assert thread.oldest_secs() == 0.0
+    bench.run()
+    assert thread.oldest_secs() == OLD_SECS + 60
+    bench.now += OLD_SECS
+    thread._warn_of_age()  # noqa: SLF001 - what its thread calls
+    thread._warn_of_age()  # noqa: SLF001
+    assert caplog.text.count("files wait to become part of their tables") == 1
