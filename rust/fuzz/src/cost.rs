@@ -91,8 +91,7 @@ pub fn check(data: &[u8]) {
     let Some(input) = any_input(data) else { return };
     let bytes = input.payload.len();
     let memory = MEMORY.0 * bytes + MEMORY.1;
-    let limits =
-        Limits { memory_bytes: Some(memory), repeated_bytes: None, ..Limits::default() };
+    let limits = Limits { memory_bytes: Some(memory), repeated_bytes: None, ..Limits::default() };
     let mut builder = BatchBuilder::new(limits);
     let (refused, appending) = cost_of(|| append(&mut builder, &input).is_err());
     // An eighth beside the limit is what the core leaves to the allocator, and columns that expect
