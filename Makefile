@@ -90,7 +90,7 @@ test-rust: $(ENVIRONMENT)
 # As cargo-fuzz builds them, without a sanitizer: the core has no unsafe code to look for, and
 # this way a stable compiler will do. With --target, build scripts are built as usual.
 FUZZ_SECS ?= 3600
-FUZZ_TARGETS := protobuf json after_garbage cost inflate
+FUZZ_TARGETS := protobuf json after_garbage inflate
 FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
 	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
 FUZZ_DIR := $(CARGO_TARGET_DIR)/fuzz
