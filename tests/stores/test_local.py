@@ -224,6 +224,34 @@ def test_a_root_that_is_gone_is_not_made_again(tmp_path: Path, *, was_there: boo
     folder.create("logs/other/hour=09/b.parquet", fill)
 
 
+def test_a_storage_that_goes_while_a_temporary_file_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing stays open, and what it left goes with the next file of its folder."""
+    root, away = tmp_path / "root", tmp_path / "away"
+    store = LocalStore(root)
+    store.create(NAME, fill)
+    lock = fcntl.flock
+
+    def locking(descriptor: int, how: int) -> None:
+        lock(descriptor, how)
+        if how == fcntl.LOCK_EX:
+            root.rename(away)
+            root.write_text("in the way")
+
+    before = len(os.listdir("/dev/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", locking)
+        with pytest.raises(StorageError):
+            store.create("logs/other/hour=09/b.parquet", fill)
+    assert len(os.listdir("/dev/fd")) == before
+    assert list(away.rglob("*.tmp")) != []
+    root.unlink()
+    away.rename(root)
+    store.create("logs/other/hour=09/b.parquet", fill)
+    assert list(root.rglob("*.tmp")) == []
+
+
 def test_a_mount_point_without_its_volume_is_a_storage_that_is_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

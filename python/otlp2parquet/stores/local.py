@@ -206,7 +206,14 @@ class LocalStore:
                 made_again = True
                 self._forget(place.parent)
                 continue
-            if _is_locked(descriptor, temporary):
+            try:
+                is_ours = _is_locked(descriptor, temporary)
+            except BaseException:
+                # Out of reach since it was opened: while it is open, nobody else removes it either.
+                os.close(descriptor)
+                self._remove_temporary(temporary)
+                raise
+            if is_ours:
                 return descriptor, temporary
             os.close(descriptor)
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(place))
