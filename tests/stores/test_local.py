@@ -239,12 +239,12 @@ def test_a_storage_that_goes_while_a_temporary_file_is_opened(
             root.rename(away)
             root.write_text("in the way")
 
-    before = len(os.listdir("/dev/fd"))
+    before = len(list(Path("/dev/fd").iterdir()))
     with monkeypatch.context() as patch:
         patch.setattr(fcntl, "flock", locking)
         with pytest.raises(StorageError):
             store.create("logs/other/hour=09/b.parquet", fill)
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(list(Path("/dev/fd").iterdir())) == before
     assert list(away.rglob("*.tmp")) != []
     root.unlink()
     away.rename(root)
