@@ -145,7 +145,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     }),
     "rows that cannot be read again leave memory": Mutation({
         _STORING: (
-            ("        if storing.batch.log.rereads:\n            progress.let_go()",
+            ("        if storing.rereads:\n            progress.let_go()",
              "        if True:\n            progress.let_go()"),
         ),
     }, "memory"),
