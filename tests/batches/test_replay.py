@@ -279,9 +279,14 @@ def test_another_storage_that_is_down_is_asked_by_one_batch_at_a_time(
             node.keep(one(number))
             node.ingest.relieve()
             wait_for(lambda: node.backlog.resting == number + 1)  # noqa: B023 - called here only
-    reads = []
+    reads: list[ClosedBatch] = []
     real = ClosedBatch.read
-    monkeypatch.setattr(ClosedBatch, "read", lambda batch: reads.append(batch) or real(batch))
+
+    def read(batch: ClosedBatch) -> Any:  # noqa: ANN401 - as the real one
+        reads.append(batch)
+        return real(batch)
+
+    monkeypatch.setattr(ClosedBatch, "read", read)
     old = Recorder(root=str(tmp_path / "data"), fail=lambda _: StorageError("down"))
     new = Recorder(root="new")
     with Node(tmp_path, writer=new, writer_for=lambda _: old) as node:

@@ -206,9 +206,9 @@ def test_draining_waits_for_no_probe_where_only_memory_has_the_rows() -> None:
     down, gate = {"a", "b", "c"}, threading.Event()
     writer = Recorder(fail=lambda w: StorageError("down") if w.service in down else None)
     with Bench(threads=3, config=BatchConfig(max_rows=1), writer=writer) as bench:
-        for service in sorted(down):
+        for number, service in enumerate("abc"):
             bench.append(logs(1, service))
-        wait_for(lambda: bench.ingest.status().backlog.resting == 3)
+            wait_for(lambda: bench.ingest.status().backlog.resting == number + 1)  # noqa: B023 - called here only
         writer.gates["a"] = gate
         bench.tick(1.5 * RETRY_FIRST_SECS)
         wait_for(lambda: writer.attempts == ["a", "b", "c", "a"])

@@ -435,9 +435,7 @@ class Schedule:
             return True
         root = batch.root
         if doubt.probe.threads or any(
-            one.count(FileState.WRITING)
-            for one in self._batches.values()
-            if one.root == root
+            one.count(FileState.WRITING) for one in self._batches.values() if one.root == root
         ):
             return False
         before, doubt.probe = doubt.probe, batch

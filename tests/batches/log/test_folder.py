@@ -214,7 +214,8 @@ def test_a_log_whose_volume_is_away_is_not_lost(
         volume.rename(away)
         volume.mkdir()
         mounts.clear()
-        node.wait_with_ticks(lambda: "cannot read" in node.backlog.last_error)
+        node.tick(40)
+        wait_for(lambda: "cannot read" in node.backlog.last_error or not node.backlog.batches)
         assert node.counts.batches_lost == 0
         volume.rmdir()
         away.rename(volume)
