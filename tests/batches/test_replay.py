@@ -282,7 +282,7 @@ def test_another_storage_that_is_down_is_asked_by_one_batch_at_a_time(
     reads: list[ClosedBatch] = []
     real = ClosedBatch.read
 
-    def read(batch: ClosedBatch) -> Any:  # noqa: ANN401 - as the real one
+    def read(batch: ClosedBatch) -> Any:
         reads.append(batch)
         return real(batch)
 
