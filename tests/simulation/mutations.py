@@ -38,8 +38,11 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "two readers of a batch": Mutation({
         _SCHEDULE: (
             (
-                "return batch.phase is Phase.STORING and batch.count(FileState.GIVEN_BACK) > 0",
-                ("return batch.phase in (Phase.STORING, Phase.READING) and any(\n"
+                ("            return True\n"
+                "        return batch.phase is Phase.STORING and "
+                "batch.count(FileState.GIVEN_BACK) > 0"),
+                ("            return True\n"
+                "        return batch.phase in (Phase.STORING, Phase.READING) and any(\n"
                 "            one.state in (FileState.GIVEN_BACK, FileState.WRITING)\n"
                 "            and one.attempts for one in batch.files)"),
             ),
@@ -47,7 +50,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
                 "if batch.phase is Phase.STORING and not batch.threads:",
                 "if batch.phase is Phase.STORING and batch.stores >= len(batch.files):",
             ),
-            ("    rounds: int = 0\n", "    rounds: int = 0\n    stores: int = 0\n"),
+            ('    """How often it was sent to rest."""\n',
+             '    """How often it was sent to rest."""\n    stores: int = 0\n'),
         ),
         _STORING: (
             (
@@ -60,10 +64,12 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
             ),
             (
                 ("            storing.move(progress, FileState.STORED)\n"
+                "            self._schedule.succeeded(storing)\n"
                 "            self._look_at(storing)\n"
                 "        self.counts.add(files_stored=1)"),
                 ("            storing.move(progress, FileState.STORED)\n"
                 "            storing.stores += 1\n"
+                "            self._schedule.succeeded(storing)\n"
                 "            self._look_at(storing)\n"
                 "        self.counts.add(files_stored=1)"),
             ),
