@@ -15,6 +15,7 @@ import pytest
 
 from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches import replay
+from otlp2parquet.batches.batch import ClosedBatch
 from otlp2parquet.batches.log import record as form
 from otlp2parquet.batches.log.record import HEADER_BYTES
 from otlp2parquet.batches.plan import Plan, pack_plan
@@ -267,6 +268,42 @@ def test_another_storage_is_reported_and_the_recorded_one_used_if_it_can_be(
     line = vars(told)["fields"]
     assert line["planned"] == line["written_to"] == str(tmp_path / "data")
     assert told.levelname == "INFO"
+
+
+def test_another_storage_that_is_down_is_asked_by_one_batch_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for its answer is not read again and again meanwhile."""
+    with Node(tmp_path, writer=Recorder(fail=lambda _: StorageError("down"))) as node:
+        for number in range(20):
+            node.keep(one(number))
+            node.ingest.relieve()
+            wait_for(lambda: node.backlog.resting == number + 1)  # noqa: B023 - called here only
+    reads: list[ClosedBatch] = []
+    real = ClosedBatch.read
+
+    def read(batch: ClosedBatch) -> Any:
+        reads.append(batch)
+        return real(batch)
+
+    monkeypatch.setattr(ClosedBatch, "read", read)
+    old = Recorder(root=str(tmp_path / "data"), fail=lambda _: StorageError("down"))
+    new = Recorder(root="new")
+    with Node(tmp_path, writer=new, writer_for=lambda _: old) as node:
+        wait_for(lambda: node.backlog.resting == 20)
+        reads.clear()
+        for attempt in range(10):
+            before = len(old.attempts)
+            node.wait_with_ticks(lambda: len(old.attempts) > before)  # noqa: B023 - as above
+            wait_for(lambda: node.backlog.resting == 20)
+            assert len(reads) <= 2 * (attempt + 1)
+        # Nor do they keep anybody from the storage of today.
+        node.keep(one("new"))
+        node.ingest.relieve()
+        wait_for(lambda: new.rows == 1)
+        old.fail = lambda _: None
+        node.wait_with_ticks(lambda: node.storing.is_idle)
+        assert old.rows == 20
 
 
 def test_another_storage_that_cannot_be_reached_is_left(

@@ -202,6 +202,38 @@ def test_draining_retries_after_the_shortest_pause() -> None:
         bench.stored(3)
 
 
+def test_draining_waits_for_no_probe_where_only_memory_has_the_rows() -> None:
+    """One file that hangs says nothing of the others, and they have no other time."""
+    down, gate = {"a", "b", "c"}, threading.Event()
+    writer = Recorder(fail=lambda w: StorageError("down") if w.service in down else None)
+    with Bench(threads=3, config=BatchConfig(max_rows=1), writer=writer) as bench:
+        for number, service in enumerate("abc"):
+            bench.append(logs(1, service))
+            wait_for(lambda: bench.ingest.status().backlog.resting == number + 1)  # noqa: B023 - called here only
+        writer.gates["a"] = gate
+        bench.tick(1.5 * RETRY_FIRST_SECS)
+        wait_for(lambda: writer.attempts == ["a", "b", "c", "a"])
+        down.clear()
+        assert not bench.ingest.drain(0.5)
+        assert sorted(str(written.service) for written in writer.files) == ["b", "c"]
+        gate.set()
+        bench.stored(3)
+
+
+def test_many_files_of_one_attempt_are_one_failure() -> None:
+    """Or a batch of a dozen files would rest for half a minute after the first trouble."""
+    writer = Recorder(fail=lambda _: StorageError("down"))
+    with Bench(config=BatchConfig(max_rows=12), writer=writer) as bench:
+        bench.append(b"".join(logs(1, f"s{number}") for number in range(12)))
+        for attempt in range(3):
+            count = 12 * (attempt + 1)
+            wait_for(lambda: len(writer.attempts) == count)  # noqa: B023 - called here only
+            wait_for(lambda: bench.ingest.status().backlog.resting == 1)
+            pause = RETRY_FIRST_SECS * 2**attempt
+            assert bench.storing.wake_due() == pytest.approx(pause)
+            bench.tick(pause)
+
+
 def test_draining_gives_up_in_time() -> None:
     """Storage that stays down cannot hold the shutdown for ever, and it is said."""
     writer = Recorder(fail=lambda _: StorageError("down"))

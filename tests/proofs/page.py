@@ -72,18 +72,6 @@ def outage(result: Result) -> str:
     )
 
 
-def simulation(result: Result) -> str:
-    """Lives in the simulation."""
-    return (
-        f"{result['lives']:,} lives of {result['seeds']:,} seeds, each in one scripted process, in "
-        "every mode: any order of steps, disks and storages that fail, hang, lose or answer late, "
-        "stops, kills and power cuts at any step, other settings after each; of "
-        f"{result['requests']:,} requests {result['acknowledged']:,} were acknowledged, "
-        f"{result['faults']:,} calls went wrong: {result['findings']} seeds with a finding; "
-        f"{result['seeds'] / result['secs']:,.0f} seeds per second"
-    )
-
-
 def upload_kill(result: Result) -> str:
     """Kills between upload and note."""
     return (
@@ -124,7 +112,6 @@ PROOFS: Final[Mapping[str, tuple[str, Callable[[Result], str]]]] = {
     "outage": ("make prove-outage", outage),
     "upload_kill": ("make prove-bucket", upload_kill),
     "bucket_outage": ("make prove-bucket", bucket_outage),
-    "simulation": ("make simulate", simulation),
     "convert_bucket": ("make prove-convert", convert_bucket),
 }
 

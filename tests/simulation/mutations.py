@@ -39,10 +39,10 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
         _SCHEDULE: (
             (
                 ("            return True\n"
-                 "        return batch.phase is Phase.STORING and "
-                 "batch.count(FileState.GIVEN_BACK) > 0"),
+                "        return batch.phase is Phase.STORING and "
+                "batch.count(FileState.GIVEN_BACK) > 0"),
                 ("            return True\n"
-                 "        return batch.phase in (Phase.STORING, Phase.READING) and any(\n"
+                "        return batch.phase in (Phase.STORING, Phase.READING) and any(\n"
                 "            one.state in (FileState.GIVEN_BACK, FileState.WRITING)\n"
                 "            and one.attempts for one in batch.files)"),
             ),
@@ -50,7 +50,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
                 "if batch.phase is Phase.STORING and not batch.threads:",
                 "if batch.phase is Phase.STORING and batch.stores >= len(batch.files):",
             ),
-            ('    error: str = ""\n', '    error: str = ""\n    stores: int = 0\n'),
+            ('    """How often it was sent to rest."""\n',
+             '    """How often it was sent to rest."""\n    stores: int = 0\n'),
         ),
         _STORING: (
             (
@@ -68,6 +69,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
                 "        self.counts.add(files_stored=1)"),
                 ("            storing.move(progress, FileState.STORED)\n"
                 "            storing.stores += 1\n"
+                "            self._schedule.succeeded(storing)\n"
                 "            self._look_at(storing)\n"
                 "        self.counts.add(files_stored=1)"),
             ),
@@ -149,7 +151,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     }),
     "rows that cannot be read again leave memory": Mutation({
         _STORING: (
-            ("        if storing.batch.log.rereads:\n            progress.let_go()",
+            ("        if storing.rereads:\n            progress.let_go()",
              "        if True:\n            progress.let_go()"),
         ),
     }, "memory"),
@@ -183,8 +185,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     }, "memory"),
     "a batch is forgotten before it is finished": Mutation({
         _STORING: (
-            ("            finisher.finish(batch.id, storing.writer.root, files)\n",
-             "            pass\n"),
+            ("            finisher.finish(batch.id, receipts)\n", "            pass\n"),
         ),
     }),
     "the rows of services are mixed": Mutation({

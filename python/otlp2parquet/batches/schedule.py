@@ -108,6 +108,10 @@ class StoringBatch:
     plan: Plan | None = None
     was_planned: bool = False
     """Whether an earlier process had fixed a plan: files have the rows that it says."""
+    root: str = ""
+    """Of the storage that it is meant for; ours until its log names another."""
+    stays: bool = False
+    """Whether its rows stay in memory until they are stored: the log has lost them."""
     reads_log: bool = False
     """Whether the rows that it has, or is about to have, come from the log."""
     due: float | None = None
@@ -122,6 +126,14 @@ class StoringBatch:
     _files: dict[FileState, dict[FileProgress, None]] = field(
         default_factory=lambda: {state: {} for state in FileState}
     )
+
+    def __post_init__(self) -> None:
+        self.root = self.root or self.writer.root
+
+    @property
+    def rereads(self) -> bool:
+        """Whether its rows may leave memory, since the log has them."""
+        return self.batch.log.rereads and not self.stays
 
     @property
     def files(self) -> list[FileProgress]:
@@ -207,6 +219,7 @@ class Schedule:
         self._proven: set[str] = set()
         # Those that were found to wait for the end of a doubt. Nobody looks at them meanwhile.
         self._gated: dict[int, StoringBatch] = {}
+        self._hurries = False
 
     def add(self, batch: StoringBatch) -> None:
         """A batch joins, with an ``order`` of its own."""
@@ -240,6 +253,9 @@ class Schedule:
         Until that has taken a file one batch alone may: a storage that hangs takes its threads,
         and not those of all batches that are meant for it.
         """
+        batch.root = root
+        # It says nothing of the storage that it is not meant for.
+        self._pass_probe_on(batch, but=root)
         if root in self._proven:
             return True
         return self._doubts.setdefault(root, _Doubt(batch, inf)).probe is batch
@@ -249,21 +265,26 @@ class Schedule:
         if self._doubts.pop(root, None) is not None:
             self._open_gates()
 
-    def failed(self, batch: StoringBatch, due: float) -> None:
-        """It was not stored: its storage is in doubt, and another batch asks it at ``due``."""
-        root = batch.writer.root
+    def failed(self, batch: StoringBatch, due: float, *, is_first: bool = True) -> None:
+        """It was not stored: its storage is in doubt, and another batch asks it at ``due``.
+
+        ``is_first`` is false for further files of the same attempt.
+        """
+        root = batch.root
         self._proven.discard(root)
         doubt = self._doubts.setdefault(root, _Doubt(batch, due + LONGEST_PROBE_SECS))
         if doubt.probe is batch:
-            doubt.rounds += 1
-            doubt.probe, doubt.until = self._next_probe(batch, root), due + LONGEST_PROBE_SECS
+            doubt.rounds += is_first
+            doubt.probe = self._next_probe(batch, root)
+            if doubt.until < inf:
+                doubt.until = due + LONGEST_PROBE_SECS
             if doubt.probe is not batch:
                 self.rest(doubt.probe, due)
                 self._look_again(doubt.probe)
 
     def rounds(self, batch: StoringBatch) -> int:
         """How often it was sent to rest, or its storage has failed a probe in turn."""
-        doubt = self._doubts.get(batch.writer.root)
+        doubt = self._doubts.get(batch.root)
         return max(batch.rounds, doubt.rounds if doubt is not None and doubt.probe is batch else 0)
 
     def blocked(self, batch: StoringBatch) -> None:
@@ -272,17 +293,17 @@ class Schedule:
 
     def succeeded(self, batch: StoringBatch) -> None:
         """Its storage took a file."""
-        self._proven.add(batch.writer.root)
-        self.disclaim(batch.writer.root)
+        self._proven.add(batch.root)
+        self.disclaim(batch.root)
 
     def _open_gates(self) -> None:
         for one in list(self._gated.values()):
             self._look_again(one)
 
-    def _pass_probe_on(self, batch: StoringBatch) -> None:
+    def _pass_probe_on(self, batch: StoringBatch, *, but: str | None = None) -> None:
         """If it is the probe of a storage, another one is now, or there is no doubt any more."""
         for root, doubt in list(self._doubts.items()):
-            if doubt.probe is not batch:
+            if doubt.probe is not batch or root == but:
                 continue
             doubt.probe = self._next_probe(batch, root)
             if doubt.probe is batch:
@@ -295,7 +316,7 @@ class Schedule:
         waiting = [
             one
             for one in self._batches.values()
-            if one.writer.root == root and not one.threads and self._has_to_be_read_again(one)
+            if one.root == root and not one.threads and self._has_to_be_read_again(one)
         ]
         behind = [one for one in waiting if one.order > batch.order]
         return next(iter(behind or waiting), batch)
@@ -305,9 +326,16 @@ class Schedule:
         self.look_at(batch)
 
     def wake(self, now: float, *, hurry: bool = False) -> float | None:
-        """End the rest of batches that are due, or with ``hurry`` of all; when the next is due."""
+        """End the rest of batches that are due, or with ``hurry`` of all; when the next is due.
+
+        Who hurries has no time for a probe that hangs: another one asks. What only memory has is
+        lost with the process: from now on each such batch asks for itself.
+        """
+        if hurry:
+            self._hurries = True
+            self._open_gates()
         for root, doubt in list(self._doubts.items()):
-            if now >= doubt.until:
+            if now >= doubt.until or (hurry and doubt.until < inf):
                 doubt.probe = self._next_probe(doubt.probe, root)
                 doubt.until = now + LONGEST_PROBE_SECS
                 self._look_again(doubt.probe)
@@ -394,7 +422,7 @@ class Schedule:
     def _has_to_be_read_again(batch: StoringBatch) -> bool:
         """Whether its rows, or those of some files, have left memory or were given back."""
         if batch.phase is Phase.UNREAD:
-            return batch.batch.builders is None and batch.batch.log.rereads
+            return batch.batch.builders is None and batch.rereads
         return batch.phase is Phase.STORING and batch.count(FileState.GIVEN_BACK) > 0
 
     def _may_probe(self, batch: StoringBatch) -> bool:
@@ -402,14 +430,12 @@ class Schedule:
 
         Who cannot be read again is; another one is the probe if nobody is being tried just now.
         """
-        doubt = self._doubts.get(batch.writer.root)
-        if doubt is None or doubt.probe is batch or not batch.batch.log.rereads:
+        doubt = self._doubts.get(batch.root)
+        if doubt is None or doubt.probe is batch or not batch.rereads:
             return True
-        root = batch.writer.root
+        root = batch.root
         if doubt.probe.threads or any(
-            one.count(FileState.WRITING)
-            for one in self._batches.values()
-            if one.writer.root == root
+            one.count(FileState.WRITING) for one in self._batches.values() if one.root == root
         ):
             return False
         before, doubt.probe = doubt.probe, batch
@@ -418,8 +444,10 @@ class Schedule:
 
     def _is_gated(self, batch: StoringBatch) -> bool:
         """Whether it waits for the end of a doubt, and is not the one that may end it."""
-        doubt = self._doubts.get(batch.writer.root)
+        doubt = self._doubts.get(batch.root)
         if doubt is None or doubt.probe is batch or batch.due is not None:
+            return False
+        if self._hurries and not batch.rereads:
             return False
         return self._has_to_be_read_again(batch)
 
@@ -441,7 +469,7 @@ class Schedule:
         return Step(Action.TAKE_BACK, batch, stored)
 
     def _may_read(self, batch: StoringBatch) -> bool:
-        reads_log = batch.batch.builders is None and batch.batch.log.rereads
+        reads_log = batch.batch.builders is None and batch.rereads
         if reads_log and not batch.batch.fits and self._others_hold_read_rows(batch):
             return False
         if reads_log:

@@ -282,7 +282,7 @@ class Storing:
 
     def _read(self, storing: StoringBatch) -> None:
         batch = storing.batch
-        if storing.plan is not None and batch.builders is None and not batch.log.rereads:
+        if storing.plan is not None and batch.builders is None and not storing.rereads:
             # The rows of files that were given back have never left memory.
             with self._changed:
                 for progress in storing.in_state(FileState.GIVEN_BACK):
@@ -290,6 +290,8 @@ class Storing:
                 storing.phase = Phase.STORING
                 self._look_at(storing)
             return
+        if batch.builders is not None and batch.log.rereads:
+            storing.stays = not batch.log.is_there()
         rows, memory = batch.read()
         try:
             plan = storing.plan
@@ -301,8 +303,11 @@ class Storing:
             raise
 
     def _set_down(self, storing: StoringBatch) -> None:
-        storing.batch.set_down()
+        is_there = storing.batch.log.is_there()
+        if is_there:
+            storing.batch.set_down()
         with self._changed:
+            storing.stays = not is_there
             storing.phase = Phase.UNREAD
             self._look_at(storing)
 
@@ -323,7 +328,7 @@ class Storing:
         if rows and wanted != batch_log.plan:
             batch_log.fix(wanted)
         with self._changed:
-            storing.writer, storing.plan = writer, wanted
+            storing.writer, storing.root, storing.plan = writer, writer.root, wanted
             self._planned_files += len(wanted.files)
             for file in wanted.files:
                 receipt = batch_log.receipts.get(file.name(batch.id))
@@ -509,7 +514,7 @@ class Storing:
             due = self._monotonic() + pause
             is_first = self._schedule.rest(storing, due)
             if step.action is Action.WRITE:
-                self._schedule.failed(storing, due)
+                self._schedule.failed(storing, due, is_first=is_first)
             else:
                 self._schedule.blocked(storing)
             storing.rounds += is_first
@@ -534,7 +539,7 @@ class Storing:
     def _give_back(self, storing: StoringBatch, progress: FileProgress) -> None:
         """A file was not written. Its rows leave memory where they can be read again."""
         progress.attempts += 1
-        if storing.batch.log.rereads:
+        if storing.rereads:
             progress.let_go()
         storing.move(progress, FileState.GIVEN_BACK)
 

@@ -166,6 +166,66 @@ def test_a_log_that_is_gone_with_rows_that_memory_has_given_back_is_told(
     assert any("its rows are lost" in message for message in caplog.messages)
 
 
+def test_rows_of_a_log_that_is_gone_stay_in_memory_while_the_storage_is_in_doubt(
+    tmp_path: Path,
+) -> None:
+    """They are nowhere else: neither are they left to that log, nor given back to it."""
+    gates = {"sother": threading.Event(), "sprobe": threading.Event()}
+    down = {"sother", "sprobe"}
+    writer = Recorder(fail=lambda w: StorageError("down") if w.service in down else None)
+    config = BatchConfig(max_rows=1)
+    with Node(tmp_path, writer=writer, threads=2, most_threads=1, config=config) as node:
+        writer.gates["sother"] = gates["sother"]
+        node.keep(one("other"))
+        wait_for(lambda: writer.attempts == ["sother"])
+        node.keep(one("probe"))
+        wait_for(lambda: node.backlog.resting == 1)
+        writer.gates["sprobe"] = gates["sprobe"]
+        node.tick(2)
+        wait_for(lambda: writer.attempts.count("sprobe") == 2)
+        # No thread is left for this one, and its segment is not open any more.
+        node.keep(one("here"))
+        wait_for(lambda: not node.log._open)  # noqa: SLF001 - what the log's thread holds open
+        removed(tmp_path / "log")
+        down.add("shere")
+        gates["sother"].set()
+        wait_for(lambda: "shere" in writer.attempts)
+        down.clear()
+        gates["sprobe"].set()
+        node.wait_with_ticks(lambda: node.backlog.batches == 0)
+        assert sorted(str(written.service) for written in writer.files) == ["shere", "sprobe"]
+        assert node.counts.batches_lost == 1, "that of the other had left memory before"
+        assert node.budget.used == 0
+
+
+def test_a_log_whose_volume_is_away_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below its mount point there is nothing, and all is there again with the volume."""
+    volume, away = tmp_path / "log", tmp_path / "away"
+    volume.mkdir()
+    mounts = {volume.resolve()}
+    monkeypatch.setattr("os.path.ismount", lambda path: path in mounts)
+    writer = Recorder(fail=lambda _: StorageError("down"))
+    with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=1)) as node:
+        node.keep(one(1))
+        wait_for(lambda: node.backlog.resting == 1)
+        writer.fail = lambda _: None
+        volume.rename(away)
+        volume.mkdir()
+        mounts.clear()
+        node.tick(40)
+        wait_for(lambda: "cannot read" in node.backlog.last_error or not node.backlog.batches)
+        assert node.counts.batches_lost == 0
+        volume.rmdir()
+        away.rename(volume)
+        mounts.add(volume.resolve())
+        node.wait_with_ticks(lambda: node.backlog.batches == 0)
+        assert writer.rows == 1
+        assert node.counts.batches_lost == 0
+        assert node.segments == []
+
+
 def test_no_folder_is_made_where_its_own_folder_is_gone(tmp_path: Path) -> None:
     """What would lie below an empty mount point is hidden once the volume is back."""
     parent = tmp_path / "volume"

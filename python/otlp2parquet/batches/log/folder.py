@@ -92,6 +92,14 @@ class LogFolder:
         self.disk.close(self._lock)
         self._lock = lock
 
+    def is_there(self) -> bool:
+        """Whether what it does not hold is gone: a volume may come back, with what lies on it."""
+        try:
+            self.disk.check_mounted(self._mount)
+        except OSError:
+            return False
+        return self.disk.exists(self.path)
+
     def release(self) -> None:
         """Give the folder up."""
         self.disk.close(self._lock)

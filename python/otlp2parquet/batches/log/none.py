@@ -57,6 +57,10 @@ class NoBatchLog:
         """There is nothing to wait for."""
         return True
 
+    def is_there(self) -> bool:
+        """Never: only memory has the rows."""
+        return False
+
     def read(self) -> Iterator[Record]:
         """There is nothing to read: the builders' rows are the only ones."""
         return iter(())

@@ -60,6 +60,9 @@ class BatchLog(Protocol):
         False: a part is not kept, it was refused, and its rows must not stay.
         """
 
+    def is_there(self) -> bool:
+        """Whether rows that leave memory could be read from here, as far as can be seen now."""
+
     def read(self) -> Iterator[Record]:
         """The requests that are kept, in the order in which they were appended.
 

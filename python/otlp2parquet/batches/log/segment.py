@@ -216,6 +216,17 @@ class Segment:
             return
         self._resize(size)
 
+    def is_there(self) -> bool:
+        """As ``BatchLog.is_there``; of a file that is not written yet the writing will tell."""
+        if self._state is _State.ABSENT:
+            return True
+        if self._state is _State.GONE:
+            return self._descriptor is not None
+        try:
+            return self._disk.exists(self.path)
+        except OSError:
+            return False
+
     def read(self) -> Iterator[Record]:
         """The requests that are durable, in order; damage is counted, set aside and skipped."""
         if self._state is _State.ABSENT:
@@ -225,7 +236,7 @@ class Segment:
         except UnknownRecordError as error:
             raise UnreadableLogError(f"cannot read {self.path}: {error}") from error
         except FileNotFoundError as error:
-            if self._disk.exists(self.path.parent):
+            if self._owner.folder.is_there():
                 raise SegmentGoneError(f"{self.path} is gone") from error
             raise StorageError(f"cannot read {self.path}: {reason_of(error)}") from error
         except OSError as error:

@@ -25,10 +25,10 @@ Report = Callable[[Scope, Response], None]
 """Told of each request that the door answers itself, and of its answer."""
 
 OPEN_PATHS: Final = frozenset({"/health", "/ready"})
+"""Probes carry no secrets, and these pages tell none."""
 
 STRANGER: Final = "otlp2parquet.stranger"
 """In the scope of a request that none of the tokens came with, and that is let through."""
-"""Probes carry no secrets, and these pages tell none."""
 
 
 def front_door(
