@@ -97,6 +97,16 @@ class Process:
         """Give the assembly back what is the system's."""
         self._exchange.close()
 
+    def _storing(self, *arguments: Any, **named: Any) -> Storing:
+        """With a finisher of ours where there is no catalog, which would have one."""
+        life = self._life
+        named |= {
+            "finishers": [SimulatedFinisher(life.world.ledger, life.scheduler, life.store_faults)],
+            "monotonic": self._monotonic,
+            "jitter": life.dice.random,
+        }
+        return Storing(*arguments, **named)
+
     def _disk(self) -> SimulatedDisk:
         return self._life.disk
 
@@ -111,12 +121,7 @@ class Process:
             "reach_storage": lambda _config, root: self._reach(root),
             "_logs_elsewhere": lambda _config: (),
             "GroupCommit": partial(GroupCommit, monotonic=self._monotonic),
-            "Storing": partial(
-                Storing,
-                finishers=[SimulatedFinisher(life.world.ledger, life.scheduler, life.store_faults)],
-                monotonic=self._monotonic,
-                jitter=life.dice.random,
-            ),
+            "Storing": self._storing,
             "Ingest": partial(Ingest, monotonic=self._monotonic, new_id=life.world.new_id),
         }
 
