@@ -279,8 +279,8 @@ def test_an_outage_costs_one_attempt_at_a_time_however_much_waits() -> None:
     """Each of a thousand batches would be read and tried every half minute otherwise."""
     outage = Outage(1000)
     outage.last(600)
-    # At once, after 1, 2, 4, 8, 16 and then every 30 seconds.
-    assert len(outage.read) == 1 + 5 + 18
+    # At once and by another, after 2, 4, 8, 16 and then every 30 seconds.
+    assert len(outage.read) == 2 + 4 + 18
     assert len(set(outage.read)) == len(outage.read), "each asks in turn: one may be bad itself"
     assert outage.schedule.resting >= 998
     outage.now += 30
@@ -346,6 +346,7 @@ def test_rows_that_come_while_a_probe_hangs_are_left_to_the_log() -> None:
 def test_rows_in_builders_are_tried_when_nobody_else_is() -> None:
     """A batch of another folder is stored though one has failed, and ends the doubt."""
     outage = Outage(3)
+    assert outage.attempt(takes=False)
     assert outage.attempt(takes=False)
     fresh = storing_batch(100)
     outage.schedule.add(fresh)

@@ -268,18 +268,21 @@ class Schedule:
     def failed(self, batch: StoringBatch, due: float, *, is_first: bool = True) -> None:
         """It was not stored: its storage is in doubt, and another batch asks it at ``due``.
 
-        ``is_first`` is false for further files of the same attempt.
+        ``is_first`` is false for further files of the same attempt. The first failure may be the
+        batch's own: another one is asked at once, so that one bad file holds up nobody else.
         """
         root = batch.root
         self._proven.discard(root)
         doubt = self._doubts.setdefault(root, _Doubt(batch, due + LONGEST_PROBE_SECS))
         if doubt.probe is batch:
+            is_new = doubt.rounds == 0
             doubt.rounds += is_first
             doubt.probe = self._next_probe(batch, root)
             if doubt.until < inf:
                 doubt.until = due + LONGEST_PROBE_SECS
             if doubt.probe is not batch:
-                self.rest(doubt.probe, due)
+                if not is_new:
+                    self.rest(doubt.probe, due)
                 self._look_again(doubt.probe)
 
     def rounds(self, batch: StoringBatch) -> int:

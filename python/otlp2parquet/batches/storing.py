@@ -393,6 +393,9 @@ class Storing:
                     progress.batches = parts[progress.file]
                     progress.memory = given.pop(progress.file)
                     storing.move(progress, FileState.WAITING)
+                for share in given.values():
+                    share.release()
+                given.clear()
                 # In the same step: a file may fail as soon as the lock is free, and who reads
                 # then must not find the rows in the builders as well.
                 storing.batch.hand_over()
