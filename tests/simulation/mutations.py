@@ -185,7 +185,10 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     }, "memory"),
     "a batch is forgotten before it is finished": Mutation({
         _STORING: (
-            ("            finisher.finish(batch.id, storing.writer.root, files)\n", "            pass\n"),
+            (
+                "            finisher.finish(batch.id, storing.writer.root, files)\n",
+                "            pass\n",
+            ),
         ),
     }),
     "the rows of services are mixed": Mutation({
