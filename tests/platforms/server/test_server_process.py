@@ -364,6 +364,8 @@ def test_paths_media_types_and_encodings_as_senders_spell_them(tmp_path: Path) -
 def test_a_refusal_is_in_the_log(server: Server) -> None:
     """With the client's address, as Granian tells it, and what the client was told."""
     assert server.post(b"\x0a\x7fhush")[0] == 400
+    # It is written behind the answer.
+    wait_until(lambda: "WARNING" in server.log, PATIENCE_SECS, lambda: server.log)
     (line,) = (line for line in server.log.splitlines() if "WARNING" in line)
     assert 'requests refused client=127.0.0.1 reason="bad data" count=1 path=/v1/logs' in line
     assert "malformed protobuf at byte 1" in line
