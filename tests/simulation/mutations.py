@@ -169,6 +169,9 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
         _STORING: (
             ("            for share in given.values():\n                share.release()\n",
              "            pass\n"),
+            (("                for share in given.values():\n"
+              "                    share.release()\n"),
+             ""),
         ),
     }),
     "rows are appended to a batch that is closed": Mutation({
