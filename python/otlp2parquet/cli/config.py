@@ -5,20 +5,14 @@ from pathlib import Path
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.options import config_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.config.show import as_json, as_toml, effective
 from otlp2parquet.errors import ConfigError
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
-@click.option(
-    "-c",
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="TOML file with settings; it precedes ./config.toml.",
-)
+@config_option
 @click.option(
     "--format",
     "form",

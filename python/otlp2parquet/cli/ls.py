@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.options import config_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import ConfigError, OtlpError
 from otlp2parquet.listing import Listing, list_storage
@@ -20,14 +21,7 @@ from otlp2parquet.stores import LocalStore, Store
 
 @click.command(context_settings=CONTEXT_SETTINGS)
 @click.argument("place", metavar="[FOLDER|URL]", required=False)
-@click.option(
-    "-c",
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="TOML file with settings; it precedes ./config.toml.",
-)
+@config_option
 @click.option(
     "--names-only", is_flag=True, help="Read no footers: rows are not counted, which is faster."
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.options import config_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import OtlpError
 from otlp2parquet.reconciling import Report
@@ -17,14 +18,7 @@ from otlp2parquet.reconciling import reconcile as run
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
-@click.option(
-    "-c",
-    "--config",
-    "path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="TOML file with settings; it precedes ./config.toml.",
-)
+@config_option
 @click.option(
     "--timeout",
     "timeout_secs",
