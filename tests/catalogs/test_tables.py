@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.transforms import (
@@ -23,6 +25,8 @@ from pyiceberg.transforms import (
 from pyiceberg.types import IntegerType, LongType, NestedField, StringType, TimestamptzType
 
 from otlp2parquet.catalogs.iceberg import FIRST, SETTLE_SECS
+from otlp2parquet.catalogs.shape import TableShape
+from otlp2parquet.catalogs.sql import open_catalog
 from otlp2parquet.catalogs.tables import our_ids, our_schema, partition_values
 from otlp2parquet.core.schema import TABLE_FOLDERS
 from otlp2parquet.errors import (
@@ -41,6 +45,7 @@ from tests.support.iceberg import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from otlp2parquet.catalogs.iceberg import IcebergCatalog
@@ -249,6 +254,43 @@ def test_two_writers_may_make_and_mend_a_table(tmp_path: Path) -> None:
     assert len(set(outcomes)) == 2
     columns = [field.name for field in there.load_table("otlp.otel_logs").schema().fields]
     assert columns.count("LogAttributes") == 1
+
+
+def at_once(work: Callable[[], object], count: int = 6) -> list[object]:
+    """What ``count`` threads have, or raise, that all begin at the same time."""
+    outcomes: list[object] = []
+    begin = threading.Barrier(count)
+
+    def run() -> None:
+        begin.wait()
+        try:
+            outcomes.append(work())
+        except Exception as error:  # noqa: BLE001 - it is what the test looks at
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_whoever_comes_first_connects(tmp_path: Path) -> None:
+    """The committer and those who store ask one catalog; a new database takes both at once."""
+    for number in range(5):
+        catalog = iceberg_catalog(partial(sql_catalog, tmp_path / str(number)))
+        outcomes = at_once(partial(catalog.shape, "otel_logs"))
+        assert len(set(map(repr, outcomes))) == 1, outcomes
+        assert isinstance(outcomes[0], TableShape)
+
+
+def test_processes_may_make_a_database_at_once(tmp_path: Path) -> None:
+    """Each with a client of its own: none is told that what it wants to make is there already."""
+    for number in range(5):
+        uri = f"sqlite:///{tmp_path / f'{number}.db'}"
+        outcomes = at_once(partial(open_catalog, "a", uri=uri, warehouse="file:///w"))
+        assert {type(one) for one in outcomes} == {SqlCatalog}, outcomes
 
 
 def test_what_cannot_be_reconciled_is_spelled_out(tmp_path: Path) -> None:

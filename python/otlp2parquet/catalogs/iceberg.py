@@ -11,6 +11,7 @@ no request that did not see it can be on its way any more.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,6 +65,8 @@ costs a fraction of a second."""
 MANIFESTS: Final = 32
 """Small manifests that are merged together."""
 PREVIOUS_METADATA: Final = 20
+LOADS: Final = 3
+"""How often a table is looked for while somebody else is making or changing it."""
 
 _NEW_TABLE: Final = {
     "commit.manifest-merge.enabled": "true",
@@ -92,7 +95,8 @@ class TableOptions:
 class IcebergCatalog:
     """A ``Catalog``. ``connect`` is called when it is first needed, and again after it failed.
 
-    ``on_shape`` is told the shape of each table that is loaded.
+    ``on_shape`` is told the shape of each table that is loaded. The committer and whoever asks
+    where a table lies are threads of their own: either may be the first to come.
     """
 
     def __init__(
@@ -106,20 +110,26 @@ class IcebergCatalog:
         self.on_shape = on_shape
         self._connect = connect
         self._time_ms = time_ms
+        self._connecting = threading.Lock()
         self._connected: PyIcebergCatalog | None = None
         self._has_namespace = False
         self._attempts: dict[str, list[_Attempt]] = {}
 
     def reach(self) -> None:
         """Connect to the catalog, if that was not done yet."""
-        if self._connected is None:
-            with told():
+        with told():
+            self._reached()
+
+    def _reached(self) -> PyIcebergCatalog:
+        # An embedded catalog makes its own tables here: two at once would be in each other's way.
+        with self._connecting:
+            if self._connected is None:
                 self._connected = self._connect()
+            return self._connected
 
     def load(self, table: str) -> "IcebergTable":
         """See ``Catalog.load``."""
-        with told():
-            loaded = self._load(table)
+        loaded = self._load_of_some(table)
         shape = shape_of(loaded, table)
         self.on_shape(table, shape)
         return IcebergTable(
@@ -135,10 +145,19 @@ class IcebergCatalog:
         """Where a table's files go, and with which field ids; made where it is missing."""
         return self.load(table).shape
 
+    def _load_of_some(self, name: str) -> Table:
+        """As ``_load``, where others make or change the table at the same time."""
+        for attempt in range(LOADS):
+            try:
+                with told():
+                    return self._load(name)
+            except CatalogConflictError:
+                if attempt == LOADS - 1:
+                    raise
+        raise AssertionError
+
     def _load(self, name: str) -> Table:
-        catalog = self._connected
-        if catalog is None:
-            catalog = self._connected = self._connect()
+        catalog = self._reached()
         identifier = self.identifier(name)
         try:
             table = catalog.load_table(identifier)

@@ -6,6 +6,7 @@ Knows the settings of a database and where tables lie when nobody says so.
 from pathlib import Path
 
 from pyiceberg.catalog.sql import SqlCatalog
+from sqlalchemy.exc import SQLAlchemyError
 
 from otlp2parquet.catalogs.connection import Connection, properties_of, storage_uri
 from otlp2parquet.config import Config
@@ -25,7 +26,19 @@ def connection(config: Config) -> Connection:
         folder = Path(warehouse).absolute()
         place = object_uri(str(folder.parent), folder.name)
     properties = properties_of(config, {"uri": uri, "warehouse": place, "pool_pre_ping": "true"})
-    return Connection(f"sql {without_password(uri)}", properties, SqlCatalog)
+    return Connection(f"sql {without_password(uri)}", properties, open_catalog)
+
+
+def open_catalog(name: str, **properties: str) -> SqlCatalog:
+    """The catalog; its own tables are made in a new database.
+
+    pyiceberg looks for them and then makes them: where several processes come first at once, one
+    of them makes them, and the others are told that they are there.
+    """
+    try:
+        return SqlCatalog(name, **properties)
+    except SQLAlchemyError:
+        return SqlCatalog(name, **properties)
 
 
 def without_password(uri: str) -> str:
