@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from otlp2parquet.batches.budget import Allowance, Budget
+from otlp2parquet.batches.doubt import LONGEST_PROBE_SECS
 from otlp2parquet.batches.plan import Plan
-from otlp2parquet.batches.schedule import (
-    LONGEST_PROBE_SECS,
+from otlp2parquet.batches.schedule import Schedule
+from otlp2parquet.batches.states import (
     Action,
     FileProgress,
     FileState,
     Phase,
-    Schedule,
     Step,
     StoringBatch,
 )
@@ -256,13 +256,13 @@ class Outage:
         assert written.progress is not None
         if takes:
             step.batch.move(written.progress, FileState.STORED)
-            self.schedule.succeeded(step.batch)
+            self.schedule.doubts.succeeded(step.batch)
             step.batch.phase = Phase.DONE
         else:
             step.batch.move(written.progress, FileState.GIVEN_BACK)
-            pause = min(2.0 ** self.schedule.rounds(step.batch), 30.0)
+            pause = min(2.0 ** self.schedule.doubts.rounds(step.batch), 30.0)
             self.schedule.rest(step.batch, self.now + pause)
-            self.schedule.failed(step.batch, self.now + pause)
+            self.schedule.doubts.failed(step.batch, self.now + pause)
         self.schedule.look_at(step.batch)
         return True
 
@@ -320,7 +320,7 @@ def test_a_probe_whose_log_is_in_trouble_is_followed_by_another() -> None:
     assert step is not None
     step.batch.phase = Phase.UNREAD
     outage.schedule.rest(step.batch, 1e6)
-    outage.schedule.blocked(step.batch)
+    outage.schedule.doubts.blocked(step.batch)
     outage.schedule.look_at(step.batch)
     assert outage.attempt(takes=True)
     assert step.batch not in (outage.batches[order] for order in outage.read)
@@ -504,7 +504,7 @@ class Life(RuleBasedStateMachine):
             else:
                 model.written[progress] = model.written.get(progress, 0) + 1
                 batch.move(progress, FileState.STORED)
-                self.schedule.succeeded(batch)
+                self.schedule.doubts.succeeded(batch)
         self.look(model)
 
     @precondition(lambda self: self.steps)
@@ -529,9 +529,9 @@ class Life(RuleBasedStateMachine):
         was_resting = batch.due is not None
         assert self.schedule.rest(batch, self.now + pause) != was_resting
         if step.action is Action.WRITE and not model.given_up:
-            self.schedule.failed(batch, self.now + pause)
+            self.schedule.doubts.failed(batch, self.now + pause)
         else:
-            self.schedule.blocked(batch)
+            self.schedule.doubts.blocked(batch)
         self.look(model)
 
     @precondition(lambda self: self.models)
@@ -636,7 +636,7 @@ class Life(RuleBasedStateMachine):
                     else:
                         model.written[progress] = model.written.get(progress, 0) + 1
                         batch.move(progress, FileState.STORED)
-                        self.schedule.succeeded(batch)
+                        self.schedule.doubts.succeeded(batch)
                 self.look(model)
             self.steps = []
             self.schedule.wake(self.now, hurry=True)

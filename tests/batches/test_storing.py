@@ -12,7 +12,7 @@ from otlp2parquet.batches import ingest, storing
 from otlp2parquet.batches.batch import ClosedBatch
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.segment import Segment
-from otlp2parquet.batches.schedule import FileState, StoringBatch
+from otlp2parquet.batches.states import FileState, StoringBatch
 from otlp2parquet.batches.storing import RETRY_FIRST_SECS, RETRY_LONGEST_SECS, Storing
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.core.files import plan_files

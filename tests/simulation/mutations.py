@@ -28,6 +28,7 @@ _BATCHES: Final = "otlp2parquet.batches"
 _STORING: Final = f"{_BATCHES}.storing"
 _PLANNING: Final = f"{_BATCHES}.planning"
 _SCHEDULE: Final = f"{_BATCHES}.schedule"
+_STATES: Final = f"{_BATCHES}.states"
 _INGEST: Final = f"{_BATCHES}.ingest"
 _SEGMENT: Final = f"{_BATCHES}.log.segment"
 _GROUP_COMMIT: Final = f"{_BATCHES}.log.group_commit"
@@ -38,17 +39,19 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "two readers of a batch": Mutation({
         _SCHEDULE: (
             (
-                ("            return True\n"
-                "        return batch.phase is Phase.STORING and "
-                "batch.count(FileState.GIVEN_BACK) > 0"),
-                ("            return True\n"
-                "        return batch.phase in (Phase.STORING, Phase.READING) and any(\n"
-                "            one.state in (FileState.GIVEN_BACK, FileState.WRITING)\n"
-                "            and one.attempts for one in batch.files)"),
-            ),
-            (
                 "if batch.phase is Phase.STORING and not batch.threads:",
                 "if batch.phase is Phase.STORING and batch.stores >= len(batch.files):",
+            ),
+        ),
+        _STATES: (
+            (
+                ("            return True\n"
+                "        return self.phase is Phase.STORING and "
+                "self.count(FileState.GIVEN_BACK) > 0"),
+                ("            return True\n"
+                "        return self.phase in (Phase.STORING, Phase.READING) and any(\n"
+                "            one.state in (FileState.GIVEN_BACK, FileState.WRITING)\n"
+                "            and one.attempts for one in self.files)"),
             ),
             ('    """How often it was sent to rest."""\n',
              '    """How often it was sent to rest."""\n    stores: int = 0\n'),
@@ -64,12 +67,12 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
             ),
             (
                 ("            storing.move(progress, FileState.STORED)\n"
-                "            self._schedule.succeeded(storing)\n"
+                "            self._schedule.doubts.succeeded(storing)\n"
                 "            self._look_at(storing)\n"
                 "        self.counts.add(files_stored=1)"),
                 ("            storing.move(progress, FileState.STORED)\n"
                 "            storing.stores += 1\n"
-                "            self._schedule.succeeded(storing)\n"
+                "            self._schedule.doubts.succeeded(storing)\n"
                 "            self._look_at(storing)\n"
                 "        self.counts.add(files_stored=1)"),
             ),

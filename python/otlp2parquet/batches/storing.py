@@ -23,12 +23,12 @@ from otlp2parquet.batches.counts import Counts
 from otlp2parquet.batches.log.protocol import SegmentGoneError, UnreadableLogError
 from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.planning import plan_again, share_out
-from otlp2parquet.batches.schedule import (
+from otlp2parquet.batches.schedule import Schedule
+from otlp2parquet.batches.states import (
     Action,
     FileProgress,
     FileState,
     Phase,
-    Schedule,
     Step,
     StoringBatch,
 )
@@ -342,7 +342,7 @@ class Storing:
         if before is None or before.root == self._writer.root:
             return self._writer
         with self._changed:
-            may_ask = self._schedule.claim(storing, before.root)
+            may_ask = self._schedule.doubts.claim(storing, before.root)
         if not may_ask:
             raise _OtherAsksError(f"another batch waits for an answer of {before.root}")
         recorded = None
@@ -352,7 +352,7 @@ class Storing:
             log.warning("the storage of a plan cannot be looked at: %s", error)
         if recorded is None:
             with self._changed:
-                self._schedule.disclaim(before.root)
+                self._schedule.doubts.disclaim(before.root)
         log.log(
             logging.WARNING if recorded is None else logging.INFO,
             "a batch was begun for another storage",
@@ -420,7 +420,7 @@ class Storing:
             progress.receipt = receipt
             progress.let_go()
             storing.move(progress, FileState.STORED)
-            self._schedule.succeeded(storing)
+            self._schedule.doubts.succeeded(storing)
             self._look_at(storing)
         self.counts.add(files_stored=1)
 
@@ -517,9 +517,9 @@ class Storing:
             due = self._monotonic() + pause
             is_first = self._schedule.rest(storing, due)
             if step.action is Action.WRITE:
-                self._schedule.failed(storing, due, is_first=is_first)
+                self._schedule.doubts.failed(storing, due, is_first=is_first)
             else:
-                self._schedule.blocked(storing)
+                self._schedule.doubts.blocked(storing)
             storing.rounds += is_first
             rounds = storing.rounds  # another thread may fail before this one has told of it
             self._look_at(storing)
@@ -551,7 +551,8 @@ class Storing:
         if self._hurry:
             return RETRY_FIRST_SECS
         pause = min(
-            RETRY_FIRST_SECS * 2.0 ** min(self._schedule.rounds(storing), 16), RETRY_LONGEST_SECS
+            RETRY_FIRST_SECS * 2.0 ** min(self._schedule.doubts.rounds(storing), 16),
+            RETRY_LONGEST_SECS,
         )
         if isinstance(error, StorageRefusedError):
             pause = RETRY_LONGEST_SECS
