@@ -17,7 +17,8 @@ The exceptions, each of which a request has to be given by name (``excuse``, ``m
   log could be cut: its bytes are in the segment, and nobody is left who knows that they must go;
 - a refused request may be stored if the storage said that it failed and did it nevertheless,
   after the file was taken back;
-- who damages the plan of a batch may find its rows under two names, if the settings have changed;
+- who damages the plan of a batch, or where it says that its files will go, may find its rows under
+  two names, if the settings have changed;
 - a row may be in two storages if the process ended before the log knew that the file was stored
   in the one, and that one could not be reached when the batch was replayed.
 """
@@ -55,8 +56,6 @@ class Attempt:
     """Why rows may be missing although they were acknowledged."""
     may_be_there: str = ""
     """Why rows may be stored although they were refused."""
-    may_be_twice: str = ""
-    """Why rows may be stored under two names."""
 
     def excuse(self, reason: str) -> None:
         """It may be lost."""
@@ -75,6 +74,8 @@ class Ledger:
     """Files, by root and name, that were not noted in the log when their process ended."""
     unreached: set[str] = field(default_factory=set)
     """Roots that a replay could not reach."""
+    damaged_plans: set[str] = field(default_factory=set)
+    """Batches, by id, whose plan or destination was damaged in the log."""
 
     def open(self, client: int, number: int, export: Export, life: int, mode: str) -> Attempt:
         """A request is sent now."""
@@ -110,7 +111,8 @@ class Ledger:
 
     def _judge(self, attempt: Attempt, row: str, places: list[Place], *, final: bool) -> None:
         whose = f"{row} of {attempt.name}, {attempt.answer} in the mode {attempt.mode}"
-        if len(places) > 1 and not attempt.may_be_twice and not self._may_be_in_both(places):
+        may_be_twice = bool(places) and all(self._was_misled(name) for _, name in places)
+        if len(places) > 1 and not may_be_twice and not self._may_be_in_both(places):
             self.find(f"doubled: {whose}, is in {sorted(places)}")
         elif places and attempt.answer == "refused" and not attempt.may_be_there:
             self.find(f"refused and stored: {whose} ({attempt.reason}), is in {places[0]}")
@@ -119,12 +121,16 @@ class Ledger:
             and final
             and attempt.answer == "acknowledged"
             and attempt.mode != "memory"
-            and not (attempt.excused or attempt.may_be_twice)
+            and not (attempt.excused or may_be_twice)
         ):
             if places[0][1] not in self.finished:
                 self.find(f"not finished: {whose}, is in {places[0]}")
         elif not places and final and attempt.answer == "acknowledged" and not attempt.excused:
             self.find(f"lost: {whose}")
+
+    def _was_misled(self, name: str) -> bool:
+        """Whether a replay could not know under which name the rows of this file were to lie."""
+        return any(batch in name for batch in self.damaged_plans)
 
     def _may_be_in_both(self, places: list[Place]) -> bool:
         """Whether a replay could not know that the row is stored already."""

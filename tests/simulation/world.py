@@ -153,24 +153,24 @@ class World:
                     attempt.excuse("its segment was taken away")
 
     def _damage(self) -> None:
-        files = [file for _, file in self.segments() if file.content]
-        if not files:
+        segments = [(batch, file) for batch, file in self.segments() if file.content]
+        if not segments:
             return
-        file, dice = self.dice.choice(files), self.dice
+        dice = self.dice
+        batch, file = dice.choice(segments)
         start = dice.randrange(len(file.content))
         end = min(len(file.content), start + dice.choice((1, 1, 4, 40, 400)))
         before = bytes(file.content)
         for content in (file.content, file.safe):
             for place in range(start, min(end, len(content))):
                 content[place] ^= dice.randrange(1, 256)
-        hits_plan = any(_overlap(start, end, *plan) for plan in _places(before, b'{"root"', b"}"))
+        if any(_overlap(start, end, *plan) for plan in _places(before, b'{"root"', b"}")):
+            # Also for requests that have yet to come into this segment.
+            self.ledger.damaged_plans.add(batch)
         for attempt in self.ledger.attempts:
             payload = attempt.export.payload
-            places = list(_places(before, payload))
-            if any(_overlap(start, end, *place) for place in places):
+            if any(_overlap(start, end, *place) for place in _places(before, payload)):
                 attempt.excuse("its bytes were damaged")
-            if places and hits_plan:
-                attempt.may_be_twice = "its plan was damaged"
 
 
 def _places(content: bytes, begin: bytes, stop: bytes = b"") -> Iterator[tuple[int, int]]:
