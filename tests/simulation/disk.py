@@ -72,7 +72,8 @@ class SimulatedDisk:
     def names(self, folder: Path) -> list[str]:
         """As ``Disk.names``."""
         self._fail(self._call("names", folder))
-        names = list(self.medium.folder(folder).names)
+        nodes = self.medium.folder(folder).names
+        names = [name for name, node in nodes.items() if isinstance(node, File)]
         self._dice.shuffle(names)
         return names
 

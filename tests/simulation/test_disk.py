@@ -80,6 +80,7 @@ def test_names_lead_to_files(place: tuple[Disk, Path]) -> None:
         disk.create(folder / "a")
     disk.write(descriptor, 0, [b"a"])
     disk.close(disk.create(folder / "b"))
+    disk.make_folder(folder / "folder.segment")
     assert sorted(disk.names(folder)) == ["a", "b"]
     assert disk.leads_to(folder / "a", descriptor)
     assert not disk.leads_to(folder / "b", descriptor)

@@ -38,7 +38,7 @@ _SORTED_AT_ONCE: Final = 16 << 20  # bytes of names
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ConversionPlan:
     """One batch: the requests that go into it, in order, and the files that come out.
 
     ``also`` are further names by which the requests are known from then on. ``undated`` holds, by
@@ -75,7 +75,7 @@ class Plan:
         sink.write(words.tobytes())
 
     @classmethod
-    def read(cls, head: Mapping[str, Any], entries: bytes) -> "Plan":
+    def read(cls, head: Mapping[str, Any], entries: bytes) -> "ConversionPlan":
         """The plan that was written."""
         names = list(NAME.iter_unpack(entries))
         files = tuple(PlannedFile.from_json(*file) for file in head["files"])
@@ -99,7 +99,7 @@ class Journal:
     def __init__(self, store: Store, *, again: bool = False) -> None:
         self._store = store
         self._keys: dict[str, KeyFile] = {}
-        self.unfinished: list[Plan] = []
+        self.unfinished: list[ConversionPlan] = []
         done = self._load()
         self._sort(done)
         self.again = self._begin_again() if again else b""
@@ -127,19 +127,19 @@ class Journal:
         """Whether no request has been converted yet."""
         return not self._keys
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: ConversionPlan) -> None:
         """Keep a plan, before the first of its files is written."""
         self._store.create(plan.path, plan.write)
 
-    def finish(self, plan: Plan) -> None:
+    def finish(self, plan: ConversionPlan) -> None:
         """Note that all files of a plan are stored."""
         self._store.create(_done(plan.path), _write_nothing)
 
-    def forget(self, plan: Plan) -> None:
+    def forget(self, plan: ConversionPlan) -> None:
         """Give up a plan of which no file was written."""
         self._store.delete(plan.path)
 
-    def files_there(self, plan: Plan) -> int:
+    def files_there(self, plan: ConversionPlan) -> int:
         """How many files of a plan there are."""
         there = 0
         for file in plan.files:
@@ -177,7 +177,7 @@ class Journal:
                 if _done(path) in paths:
                     done.append(path)
                 else:
-                    self.unfinished.append(Plan.read(*self._read_plan(path)))
+                    self.unfinished.append(ConversionPlan.read(*self._read_plan(path)))
         return done
 
     def _begin_again(self) -> bytes:

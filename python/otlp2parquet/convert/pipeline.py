@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Final
 
 from otlp2parquet.captures import InputFile, Problem, Request
-from otlp2parquet.convert.journal import Journal, Plan
+from otlp2parquet.convert.journal import ConversionPlan, Journal
 from otlp2parquet.convert.naming import MARK, Name, batch_id_of
 from otlp2parquet.convert.selection import CHUNK_BYTES, Chunk, read_chunks
 from otlp2parquet.core import Batch, BatchBuilder
@@ -267,11 +267,11 @@ class _Conversion:
         if not batches:
             return
         files = tuple(plan_files(batches, self._options.layout))
-        plan = Plan(batch_id_of(names), files, names, also, undated, self._journal.again)
+        plan = ConversionPlan(batch_id_of(names), files, names, also, undated, self._journal.again)
         self._journal.begin(plan)
         self._store(plan, files, batches)
 
-    def _complete(self, plan: Plan) -> None:
+    def _complete(self, plan: ConversionPlan) -> None:
         """Write what is missing of a batch that was begun, and find the rest."""
         batches = self._builder.finish(dictionaries=True)
         # Another version's decoder may have found other groups: nothing of them is lost.
@@ -282,7 +282,9 @@ class _Conversion:
         more = plan_files(unplanned, self._options.layout, planned=plan.files)
         self._store(plan, (*plan.files, *more), batches)
 
-    def _store(self, plan: Plan, files: Iterable[PlannedFile], batches: Sequence[Batch]) -> None:
+    def _store(
+        self, plan: ConversionPlan, files: Iterable[PlannedFile], batches: Sequence[Batch]
+    ) -> None:
         by_group = {_group(batch): batch for batch in batches}
         is_whole = True
         for file in files:
@@ -295,7 +297,7 @@ class _Conversion:
         if is_whole:
             self._journal.finish(plan)
 
-    def _store_file(self, plan: Plan, file: PlannedFile, rows: Sequence[Batch]) -> bool:
+    def _store_file(self, plan: ConversionPlan, file: PlannedFile, rows: Sequence[Batch]) -> bool:
         """Write one file, or find that an earlier run has done so."""
         report = self._report
         try:

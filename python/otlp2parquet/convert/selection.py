@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from otlp2parquet.captures import InputFile, Problem, Request, read_requests
-from otlp2parquet.convert.journal import Journal, Plan
+from otlp2parquet.convert.journal import ConversionPlan, Journal
 from otlp2parquet.convert.naming import Name, Occurrences, digest, name_of, unmarked
 
 CHUNK_BYTES: Final = 64 << 20
@@ -34,7 +34,7 @@ class Chunk:
     names: list[Name | None] = field(default_factory=list)
     also: list[Name | None] = field(default_factory=list)
     """Further names, as ``names``; empty if there are none."""
-    plan: Plan | None = None
+    plan: ConversionPlan | None = None
     converted_before: int = 0
     payload_bytes: int = 0
     read_bytes: int = 0
@@ -177,7 +177,7 @@ class _Selection:
 class _Begun:
     """A batch that an earlier run did not finish, and what of its requests was found."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: ConversionPlan) -> None:
         self.plan = plan
         self.requests: dict[int, Request] = {}
 

@@ -37,7 +37,7 @@ class Disk(Protocol):
         """Make a folder with its parents, all of their names durable."""
 
     def names(self, folder: Path) -> list[str]:
-        """The names in a folder, in no order."""
+        """The names in a folder of what is no folder itself, in no order."""
 
     def exists(self, path: Path) -> bool:
         """Whether there is something by this name."""
@@ -100,7 +100,8 @@ class SystemDisk:
 
     def names(self, folder: Path) -> list[str]:
         """As ``Disk.names``."""
-        return [path.name for path in folder.iterdir()]
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
 
     def exists(self, path: Path) -> bool:
         """As ``Disk.exists``."""
