@@ -260,9 +260,9 @@ def test_batches_go_everywhere() -> None:
         assert pa.table(batch).to_pylist() == rows
         assert pl.DataFrame(batch).height == 5
         # DuckDB finds the variable by its name and reads it through its Arrow stream.
-        found = duckdb.sql("SELECT MetricName, count(*) FROM batch GROUP BY ALL")
-        assert found is not None
-        assert found.fetchall() == [(rows[0]["MetricName"], 5)]
+        with duckdb.connect() as connection:
+            found = connection.sql("SELECT MetricName, count(*) FROM batch GROUP BY ALL")
+            assert found.fetchall() == [(rows[0]["MetricName"], 5)]
 
 
 def test_new_batch_ids() -> None:

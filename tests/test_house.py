@@ -96,6 +96,14 @@ def test_one_door_to_the_decoder() -> None:
     assert found == [PACKAGE / "core" / "decoder.py"]
 
 
+def test_nobody_shares_a_connection_of_duckdb() -> None:
+    """A result that one test has not fetched would be in the way of another one."""
+    shared = re.compile(r"\bduckdb\.(?:sql|query|execute|read_\w+|from_\w+)\(")
+    folders = (PACKAGE, PROJECT / "benchmarks", PROJECT / "demo", PROJECT / "tests")
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    assert [path for path in files if shared.search(path.read_text("utf-8"))] == []
+
+
 def test_the_use_case_knows_no_protocol() -> None:
     """What every platform shares names no platform: no ASGI, no HTTP, no status codes."""
     for module in (PACKAGE / "core" / "outcome.py", PACKAGE / "platforms" / "export.py"):

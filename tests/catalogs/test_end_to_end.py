@@ -11,7 +11,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import duckdb
 import pytest
 from pyiceberg.catalog.sql import SqlCatalog
 
@@ -29,6 +28,7 @@ from tests.support.catalog_server import (
     ready,
     send_all,
 )
+from tests.support.duckdb_rows import query
 from tests.support.requests import logs_request
 from tests.support.server_process import COMMAND, Server, environment, logs_of
 from tests.support.waiting import wait_for
@@ -65,8 +65,10 @@ def test_what_is_sent_is_in_the_tables(tmp_path: Path) -> None:
     assert counts(sql_of(server)) == ALL
     table = sql_of(server).load_table("otlp.otel_logs")
     folder = table.location().removeprefix("file://")
-    files = duckdb.read_parquet(f"{folder}/data/**/*.parquet")
-    (row,) = files.aggregate("count(*), count(DISTINCT Body)").fetchall()
+    (row,) = query(
+        "SELECT count(*), count(DISTINCT Body) FROM read_parquet($1)",
+        [f"{folder}/data/**/*.parquet"],
+    )
     assert row == (10, 10)
     assert not list((server.data / FOLDER).rglob("*.json")), "receipts go when tables have them"
 

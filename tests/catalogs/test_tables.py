@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -34,6 +33,7 @@ from otlp2parquet.errors import (
     CatalogRefusedError,
     CatalogUnavailableError,
 )
+from tests.support.duckdb_rows import query
 from tests.support.iceberg import (
     NODE,
     commit,
@@ -111,7 +111,7 @@ def test_duckdb_reads_the_metadata_that_is_written(tmp_path: Path, catalog: Iceb
     commit(catalog, logs_receipt(tmp_path / "a", 5))
     table = catalog.load("otel_logs").table
     paths = [task.file.file_path.removeprefix("file://") for task in table.scan().plan_files()]
-    (row,) = duckdb.read_parquet(paths).aggregate("count(*), min(Body)").fetchall()
+    (row,) = query("SELECT count(*), min(Body) FROM read_parquet($1)", [paths])
     assert row == (5, "order 0 placed, naïve ✓")
 
 

@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import duckdb
 import pytest
 
 from otlp2parquet.core.layout import LAYOUTS, partition_path
@@ -15,6 +14,7 @@ from otlp2parquet.listing import list_storage, place_of
 from otlp2parquet.stores import LocalStore
 from tests.components.s3 import CREDENTIALS, Versitygw
 from tests.support.conversion import json_request, run
+from tests.support.duckdb_rows import query
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,9 +66,10 @@ def test_as_json(tables: Path) -> None:
     assert [line["table"] for line in lines] == ["otel_logs", "otel_logs"]
     assert [line["rows"] for line in lines] == [1, 2]
     assert lines[0]["hour"] < lines[1]["hour"]
-    (found,) = duckdb.execute(
-        f"SELECT count(*), count(DISTINCT filename) FROM read_parquet('{tables}/logs/**/*.parquet')"  # noqa: S608
-    ).fetchall()
+    (found,) = query(
+        "SELECT count(*), count(DISTINCT filename) FROM read_parquet($1)",
+        [f"{tables}/logs/**/*.parquet"],
+    )
     assert found == (sum(line["rows"] for line in lines), sum(line["files"] for line in lines))
     sizes = [path.stat().st_size for path in tables.rglob("*.parquet")]
     assert sum(line["bytes"] for line in lines) == sum(sizes)

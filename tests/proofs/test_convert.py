@@ -16,11 +16,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import duckdb
 import pytest
 
 from benchmarks.capture import write_capture
 from tests.components.s3 import BUCKET, CREDENTIALS, Versitygw
+from tests.support.duckdb_rows import query
 from tests.support.proxy import Asked, Proxy, Trouble
 
 if TYPE_CHECKING:
@@ -79,12 +79,12 @@ def content_of(output: Path) -> dict[str, tuple[int, int]]:
     found = {}
     for pattern in ("logs", "traces", "metrics/*"):
         for folder in sorted(output.glob(pattern)):
-            counted = duckdb.execute(
-                "SELECT count(*), sum(hash(rows)::HUGEINT) FROM "  # noqa: S608 - our own names
-                f"read_parquet('{folder}/**/*.parquet', hive_partitioning = false) AS rows"
-            ).fetchone()
-            assert counted is not None
-            found[str(folder.relative_to(output))] = (int(counted[0]), int(counted[1]))
+            ((rows, sum_of_hashes),) = query(
+                "SELECT count(*), sum(hash(rows)::HUGEINT) FROM "
+                "read_parquet($1, hive_partitioning = false) AS rows",
+                [f"{folder}/**/*.parquet"],
+            )
+            found[str(folder.relative_to(output))] = (int(rows), int(sum_of_hashes))
     return found
 
 

@@ -14,7 +14,6 @@ import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -22,6 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otlp2parquet.core.signals import SIGNALS
+from tests.support.duckdb_rows import query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -142,10 +142,10 @@ def stored(data: Path) -> dict[tuple[str, str], int]:
     for signal, (folder, name, content) in TABLES.items():
         if not any((data / folder).rglob("*.parquet")):
             continue
-        rows = duckdb.execute(
-            f"SELECT {name}, {content}, count(*) FROM "  # noqa: S608 - our own names
-            f"read_parquet('{data / folder}/**/*.parquet') GROUP BY ALL"
-        ).fetchall()
+        rows = query(
+            f"SELECT {name}, {content}, count(*) FROM read_parquet($1) GROUP BY ALL",  # noqa: S608 - our own names
+            [f"{data / folder}/**/*.parquet"],
+        )
         for found, held, count in rows:
             assert f'"{content_of(found)}"' in held, f"{found} holds {held}"
             counts[signal, found] = counts.get((signal, found), 0) + count

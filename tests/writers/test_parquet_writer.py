@@ -61,8 +61,9 @@ def test_reads_back_equal(tmp_path: Path, table: str) -> None:
     path = tmp_path / write(ParquetWriter(tmp_path), [batch]).path
     assert pq.ParquetFile(path).read().to_pylist() == expected
     schema = pa.schema(table_schema(table))
-    relation = duckdb.read_parquet(str(path), hive_partitioning=False)
-    assert relation.to_arrow_table().cast(schema).to_pylist() == expected
+    with duckdb.connect() as connection:
+        relation = connection.read_parquet(str(path), hive_partitioning=False)
+        assert relation.to_arrow_table().cast(schema).to_pylist() == expected
     frame = pl.read_parquet(path, hive_partitioning=False)
     assert frame.to_arrow().cast(schema).to_pylist() == expected
 
