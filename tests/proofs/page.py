@@ -92,6 +92,32 @@ def bucket_outage(result: Result) -> str:
     )
 
 
+def simulation(result: Result) -> str:
+    """Simulated lives."""
+    return simulated(
+        result,
+        "threads in every order, writes that hang, fail, succeed without an answer or too late, "
+        "crashes and power cuts anywhere, short memory, damage, storages and logs that vanish and "
+        "come back, other settings between lives",
+    )
+
+
+def bucket_simulation(result: Result) -> str:
+    """Simulated lives over a bucket."""
+    return simulated(result, "the same over a bucket behind the real store")
+
+
+def simulated(result: Result, what: str) -> str:
+    """So many lives of a simulation."""
+    return (
+        f"{result['lives']:,} lives of {result['seeds']:,} seeds under a scripted clock, "
+        f"scheduler, disk and storage ({what}): {result['faults']:,} faults, "
+        f"{result['acknowledged']:,} of "
+        f"{result['requests']:,} requests acknowledged, {result['findings']} findings; "
+        f"{result['seeds'] / result['secs']:.0f} seeds a second"
+    )
+
+
 def convert_bucket(result: Result) -> str:
     """A capture into a bucket."""
     return (
@@ -110,6 +136,8 @@ PROOFS: Final[Mapping[str, tuple[str, Callable[[Result], str]]]] = {
     "segment": ("make prove-log", segment),
     "calls": ("make prove-log", calls),
     "outage": ("make prove-outage", outage),
+    "simulation": ("make simulate", simulation),
+    "bucket_simulation": ("make simulate", bucket_simulation),
     "upload_kill": ("make prove-bucket", upload_kill),
     "bucket_outage": ("make prove-bucket", bucket_outage),
     "convert_bucket": ("make prove-convert", convert_bucket),
