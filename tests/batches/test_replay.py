@@ -28,6 +28,7 @@ from otlp2parquet.errors import ConfigError, StorageError, StorageRefusedError, 
 from otlp2parquet.writers import ParquetWriter, StoredFile
 from tests.support.batches_bench import HOUR, NOW, logs, shards_of
 from tests.support.doubles import Recorder, Written
+from tests.support.log_disk import ScriptedDisk
 from tests.support.node import Node, one, services
 from tests.support.waiting import PATIENCE_SECS, wait_for
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from otlp2parquet.batches.log.disk import Descriptor
     from otlp2parquet.core import Appended
 
 HOUR_OF_NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -435,6 +437,80 @@ def test_an_unknown_version_refuses_the_start_and_touches_nothing(tmp_path: Path
     with Node(tmp_path) as node:
         node.settle()
         assert services(node.data) == ["s0", "s1", "s2"]
+
+
+@pytest.mark.parametrize("is_copy", [True, False])
+def test_a_segment_under_another_name_refuses_the_start(tmp_path: Path, *, is_copy: bool) -> None:
+    """Files have the id of their batch: under another id its rows would be stored again."""
+    writer = Recorder(root=str(tmp_path / "data"))
+    with Node(tmp_path, writer=writer) as node:
+        node.keep(one(1))
+    (segment,) = (tmp_path / "log").glob("*.segment")
+    other = segment.with_name(f"{new_batch_id()}.segment")
+    other.write_bytes(segment.read_bytes())
+    if not is_copy:
+        segment.unlink()
+    with pytest.raises(ConfigError, match=f"renamed or copied; expected it as {segment.stem}"):
+        Node(tmp_path, writer=writer).__enter__()
+    other.rename(segment)
+    with Node(tmp_path, writer=writer) as node:
+        node.settle()
+    assert writer.rows == 1
+
+
+def test_rows_that_only_a_later_reading_gives_are_stored(tmp_path: Path) -> None:
+    """Damage may be the cable's: what was fixed stays, and what was missed gets its own file."""
+    writer = Recorder(root=str(tmp_path / "data"))
+    down(writer)
+    with Node(tmp_path, writer=writer) as node:
+        node.keep(one("a"), one("b"))
+    disk = Misreads()
+    with Node(tmp_path, writer=writer, disk=disk) as node:
+        wait_for(lambda: node.backlog.resting == 1)
+        assert node.counts.damaged_records == 1
+        disk.misreads = False
+        writer.fail = lambda _: None
+        node.wait_with_ticks(lambda: node.backlog.batches == 0)
+        assert sorted(str(written.service) for written in writer.files) == ["sa", "sb"]
+        assert node.counts.replay_differences == 1
+        assert node.segments == []
+
+
+class Misreads(ScriptedDisk):
+    """A disk that reads one service's name wrongly, as long as ``misreads``."""
+
+    misreads = True
+
+    def read(self, descriptor: Descriptor, offset: int, count: int) -> bytes:
+        """As ``Disk.read``."""
+        content = super().read(descriptor, offset, count)
+        place = content.find(b"\x02sb")
+        if not self.misreads or place < 0:
+            return content
+        return content[: place + 2] + b"X" + content[place + 3 :]
+
+
+@pytest.mark.parametrize("late", ["success", "failure"])
+def test_what_ends_late_of_a_batch_that_is_over_does_no_harm(tmp_path: Path, late: str) -> None:
+    """Its log was removed while a file was being written: no note makes the segment anew."""
+    writer = Recorder()
+    down(writer, only="sb")
+    gate = writer.gates["sa"] = threading.Event()
+    with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=2)) as node:
+        node.keep(one("a") + one("b"))
+        wait_for(lambda: node.backlog.resting == 1)
+        for segment in node.segments:
+            segment.unlink()
+        node.wait_with_ticks(lambda: node.counts.batches_lost == 1)
+        failures = node.counts.storage_failures
+        down(writer, only="sb" if late == "success" else "sa")
+        gate.set()
+        wait_for(lambda: node.counts.files_stored + node.counts.storage_failures == failures + 1)
+        node.keep(one("c") + one("d"))
+        node.settle()
+        assert node.backlog.resting == 0
+        assert node.segments == []
+        assert node.log.usage().bytes == 0
 
 
 def test_a_request_that_no_longer_decodes_is_put_aside(tmp_path: Path) -> None:

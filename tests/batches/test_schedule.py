@@ -343,6 +343,56 @@ def test_rows_that_come_while_a_probe_hangs_are_left_to_the_log() -> None:
     assert outage.schedule.next() == Step(Action.READ, only_here)
 
 
+def fails(schedule: Schedule, step: Step, due: float) -> None:
+    """A write fails, and its batch rests until ``due``."""
+    batch, progress = step.batch, step.progress
+    assert progress is not None
+    batch.move(progress, FileState.GIVEN_BACK)
+    is_first = schedule.rest(batch, due)
+    schedule.doubts.failed(batch, due, is_first=is_first)
+    batch.rounds += is_first
+    schedule.look_at(batch)
+
+
+@pytest.mark.parametrize("is_set_down", [True, False])
+def test_one_bad_batch_holds_up_nobody_who_comes_while_it_is_tried(*, is_set_down: bool) -> None:
+    """What is set down when the bad one fails, or comes behind that, asks the storage at once."""
+    schedule = Schedule(2)
+    bad, other = storing_batch(1, has_builders=False), storing_batch(2)
+    schedule.add(bad)
+    for now, due in ((0.0, 2.0), (2.0, 6.0)):
+        schedule.wake(now)
+        assert schedule.next() == Step(Action.READ, bad)
+        read(bad, 1)
+        schedule.look_at(bad)
+        write = schedule.next()
+        assert write is not None
+        if due == 6.0:
+            schedule.add(other)
+            assert schedule.next() == Step(Action.SET_DOWN, other)
+            if not is_set_down:
+                cast("Closed", other.batch).builders = None
+                other.phase = Phase.UNREAD
+                schedule.look_at(other)
+        fails(schedule, write, due)
+    if is_set_down:
+        cast("Closed", other.batch).builders = None
+        other.phase = Phase.UNREAD
+        schedule.look_at(other)
+    assert schedule.next() == Step(Action.READ, other)
+
+
+def test_who_asks_in_place_of_the_one_that_failed_is_one() -> None:
+    """However many batches come in an outage: the next of them asks when the first may again."""
+    outage = Outage(1)
+    assert outage.attempt(takes=False)
+    for number in range(100, 110):
+        outage.schedule.add(storing_batch(number, has_builders=False))
+    while outage.attempt(takes=False):
+        pass
+    assert outage.read == [0, 100]
+
+
 def test_rows_in_builders_are_tried_when_nobody_else_is() -> None:
     """A batch of another folder is stored though one has failed, and ends the doubt."""
     outage = Outage(3)

@@ -199,8 +199,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     }),
     "the rows of services are mixed": Mutation({
         _PLANNING: (
-            ("key=lambda group: places[group.service])",
-             "key=lambda group: -places[group.service])"),
+            ("key=lambda group: places[group.service or None])",
+             "key=lambda group: -places[group.service or None])"),
         ),
     }),
     "an exception of a step ends its thread": Mutation({

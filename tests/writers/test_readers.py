@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from otlp2parquet import BatchBuilder, ParquetWriter, plan_files
+from otlp2parquet.core.files import group_key
 from otlp2parquet.core.layout import service_folder
 from tests.components import query_with_spark
 from tests.support.requests import logs_request
@@ -63,7 +64,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     writer = ParquetWriter(root)
     for file in plan_files(batches):
-        mine = {batch.service: batch for batch in batches if file.has(batch)}
+        mine = {batch.service: batch for batch in batches if group_key(batch) in file.groups}
         writer.store(file, [mine[service] for service in file.services], BATCH_ID)
     return root / "logs"
 

@@ -8,6 +8,8 @@
     replay     from logged requests to rows again
     plan       which files a batch becomes, and their receipts, as records of the log
     planning   which file each row belongs into, given what was planned before
+    states     batches on their way to storage, their files and steps, as data
+    doubt      storages that failed: who asks them next
     schedule   which step of storing comes next
     storing    does the steps
     budget, counts, encoding   bytes, numbers, and a writer that is within the budget

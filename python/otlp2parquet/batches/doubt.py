@@ -29,6 +29,8 @@ class _Doubt:
     """When another batch is the probe, if this one has come to no end."""
     rounds: int = 0
     """How often a probe has failed."""
+    failed: StoringBatch | None = None
+    """The one that failed last: still the probe, if there was no other."""
 
 
 class Doubts:
@@ -76,21 +78,23 @@ class Doubts:
     def failed(self, batch: StoringBatch, due: float, *, is_first: bool = True) -> None:
         """It was not stored: its storage is in doubt, and another batch asks it at ``due``.
 
-        ``is_first`` is false for further files of the same attempt. The first failure may be the
-        batch's own: another one is asked at once, so that one bad file holds up nobody else.
+        ``is_first`` is false for further files of the same attempt. As long as one batch alone has
+        failed that may be its own matter: another one asks at once, so that one bad file holds up
+        nobody else.
         """
         root = batch.root
         self._proven.discard(root)
         doubt = self._doubts.setdefault(root, _Doubt(batch, due + LONGEST_PROBE_SECS))
         if doubt.probe is not batch:
             return
-        is_new = doubt.rounds == 0
+        is_its_own = doubt.failed is None or doubt.failed is batch
+        doubt.failed = batch
         doubt.rounds += is_first
         doubt.probe = self._next_probe(batch, root)
         if doubt.until < inf:
             doubt.until = due + LONGEST_PROBE_SECS
         if doubt.probe is not batch:
-            if not is_new:
+            if not is_its_own:
                 self._rest(doubt.probe, due)
             self._look_again(doubt.probe)
 
@@ -116,13 +120,22 @@ class Doubts:
         return max(batch.rounds, doubt.rounds if doubt is not None and doubt.probe is batch else 0)
 
     def gates(self, batch: StoringBatch) -> bool:
-        """Whether it waits for the end of a doubt, and is not the one that may end it."""
+        """Whether it waits for the end of a doubt, and is not the one that may end it.
+
+        Where the probe rests because it failed when there was no other, this one asks in its place.
+        """
         doubt = self._doubts.get(batch.root)
         if doubt is None or doubt.probe is batch or batch.due is not None:
             return False
         if self._hurries and not batch.rereads:
             return False
-        return batch.has_left_memory
+        if not batch.has_left_memory:
+            return False
+        probe = doubt.probe
+        if probe is doubt.failed and probe.due is not None and not probe.threads:
+            doubt.probe = batch
+            return False
+        return True
 
     def lets_probe(self, batch: StoringBatch) -> bool:
         """Whether a batch with its rows in memory is to be tried, though its storage is in doubt.

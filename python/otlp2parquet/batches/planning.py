@@ -6,7 +6,7 @@ Pure functions of groups of rows and planned files. Knows no thread, no log and 
 from collections.abc import Callable, Iterable, Sequence
 
 from otlp2parquet.core import Batch
-from otlp2parquet.core.files import PlannedFile, plan_files
+from otlp2parquet.core.files import GroupKey, PlannedFile, group_key, plan_files
 from otlp2parquet.core.layout import Layout
 
 
@@ -26,12 +26,12 @@ def plan_again(
     counted: dict[PlannedFile, dict[str | None, int]] = {file: {} for file in before}
     unplanned: list[Batch] = []
     for group in rows:
-        file = homes.get((group.table, group.hour, group.service))
+        file = homes.get(group_key(group))
         if file is None:
             unplanned.append(group)
             continue
-        services = counted[file]
-        services[group.service] = services.get(group.service, 0) + group.num_rows
+        services, (_, _, service) = counted[file], group_key(group)
+        services[service] = services.get(service, 0) + group.num_rows
     files = [file for file, services in counted.items() if services or is_stored(file)]
     differences = sum(services != dict(file.services) for file, services in counted.items())
     added = plan_files(unplanned, layout, planned=before)
@@ -46,7 +46,7 @@ def share_out(
     parts: dict[PlannedFile, list[Batch]] = {}
     homeless: list[Batch] = []
     for group in rows:
-        home = homes.get((group.table, group.hour, group.service))
+        home = homes.get(group_key(group))
         (homeless if home is None else parts.setdefault(home, [])).append(group)
     return {file: _in_order(part, file) for file, part in parts.items()}, homeless
 
@@ -54,9 +54,9 @@ def share_out(
 def _in_order(part: list[Batch], file: PlannedFile) -> list[Batch]:
     """One service after another, as the file has them; within a service as they came."""
     places = {service: place for place, service in enumerate(file.services)}
-    return sorted(part, key=lambda group: places[group.service])
+    return sorted(part, key=lambda group: places[group.service or None])
 
 
-def _homes(files: Iterable[PlannedFile]) -> dict[tuple[str, object, str | None], PlannedFile]:
-    """The file of each table, hour and service."""
-    return {(file.table, file.hour, service): file for file in files for service in file.services}
+def _homes(files: Iterable[PlannedFile]) -> dict[GroupKey, PlannedFile]:
+    """The file of each group."""
+    return {key: file for file in files for key in file.groups}

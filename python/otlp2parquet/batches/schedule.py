@@ -30,7 +30,9 @@ class Schedule:
     def __init__(self, most_threads: int) -> None:
         self._most_threads = most_threads
         self._ready: list[tuple[int, StoringBatch]] = []
+        # By when they are due; those that ended meanwhile are passed over.
         self._resting: list[tuple[float, int, StoringBatch]] = []
+        self._resting_count = 0
         # Those that were found to wait for memory, apart: a long backlog hides nothing behind it.
         self._unread: list[tuple[int, StoringBatch]] = []
         # Those that were let read their log: some hold its rows, the others have let go of them.
@@ -46,7 +48,8 @@ class Schedule:
 
     def look_at(self, batch: StoringBatch) -> None:
         """Something of it changed: there may be a step."""
-        if batch.phase in (Phase.DONE, Phase.LEFT):
+        if batch.is_over:
+            self._end_rest(batch)
             if batch.phase is Phase.DONE:
                 self._batches.pop(batch.order, None)
             else:
@@ -61,6 +64,7 @@ class Schedule:
         if batch.due is not None:
             return False
         batch.due = due
+        self._resting_count += 1
         heapq.heappush(self._resting, (due, batch.order, batch))
         return True
 
@@ -69,12 +73,18 @@ class Schedule:
         self.doubts.wake(now, hurry=hurry)
         while self._resting:
             due, _, batch = self._resting[0]
-            if due > now and not hurry:
+            if batch.due == due and due > now and not hurry:
                 return due
             heapq.heappop(self._resting)
-            batch.due = None
-            self.look_at(batch)
+            if batch.due == due:  # it may have ended meanwhile
+                self._end_rest(batch)
+                self.look_at(batch)
         return None
+
+    def _end_rest(self, batch: StoringBatch) -> None:
+        if batch.due is not None:
+            batch.due = None
+            self._resting_count -= 1
 
     def next(self) -> Step | None:
         """Take the next step, None if there is none that may begin now."""
@@ -120,7 +130,7 @@ class Schedule:
         return batch.threads >= self._most_threads and batch.count(FileState.WAITING) > 0
 
     def _step_of(self, batch: StoringBatch) -> Step | None:
-        if batch.threads >= self._most_threads or batch.phase in (Phase.DONE, Phase.LEFT):
+        if batch.threads >= self._most_threads or batch.is_over:
             return None
         if batch.phase is Phase.GIVEN_UP:
             return self._step_back(batch)
@@ -169,8 +179,7 @@ class Schedule:
     def _others_hold_read_rows(self, batch: StoringBatch) -> bool:
         """Whether another batch holds rows that it read; who let go of them is not asked again."""
         for order, other in list(self._readers.items()):
-            is_over = other.phase in (Phase.DONE, Phase.LEFT)
-            if is_over or not other.holds_read_rows:
+            if other.is_over or not other.holds_read_rows:
                 del self._readers[order]
             elif other is not batch:
                 return True
@@ -205,7 +214,7 @@ class Schedule:
     @property
     def resting(self) -> int:
         """Batches that rest, or wait until a storage is not in doubt any more."""
-        return len(self._resting) + self.doubts.waiting
+        return self._resting_count + self.doubts.waiting
 
     @property
     def is_moving(self) -> bool:

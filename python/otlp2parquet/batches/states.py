@@ -100,7 +100,6 @@ class StoringBatch:
     """Until when it rests."""
     rounds: int = 0
     """How often it was sent to rest."""
-    error: str = ""
     in_ready: bool = False
     """Whether the schedule has it among those to look at."""
     in_unread: bool = False
@@ -150,6 +149,11 @@ class StoringBatch:
         """How many threads are at it."""
         busy = self.phase in (Phase.READING, Phase.FINISHING)
         return self.count(FileState.WRITING) + busy
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is done for it."""
+        return self.phase in (Phase.DONE, Phase.LEFT)
 
     @property
     def needs_reading(self) -> bool:

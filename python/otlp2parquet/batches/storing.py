@@ -33,13 +33,12 @@ from otlp2parquet.batches.states import (
     StoringBatch,
 )
 from otlp2parquet.core import Batch
-from otlp2parquet.core.files import PlannedFile, moved_aside
+from otlp2parquet.core.files import PlannedFile, moved_aside, plan_files
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout
 from otlp2parquet.errors import (
     NameTakenError,
     OtlpError,
     StorageError,
-    StorageRefusedError,
     StorageUnavailableError,
 )
 from otlp2parquet.writers.protocol import Existing, OtlpWriter, StoredFile
@@ -125,6 +124,8 @@ class Storing:
         # and the state of every batch in it.
         self._changed = threading.Condition()
         self._schedule = Schedule(most_threads)
+        # Plans are put into the log one at a time, so that the newest is the last.
+        self._fixing = threading.Lock()
         self._done: dict[int, Callable[[], None]] = {}
         self._order = 0
         self._hurry = False
@@ -295,8 +296,7 @@ class Storing:
         rows, memory = batch.read()
         try:
             plan = storing.plan
-            if plan is None:
-                plan = self._plan(storing, rows)
+            plan = self._plan(storing, rows) if plan is None else self._plan_more(storing, rows)
             self._give(storing, plan, rows, memory)
         except BaseException:
             batch.take_again(memory)
@@ -336,6 +336,34 @@ class Storing:
                 state = FileState.GIVEN_BACK if receipt is None else FileState.STORED
                 storing.move(progress, state)
         return wanted
+
+    def _plan_more(self, storing: StoringBatch, rows: Sequence[Batch]) -> Plan:
+        """Give rows that no earlier reading gave files of their own, behind those that are fixed.
+
+        A reading may have met damage that the next one does not: rows win over plans.
+        """
+        with self._changed:  # a file may be moved aside at the same time
+            plan = storing.plan
+            assert plan is not None  # noqa: S101 - whoever has none is planned as a whole
+            _, homeless = share_out(rows, plan.files)
+            if not homeless:
+                return plan
+            added = plan_files(homeless, plan.layout, planned=plan.files)
+            storing.plan = Plan(plan.root, plan.layout, (*plan.files, *added))
+            self._planned_files += len(added)
+            for file in added:
+                storing.move(FileProgress(file), FileState.GIVEN_BACK)
+        self._report_differences(storing, len(added))
+        self._fix(storing)
+        with self._changed:
+            return storing.plan
+
+    def _fix(self, storing: StoringBatch) -> None:
+        """Put the plan as it is now into the log, whose last plan counts."""
+        with self._fixing:
+            plan = storing.plan
+            assert plan is not None  # noqa: S101 - it was changed
+            storing.batch.log.fix(plan)
 
     def _writer_of(self, storing: StoringBatch, before: Plan | None) -> OtlpWriter:
         """The writer for the storage of an earlier plan, or ours where that cannot be reached."""
@@ -379,6 +407,7 @@ class Storing:
     ) -> None:
         """Give each file that waits for its rows what was read; let go of the rest."""
         parts, homeless = share_out(rows, plan.files)
+        assert not homeless  # noqa: S101 - all are planned
         shares = memory.split([sum(part.num_rows for part in some) for some in parts.values()])
         given = dict(zip(parts, shares, strict=True))
         without_rows = []
@@ -404,8 +433,7 @@ class Storing:
         finally:
             for share in given.values():
                 share.release()
-        if without_rows or homeless:
-            self._report_differences(storing, len(without_rows) + len(homeless))
+        self._report_differences(storing, len(without_rows))
 
     # -- planned files are written ----------------------------------------------------------
 
@@ -467,7 +495,7 @@ class Storing:
             for progress in storing.files:
                 progress.let_go()
             storing.batch.let_go()
-            if storing.plan is not None and storing.phase not in (Phase.DONE, Phase.LEFT):
+            if storing.plan is not None and not storing.is_over:
                 self._planned_files -= len(storing.plan.files)
             storing.phase = phase
             on_done = self._done.pop(storing.order, lambda: None)
@@ -506,14 +534,17 @@ class Storing:
         storing, progress = step.batch, step.progress
         reason = str(error) or type(error).__name__
         with self._changed:
-            self._last_error = storing.error = reason
+            if storing.is_over:
+                # Another step has ended the batch: its log was removed, or is of another version.
+                return
+            self._last_error = reason
             if progress is not None:
                 self._give_back(storing, progress)
             elif storing.plan is None:
                 storing.phase = Phase.UNREAD
             else:
                 storing.phase = Phase.STORING
-            pause = self._pause(storing, error)
+            pause = self._pause(storing)
             due = self._monotonic() + pause
             is_first = self._schedule.rest(storing, due)
             if step.action is Action.WRITE:
@@ -546,7 +577,7 @@ class Storing:
             progress.let_go()
         storing.move(progress, FileState.GIVEN_BACK)
 
-    def _pause(self, storing: StoringBatch, error: Exception) -> float:
+    def _pause(self, storing: StoringBatch) -> float:
         """How long a batch rests after a failure."""
         if self._hurry:
             return RETRY_FIRST_SECS
@@ -554,8 +585,6 @@ class Storing:
             RETRY_FIRST_SECS * 2.0 ** min(self._schedule.doubts.rounds(storing), 16),
             RETRY_LONGEST_SECS,
         )
-        if isinstance(error, StorageRefusedError):
-            pause = RETRY_LONGEST_SECS
         return pause * (1 - JITTER + 2 * JITTER * self._jitter())
 
     def _move_aside(
@@ -567,7 +596,7 @@ class Storing:
             assert plan is not None  # noqa: S101 - files are written only as planned
             file = moved_aside(progress.file, plan.files)
             files = tuple(file if one == progress.file else one for one in plan.files)
-            storing.plan = moved = Plan(plan.root, plan.layout, files)
+            storing.plan = Plan(plan.root, plan.layout, files)
             progress.file, progress.attempts = file, 0
         log.error(
             "the name of a file is taken, its rows are stored under another",
@@ -580,7 +609,7 @@ class Storing:
             },
         )
         self.counts.add(names_taken=1)
-        storing.batch.log.fix(moved)
+        self._fix(storing)
         with self._changed:
             storing.move(progress, FileState.WAITING)
             self._look_at(storing)
@@ -595,7 +624,7 @@ class Storing:
         )
         log.error(text, extra={"fields": {"batch": storing.batch.id, "error": str(error)}})
         with self._changed:
-            self._last_error = storing.error = str(error)
+            self._last_error = str(error)
             for progress in storing.in_state(FileState.GIVEN_BACK):
                 storing.drop(progress)
         if gone:
@@ -615,7 +644,7 @@ class Storing:
             is_first = storing.phase is not Phase.GIVEN_UP
             storing.phase = Phase.GIVEN_UP
             self._gave_up_last = True
-            self._last_error = storing.error = reason
+            self._last_error = reason
             for state in (FileState.WAITING, FileState.GIVEN_BACK):
                 for one in storing.in_state(state):
                     storing.drop(one)
@@ -624,7 +653,7 @@ class Storing:
                 progress.let_go()
                 storing.move(progress, FileState.STORED)
             if not is_first:
-                pause = self._pause(storing, error)
+                pause = self._pause(storing)
                 storing.rounds += self._schedule.rest(storing, self._monotonic() + pause)
             self._look_at(storing)
         if is_first:

@@ -11,7 +11,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 from otlp2parquet.captures import InputFile, Problem, Request
@@ -19,8 +18,8 @@ from otlp2parquet.convert.journal import ConversionPlan, Journal
 from otlp2parquet.convert.naming import MARK, Name, batch_id_of
 from otlp2parquet.convert.selection import CHUNK_BYTES, Chunk, read_chunks
 from otlp2parquet.core import Batch, BatchBuilder
-from otlp2parquet.core.files import PlannedFile, plan_files
-from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout, utc_hour
+from otlp2parquet.core.files import PlannedFile, group_key, plan_files
+from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout
 from otlp2parquet.errors import DecodeError, NameTakenError, TooLargeError
 from otlp2parquet.writers import OtlpWriter
 
@@ -275,23 +274,20 @@ class _Conversion:
         """Write what is missing of a batch that was begun, and find the rest."""
         batches = self._builder.finish(dictionaries=True)
         # Another version's decoder may have found other groups: nothing of them is lost.
-        planned = {
-            (file.table, file.hour, service) for file in plan.files for service in file.services
-        }
-        unplanned = [batch for batch in batches if _group(batch) not in planned]
+        planned = {key for file in plan.files for key in file.groups}
+        unplanned = [batch for batch in batches if group_key(batch) not in planned]
         more = plan_files(unplanned, self._options.layout, planned=plan.files)
         self._store(plan, (*plan.files, *more), batches)
 
     def _store(
         self, plan: ConversionPlan, files: Iterable[PlannedFile], batches: Sequence[Batch]
     ) -> None:
-        by_group = {_group(batch): batch for batch in batches}
+        by_group = {group_key(batch): batch for batch in batches}
         is_whole = True
         for file in files:
             if self._stop.is_set():
                 raise _StoppedError
-            groups = [(file.table, file.hour, service) for service in file.services]
-            rows = [by_group[group] for group in groups if group in by_group]
+            rows = [by_group[key] for key in file.groups if key in by_group]
             if rows:
                 is_whole &= self._store_file(plan, file, rows)
         if is_whole:
@@ -313,7 +309,3 @@ class _Conversion:
             report.bytes_written += stored.bytes
         report.rows[file.table] += stored.rows
         return True
-
-
-def _group(batch: Batch) -> tuple[str, datetime, str | None]:
-    return batch.table, utc_hour(batch.hour), batch.service or None

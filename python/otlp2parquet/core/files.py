@@ -41,6 +41,15 @@ class Group(Protocol):
     def num_rows(self) -> int: ...  # noqa: D102
 
 
+GroupKey = tuple[str, datetime, str | None]
+"""A table, an hour in UTC, and a service, of which none has the empty name."""
+
+
+def group_key(group: Group) -> GroupKey:
+    """What says into which file of a batch the rows of a group belong."""
+    return (group.table, utc_hour(group.hour), group.service or None)
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
     """One file of a batch: where it goes and what it is to hold."""
@@ -53,6 +62,11 @@ class PlannedFile:
     hour: datetime
     services: Mapping[str | None, int] = field(hash=False)
     """The rows of each service, in the order in which the file has them."""
+
+    @property
+    def groups(self) -> list[GroupKey]:
+        """The keys of the groups whose rows it has, in its order."""
+        return [(self.table, self.hour, service) for service in self.services]
 
     @property
     def rows(self) -> int:
@@ -73,11 +87,6 @@ class PlannedFile:
         """The file that ``to_json`` has told; ``ValueError`` or ``TypeError`` for another thing."""
         rows = {service: int(count) for service, count in services}
         return cls(folder, int(part), table, datetime.fromtimestamp(hour, UTC), rows)
-
-    def has(self, group: Group) -> bool:
-        """Whether the rows of ``group`` belong into this file."""
-        same = group.table == self.table and utc_hour(group.hour) == self.hour
-        return same and (group.service or None) in self.services
 
 
 def file_name(batch_id: str, part: int = 0) -> str:
@@ -102,8 +111,8 @@ def plan_files(
     services: dict[tuple[str, str, datetime], dict[str | None, int]] = {}
     for group in groups:
         folder = partition_path(group.table, group.service, group.hour, layout)
-        rows = services.setdefault((folder, group.table, utc_hour(group.hour)), {})
-        service = group.service or None
+        table, hour, service = group_key(group)
+        rows = services.setdefault((folder, table, hour), {})
         rows[service] = rows.get(service, 0) + group.num_rows
     files = []
     for (folder, table, hour), rows in sorted(services.items(), key=lambda item: item[0][:2]):

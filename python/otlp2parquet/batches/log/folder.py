@@ -200,13 +200,19 @@ def header_of(disk: Disk, path: Path) -> Header | None:
 
 
 def check_versions(disk: Disk, segments: list[tuple[UUID, Path]]) -> None:
-    """Raise ``ConfigError`` if one of them is of a format that is not read here.
+    """Raise ``ConfigError`` if one of them is not read here, or is not the one that its name says.
 
-    Nothing may be touched then: the version that wrote it can still read it.
+    Nothing may be touched then: the version that wrote it can still read it. A segment under
+    another name, or a second time, would be stored again: files have the id of their batch.
     """
-    for _, path in segments:
+    for batch, path in segments:
         try:
-            header_of(disk, path)
+            header = header_of(disk, path)
+            if header is not None and header.batch != batch:
+                raise ConfigError(
+                    f"{path}: found the segment of the batch {header.batch}, which was renamed or "
+                    f"copied; expected it as {header.batch}{SUFFIX}, once (nothing was changed)"
+                )
         except VersionError as error:
             raise ConfigError(
                 f"{path}: {error}; it was written by another version of otlp2parquet: start that "

@@ -72,13 +72,15 @@ class _State(Enum):
     """What is known of the file."""
 
     ABSENT = 1
-    """There is none: nothing was written yet, or nothing of it was durable."""
+    """There is none yet: nothing was written, or nothing of it was durable."""
     WHOLE = 2
     """It ends where the last record does."""
     UNCUT = 3
     """Behind the last durable record there is something that must go before more is written."""
     GONE = 4
     """Its name leads elsewhere: only the descriptor that is still open leads to its bytes."""
+    REMOVED = 5
+    """The batch is done. What comes behind that, a late note, must not make it anew."""
 
 
 class Segment:
@@ -172,13 +174,13 @@ class Segment:
             descriptor = self._descriptor
             has_name = descriptor is not None and self._disk.leads_to(self.path, descriptor)
         else:
-            has_name = self._state is not _State.ABSENT
+            has_name = self._state not in (_State.ABSENT, _State.REMOVED)
         if has_name:
             self._disk.unlink(self.path)
             self._owner.folder.sync()
         self._let_go()
         self._owner.grow(-self._written)
-        self._state, self._written, self._durable = _State.ABSENT, 0, 0
+        self._state, self._written, self._durable = _State.REMOVED, 0, 0
 
     def refuse(self, error: StorageError) -> None:
         """Never: what is in a segment may be acknowledged."""
@@ -220,7 +222,7 @@ class Segment:
         """As ``BatchLog.is_there``; of a file that is not written yet the writing will tell."""
         if self._state is _State.ABSENT:
             return True
-        if self._state is _State.GONE:
+        if self._state in (_State.GONE, _State.REMOVED):
             return self._descriptor is not None
         try:
             return self._disk.exists(self.path)
@@ -229,7 +231,7 @@ class Segment:
 
     def read(self) -> Iterator[Record]:
         """The requests that are durable, in order; damage is counted, set aside and skipped."""
-        if self._state is _State.ABSENT:
+        if self._state in (_State.ABSENT, _State.REMOVED):
             return
         try:
             yield from self._read()
@@ -267,12 +269,9 @@ class Segment:
     def _read_header(self, source: Descriptor) -> None:
         if not self._written:
             self._resize(self._disk.size(self.path))  # it could not be looked at before
-        header = form.read_header(self._disk.read(source, 0, HEADER_BYTES))
-        if header is not None:
-            # A file may have been renamed; its records know better.
-            self._batch, self.batch_id = header.batch, str(header.batch)
-            self._seed = form.seed_of(header.batch)
-        elif self._durable >= HEADER_BYTES:  # the records say all that the header said
+        if form.read_header(self._disk.read(source, 0, HEADER_BYTES)) is not None:
+            return
+        if self._durable >= HEADER_BYTES:  # the records say all that the header said
             self._set_aside(0, HEADER_BYTES, source)
         else:
             self._drop_tail(Damage(0, self._durable, torn=True))
@@ -350,7 +349,8 @@ class Segment:
                 orders.add(entry.order)
             is_awaited |= entry.acknowledge is not None
         error = self._refused if self._takes_requests else None
-        if writes and not self._takes_requests and self._state is _State.GONE:
+        is_lost = self._state is _State.GONE and not self._takes_requests
+        if writes and (is_lost or self._state is _State.REMOVED):
             # A plan or a note of a batch whose file was removed: that the log fails is told.
             error = LogError(f"{self.path} was removed")
         if error is None:
