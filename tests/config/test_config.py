@@ -305,6 +305,12 @@ def test_all_errors_come_at_once_with_key_source_and_expectation(tmp_path: Path)
     assert sorted(expected) == sorted(set(lines) - set(inline))
 
 
+def test_a_file_that_is_read_anyway_is_one_when_it_is_named(tmp_path: Path) -> None:
+    """What is wrong in it is said once."""
+    (tmp_path / "config.toml").write_text("[batch]\nmax_rows = 0\n")
+    assert len(errors_of(tmp_path, {"OTLP2PARQUET_CONFIG": "config.toml"})) == 1
+
+
 def test_a_wrong_value_is_an_error_also_where_it_is_overridden(tmp_path: Path) -> None:
     """What is wrong in a file is said today, not on the day the variable goes away."""
     (tmp_path / "config.toml").write_text("[batch]\nmax_rows = 0\n")
@@ -320,6 +326,10 @@ def test_a_wrong_value_is_an_error_also_where_it_is_overridden(tmp_path: Path) -
         ("batch.enabled", "1"),
         ("batch.enabled", '"true"'),
         ("batch.max_rows", '"5"'),
+        ("batch.max_rows", str(1 << 31)),
+        ("parquet.row_group_rows", str(1 << 63)),
+        ("batch.memory_bytes", str(1 << 64)),
+        ("server.idle_timeout_secs", "1e17"),
         ("batch.max_age_secs", "nan"),
         ("batch.max_age_secs", "inf"),
         ("batch.max_age_secs", "true"),

@@ -90,15 +90,16 @@ def read_layers(
     table: Mapping[str, Setting],
 ) -> list[Layer]:
     """All layers but the flags, lowest first."""
+    named = config or environ.get(sources.CONFIG_PATH)
+    chosen = os.path.realpath(folder / named) if named else ""
     layers = [
         sources.read_file(folder / name, table, if_ours=name == DEFAULT_FILES[0])
         for name in reversed(DEFAULT_FILES)
-        if os.path.lexists(folder / name)
+        if os.path.lexists(folder / name) and os.path.realpath(folder / name) != chosen
     ]
     if environ.get(sources.CONFIG_CONTENT):
         content = environ[sources.CONFIG_CONTENT]
         layers.append(sources.read_document(content, sources.CONFIG_CONTENT, table))
-    named = config or environ.get(sources.CONFIG_PATH)
     if named:
         layers.append(sources.read_file(folder / named, table))
     layers.append(sources.read_environment(environ, table))

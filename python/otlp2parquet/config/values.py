@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -72,21 +72,30 @@ def _same(value: T) -> object:
     return value
 
 
-def _bounds(minimum: float | None, maximum: float | None) -> str:
-    if minimum is not None and maximum is not None:
-        return f" from {minimum} to {maximum}"
-    return f" of at least {minimum}" if minimum is not None else ""
+def _bounds(minimum: int | None, maximum: int) -> str:
+    if maximum in (LARGEST_NUMBER, LARGEST_SIZE):  # so large that a reader is not told of it first
+        return f" of at least {minimum}" if minimum is not None else ""
+    return f" from {minimum} to {maximum}" if minimum is not None else f" of at most {maximum}"
 
 
-def integer(*, minimum: int | None = None, maximum: int | None = None) -> Kind[int]:
+LARGEST_NUMBER: Final = (1 << 31) - 1
+LARGEST_SIZE: Final = 1 << 60
+LONGEST_SECS: Final = 31_536_000.0
+"""What a setting takes where nothing less is its most: numbers that every library below takes, too;
+a year. Whoever means "without a bound" is served as well."""
+
+
+def integer(*, minimum: int | None = None, maximum: int = LARGEST_NUMBER) -> Kind[int]:
     """A whole number within bounds that are themselves allowed."""
     expected = "a whole number" + _bounds(minimum, maximum)
 
     def check(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
             raise ValueError(f"found {found(value)}, expected {expected}")
-        if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
+        if minimum is not None and value < minimum:
             raise ValueError(f"found {value}, expected {expected}")
+        if value > maximum:
+            raise ValueError(f"found {found(value)}, expected {expected}, {maximum} at most")
         return value
 
     def parse(text: str) -> int:
@@ -106,10 +115,10 @@ def _with_unit(text: str, units: Mapping[str, int | float]) -> float | None:
     return float(match["number"]) * unit if match and unit is not None else None
 
 
-def seconds(*, maximum: float | None = None, zero: bool = False) -> Kind[float]:
-    """A finite duration, decimals allowed: in seconds, or a text with a unit."""
+def seconds(*, maximum: float = LONGEST_SECS, zero: bool = False) -> Kind[float]:
+    """A duration, decimals allowed: in seconds, or a text with a unit."""
     bounds = " from 0" if zero else " above 0"
-    if maximum is not None:
+    if maximum != LONGEST_SECS:
         bounds += f" to {maximum:g}"
     expected = f'a number of seconds{bounds}, or one with a unit ("500ms", "10s", "5m", "1h")'
 
@@ -118,10 +127,10 @@ def seconds(*, maximum: float | None = None, zero: bool = False) -> Kind[float]:
         if not isinstance(number, int | float) or isinstance(number, bool):
             raise ValueError(f"found {found(value)}, expected {expected}")
         # Written so that NaN fails it too.
-        if not (number >= 0 if zero else number > 0) or not number < float("inf"):
+        if not (number >= 0 if zero else number > 0) or number == float("inf"):
             raise ValueError(f"found {found(value)}, expected {expected}")
-        if maximum is not None and number > maximum:
-            raise ValueError(f"found {found(value)}, expected {expected}")
+        if number > maximum:
+            raise ValueError(f"found {found(value)}, expected {expected}, {maximum:.0f} at most")
         return float(number)
 
     def parse(text: str) -> float:
@@ -134,7 +143,7 @@ def seconds(*, maximum: float | None = None, zero: bool = False) -> Kind[float]:
     return Kind(expected, check, parse, _same)
 
 
-def size(*, minimum: int, maximum: int | None = None) -> Kind[int]:
+def size(*, minimum: int, maximum: int = LARGEST_SIZE) -> Kind[int]:
     """A number of bytes: a whole number, or a text with a unit."""
     bounds = _bounds(minimum, maximum)
     expected = f'a whole number{bounds}, or a size with a unit ("64MiB", "1.5 GB")'
@@ -146,8 +155,10 @@ def size(*, minimum: int, maximum: int | None = None) -> Kind[int]:
             number = None if exact is None or exact == float("inf") else int(exact)
         if not isinstance(number, int) or isinstance(number, bool):
             raise ValueError(f"found {found(value)}, expected {expected}")
-        if number < minimum or (maximum is not None and number > maximum):
+        if number < minimum:
             raise ValueError(f"found {found(value)}, expected {expected}")
+        if number > maximum:
+            raise ValueError(f"found {found(value)}, expected {expected}, {maximum} at most")
         return number
 
     def parse(text: str) -> int:
