@@ -56,11 +56,15 @@ class State:
 
 
 class RestCatalogServer:
-    """A running catalog; a context manager. ``nessie``: with Nessie's peculiarities."""
+    """A running catalog; a context manager. ``nessie``: with Nessie's peculiarities.
 
-    def __init__(self, folder: Path, *, nessie: bool = False) -> None:
+    ``location`` is where its tables lie, if not in ``folder``.
+    """
+
+    def __init__(self, folder: Path, *, nessie: bool = False, location: str = "") -> None:
         self.folder = folder
         self.nessie = nessie
+        self.location = location or f"file://{folder}"
         self.state = State()
         self.script: Callable[[str, str], Fault | None] = lambda _method, _path: None
         self.requests: list[tuple[str, str]] = []
@@ -81,7 +85,8 @@ class RestCatalogServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.uri = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.uri = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> Self:
@@ -168,7 +173,7 @@ class RestCatalogServer:
             schema,
             spec,
             UNSORTED_SORT_ORDER,
-            f"file://{self.folder}/{body['name']}{suffix}",
+            f"{self.location}/{body['name']}{suffix}",
             properties,
         )
         if not body.get("stage-create"):
