@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from otlp2parquet.config import Config
 from otlp2parquet.errors import ConfigError
@@ -84,8 +85,21 @@ def file_properties(config: Config) -> dict[str, str]:
             "s3.secret-access-key": r2.secret_access_key,
         }
     if storage.backend == "azure":
-        return {"adls.account-name": storage.azure.account_name,
-                "adls.account-key": storage.azure.account_key}  # fmt: skip
+        azure = storage.azure
+        place = urlsplit(azure.endpoint)
+        return {
+            "adls.account-name": azure.account_name
+            or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", ""),
+            "adls.account-key": azure.account_key
+            or os.environ.get("AZURE_STORAGE_ACCOUNT_KEY", ""),
+            "adls.blob-storage-authority": place.netloc,
+            "adls.blob-storage-scheme": place.scheme,
+            # What it asks of directories is the same service's, where there is but one address.
+            "adls.dfs-storage-authority": place.netloc,
+            "adls.dfs-storage-scheme": place.scheme,
+        }
+    if storage.backend == "gcs":
+        return {"gcs.service.host": storage.gcs.endpoint}
     return {}
 
 
