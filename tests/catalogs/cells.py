@@ -148,8 +148,6 @@ def gcs_cells(folder: Path, stack: ExitStack) -> list[Cell]:
         "OTLP2PARQUET_STORAGE_BACKEND": "gcs",
         "OTLP2PARQUET_STORAGE_GCS_BUCKET": gcs.BUCKET,
         "OTLP2PARQUET_STORAGE_GCS_ENDPOINT": server.endpoint,
-        # pyarrow speaks the JSON interface, which the emulator has itself.
-        "OTLP2PARQUET_ICEBERG_PROPERTIES": f"gcs.service.host=http://127.0.0.1:{server.port}",
         "OTLP2PARQUET_ICEBERG_NAMESPACE": NAMESPACE,
     }
     with_ = "fake-gcs-server, in emulation"

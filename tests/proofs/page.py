@@ -107,7 +107,7 @@ def convert_bucket(result: Result) -> str:
 def catalog_storm(result: Result) -> str:
     """Conflicts, lost answers and kills."""
     kept = (
-        "all snapshots kept"
+        f"{result['snapshots']} snapshots kept"
         if result["snapshots"] > 2
         else "all but two snapshots expiring at each commit"
     )

@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from otlp2parquet.config import Config
 from otlp2parquet.errors import ConfigError
@@ -64,7 +63,10 @@ def properties_of(config: Config, own: Mapping[str, str]) -> dict[str, str]:
 
 
 def file_properties(config: Config) -> dict[str, str]:
-    """How pyiceberg reaches the storage, for metadata; credentials as its own tools find them."""
+    """How pyiceberg reaches the storage, for metadata; credentials as its own tools find them.
+
+    Where the catalog hands out credentials for a table, they precede: of S3 and R2.
+    """
     storage = config.storage
     if storage.backend == "s3":
         s3 = storage.s3
@@ -84,22 +86,11 @@ def file_properties(config: Config) -> dict[str, str]:
             "s3.access-key-id": r2.access_key_id,
             "s3.secret-access-key": r2.secret_access_key,
         }
-    if storage.backend == "azure":
-        azure = storage.azure
-        place = urlsplit(azure.endpoint)
-        return {
-            "adls.account-name": azure.account_name
-            or os.environ.get("AZURE_STORAGE_ACCOUNT_NAME", ""),
-            "adls.account-key": azure.account_key
-            or os.environ.get("AZURE_STORAGE_ACCOUNT_KEY", ""),
-            "adls.blob-storage-authority": place.netloc,
-            "adls.blob-storage-scheme": place.scheme,
-            # What it asks of directories is the same service's, where there is but one address.
-            "adls.dfs-storage-authority": place.netloc,
-            "adls.dfs-storage-scheme": place.scheme,
-        }
-    if storage.backend == "gcs":
-        return {"gcs.service.host": storage.gcs.endpoint}
+    if storage.backend in ("gcs", "azure"):
+        # pyiceberg's own ways want another package, or know no account's key.
+        from otlp2parquet.catalogs.file_io import properties_for  # noqa: PLC0415 - pyiceberg
+
+        return properties_for(storage)
     return {}
 
 
