@@ -80,7 +80,6 @@ def s3_cells(folder: Path, stack: ExitStack) -> list[Cell]:
             "nessie",
             given["nessie"] | {"OTLP2PARQUET_ICEBERG_REST_URI": nessie.uri},
             f"{real}, Nessie",
-            {"uri": nessie.uri.replace("/api/v1", "/iceberg")},
             has_spark=True,
         ),
         Cell(

@@ -27,7 +27,7 @@ from otlp2parquet.stores.location import root_of
 from tests.catalogs.cells import GROUPS, NAMESPACE, Cell
 from tests.components import run_statement
 from tests.components.process import wait_until
-from tests.components.s3 import KEY_ID, SECRET
+from tests.components.s3 import KEY_ID, REGION, SECRET
 from tests.support.catalog_server import QUICK, is_committed, send_all
 from tests.support.requests import logs_request
 from tests.support.server_process import Server
@@ -151,6 +151,7 @@ def read_with_spark(
     """Have Spark count all tables of the cells that it reads, in one session."""
     settings = {
         "spark.hadoop.fs.s3a.endpoint": s3_endpoint,
+        "spark.hadoop.fs.s3a.endpoint.region": REGION,
         "spark.hadoop.fs.s3a.path.style.access": "true",
         "spark.hadoop.fs.s3a.access.key": KEY_ID,
         "spark.hadoop.fs.s3a.secret.key": SECRET,
@@ -234,9 +235,9 @@ def page(results: list[dict[str, Any]]) -> str:
         f"Each row is a server that was sent {sum(TABLES.values())} records for all seven tables,",
         "with log records of two days. Then engines that are not ours counted the rows of every",
         "table: pyiceberg through the catalog, DuckDB in the files (those that the table names,",
-        "where there is one), Spark with Iceberg's own runtime: through the catalog where it is a",
-        "REST one, else from the table's metadata file. The last column is how many files of log",
-        "records are read for all days, and for one.",
+        "where there is one), Spark with Iceberg's own runtime, through the REST catalog or from",
+        "the table's metadata file. The last column is how many files of log records are read for",
+        "all days, and for one.",
         "",
         "| storage | catalog | with | pyiceberg | DuckDB | Spark | files for all, for a day |",
         "|---|---|---|--:|--:|--:|--:|",

@@ -230,7 +230,7 @@ class Storm:
         return Trouble(seen=seen, lose_answer=is_lost)
 
 
-def catalog_at(uri: str, s3_endpoint: str) -> Catalog:
+def catalog_at(uri: str, s3_endpoint: str, region: str = REGION) -> Catalog:
     """A catalog, of REST or a database, as anybody opens it; its tables lie in the bucket."""
     properties = {
         "type": "rest" if uri.startswith("http") else "sql",
@@ -239,7 +239,7 @@ def catalog_at(uri: str, s3_endpoint: str) -> Catalog:
         "s3.endpoint": s3_endpoint,
         "s3.access-key-id": KEY_ID,
         "s3.secret-access-key": SECRET,
-        "s3.region": REGION,
+        "s3.region": region,
     }
     # A database keeps tables under the name of the catalog.
     return load_catalog("otlp2parquet", **{key: text for key, text in properties.items() if text})

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pyiceberg.catalog.rest import Endpoints, RestCatalog
 from pyiceberg.catalog.rest.response import _handle_non_200_response
 from pyiceberg.exceptions import (
+    AuthorizationExpiredError,
     CommitFailedException,
     CommitStateUnknownException,
     NoSuchTableError,
@@ -32,6 +33,8 @@ from otlp2parquet.config import Config
 CONNECT_SECS: Final = 10.0
 _TIMEOUT: Final = "otlp2parquet.timeout-secs"
 _CODES: Final[Mapping[int, type[Exception]]] = {
+    # The same token was good for loading the table: it has expired, and loading gets a new one.
+    401: AuthorizationExpiredError,
     404: NoSuchTableError,
     409: CommitFailedException,
     500: CommitStateUnknownException,
