@@ -159,9 +159,10 @@ stores: components ## The promises of a store on every server and emulator, also
 	$(BIN)/python -m tests.components stores
 	$(BIN)/python -m pytest tests/stores --stores -q
 
-catalogs: components ## Commits to real and emulated catalogs: Nessie over S3, S3 Tables, Glue.
+catalogs: components ## Commits to real and emulated catalogs, and docs/catalog_matrix.md (PostgreSQL is yours).
 	$(BIN)/python -m tests.components catalogs
 	$(BIN)/python -m pytest tests/catalogs --catalogs -q
+	$(BIN)/python -m tests.catalogs.matrix
 
 hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some minutes; Linux).
 	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile

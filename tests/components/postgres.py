@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
 from pathlib import Path
 
 from .cache import ComponentError, run_build
-from .process import RunningProcess, free_port
+from .process import STOP_SECS, RunningProcess, free_port
 
 USER, PASSWORD, DATABASE = "catalog", "hush", "postgres"
 _NOBODY = "nobody"
@@ -55,6 +56,12 @@ class Postgres(RunningProcess):
         super().__init__(command, folder / "postgres.log", cwd=self._data)
         self.wait_ready(self._answers)
         self.uri = f"postgresql+psycopg2://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def stop(self) -> int:
+        """End it (SIGINT) without waiting for who is connected."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(STOP_SECS)
 
     def __exit__(self, *_: object) -> None:
         """End it, and remove its data."""

@@ -147,7 +147,9 @@ def test_a_catalog_that_is_away(
     """It refuses, hangs and cuts under load: nobody notices, and then all is committed soon."""
     secs = outage_secs(request)
     is_full = request.config.getoption("--full")
-    ours = {} if is_full else {"OTLP2PARQUET_ICEBERG_TIMEOUT_SECS": "3"}
+    ours = {"OTLP2PARQUET_LOG_LEVEL": "warn"}
+    if not is_full:
+        ours["OTLP2PARQUET_ICEBERG_TIMEOUT_SECS"] = "3"
     dice = random.Random(5)
     down = [Trouble(status=503), Trouble(hang=True), Trouble(cut_after=0)]
     bucket = tmp_path / "s3" / BUCKET

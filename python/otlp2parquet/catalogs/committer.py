@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 CONFLICT_FIRST_SECS: Final = 0.05
 CONFLICT_LONGEST_SECS: Final = 5.0
 RETRY_FIRST_SECS: Final = 1.0
-RETRY_LONGEST_SECS: Final = 20.0
+RETRY_LONGEST_SECS: Final = 10.0
 """With the time that a request may hang: a catalog that is back has everything within a minute."""
 PARKED_SECS: Final = 300.0
 """After a definite refusal: somebody has to mend something first."""
