@@ -45,10 +45,13 @@ _CODES: Final[Mapping[int, type[Exception]]] = {
 
 def connection(config: Config) -> Connection:
     """See ``connection_of``."""
+    properties = rest_properties(config, config.iceberg.rest_uri)
     return Connection(
         f"rest {config.iceberg.rest_uri}",
-        rest_properties(config, config.iceberg.rest_uri),
+        properties,
         LimitedRestCatalog,
+        # Glue makes a table at once, whether it is asked to wait for its first snapshot or not.
+        stages_tables=properties.get("rest.signing-name") != "glue",
     )
 
 
@@ -62,6 +65,8 @@ def rest_properties(
         "warehouse": iceberg.warehouse,
         "token": iceberg.token,
         "credential": iceberg.credential,
+        # Where it is said by nobody, the specification's own place: pyiceberg would warn of it.
+        "oauth2-server-uri": f"{uri.rstrip('/')}/v1/oauth/tokens" if iceberg.credential else "",
         _TIMEOUT: str(iceberg.timeout_secs),
         **(own or {}),
     }
