@@ -22,7 +22,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
 	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket \
-	prove-convert simulate stores catalogs hostile wheels \
+	prove-convert prove-catalog simulate stores catalogs hostile wheels \
 	test-wheel components docs format clean
 
 help: ## Show this list.
@@ -142,6 +142,10 @@ prove-bucket: components ## The same over S3: kills between upload and note, a b
 prove-convert: components ## 2 GB converted into a bucket, also through kill -9, memory beside a folder's.
 	$(BIN)/python -m pytest tests/proofs/test_convert.py --full -q -o faulthandler_timeout=0
 
+prove-catalog: components ## Storms, an outage and kills between a bucket and its tables (about an hour).
+	$(BIN)/python -m tests.components catalogs
+	$(BIN)/python -m pytest tests/proofs/test_catalog.py --full -q -o faulthandler_timeout=0
+
 prove-log: dev ## Every byte of a segment cut and flipped, every call of the log failing.
 	$(BIN)/python -m pytest tests/batches/log tests/batches/test_replay.py --full -q
 
@@ -155,9 +159,10 @@ stores: components ## The promises of a store on every server and emulator, also
 	$(BIN)/python -m tests.components stores
 	$(BIN)/python -m pytest tests/stores --stores -q
 
-catalogs: components ## Commits to real and emulated catalogs: Nessie over S3, S3 Tables, Glue.
+catalogs: components ## Commits to real and emulated catalogs, and docs/catalog_matrix.md (PostgreSQL is yours).
 	$(BIN)/python -m tests.components catalogs
 	$(BIN)/python -m pytest tests/catalogs --catalogs -q
+	$(BIN)/python -m tests.catalogs.matrix
 
 hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some minutes; Linux).
 	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile

@@ -10,7 +10,7 @@ import pytest
 
 from otlp2parquet.catalogs.connection import connect, connection_of
 from otlp2parquet.config import load
-from tests.components.ministack import Ministack
+from tests.components.ministack import ACCOUNT, Ministack
 from tests.support.catalog_server import ALL, QUICK, counts, is_committed, send_all
 from tests.support.server_process import Server
 from tests.support.waiting import wait_for
@@ -75,3 +75,28 @@ def test_glue_by_its_own_api(
         "OTLP2PARQUET_ICEBERG_NAMESPACE": "telemetry",
     }
     check(tmp_path, settings, monkeypatch, "telemetry")
+
+
+def test_glue_by_rest(tmp_path: Path, aws: Ministack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signed requests to its REST catalog, which has to be told where new tables lie."""
+    client = boto3.client("s3", endpoint_url=aws.endpoint, region_name="us-east-1",
+                          aws_access_key_id="test", aws_secret_access_key="test")  # noqa: S106  # fmt: skip
+    client.create_bucket(Bucket="telemetry-glue-rest")
+    signed = {
+        "rest.sigv4-enabled": "true",
+        "rest.signing-name": "glue",
+        "rest.signing-region": "us-east-1",
+    }
+    settings = {
+        **QUICK,
+        **aws.environment(),
+        "OTLP2PARQUET_STORAGE_BACKEND": "s3",
+        "OTLP2PARQUET_S3_BUCKET": "telemetry-glue-rest",
+        "OTLP2PARQUET_CATALOG_TYPE": "rest",
+        "OTLP2PARQUET_CATALOG_WAREHOUSE": "s3://telemetry-glue-rest/warehouse",
+        "OTLP2PARQUET_ICEBERG_REST_URI": f"{aws.endpoint}/iceberg",
+        "OTLP2PARQUET_ICEBERG_WAREHOUSE": ACCOUNT,
+        "OTLP2PARQUET_ICEBERG_NAMESPACE": "by_rest",
+        "OTLP2PARQUET_ICEBERG_PROPERTIES": ",".join(f"{k}={v}" for k, v in signed.items()),
+    }
+    check(tmp_path, settings, monkeypatch, "by_rest")

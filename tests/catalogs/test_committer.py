@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 
 from otlp2parquet.batch_id import uuid_text
 from otlp2parquet.catalogs import committer as module
-from otlp2parquet.catalogs.committer import LOGGED_SECS, OTHERS_SECS, RETRY_LONGEST_SECS, Committer
+from otlp2parquet.catalogs.committer import (
+    LOGGED_SECS,
+    MOST_REMOVED,
+    OTHERS_SECS,
+    RETRY_FIRST_SECS,
+    RETRY_LONGEST_SECS,
+    Committer,
+)
 from otlp2parquet.catalogs.receipts import DataFile, Receipt, ReceiptFolder, pack_receipt
 from otlp2parquet.catalogs.running import OLD_SECS, CommitThread
+from otlp2parquet.config.catalog_settings import IcebergConfig
 from otlp2parquet.errors import CatalogConflictError, CatalogUnavailableError
 from tests.support.memory_store import MemoryStore
 from tests.support.waiting import wait_for
@@ -222,12 +230,54 @@ def test_troubles_are_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> 
         if due is not None:
             pauses.append(due)
             bench.now += due
-    assert pauses[:5] == [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert pauses[:5] == [1.0, 2.0, 4.0, 8.0, 10.0]
     assert max(pauses) <= RETRY_LONGEST_SECS
     assert bench.catalog.commits == [[receipt.key]]
     assert bench.committer.counts.failures == 8
     assert "the catalog took nothing" in caplog.text
     assert bench.committer.status().error == ""
+
+
+def test_a_catalog_that_is_back_has_everything_within_a_minute() -> None:
+    """Even where the last request before hung as long as one may, and its pause is the longest."""
+    assert IcebergConfig().timeout_secs + 1.25 * RETRY_LONGEST_SECS <= 45  # and time to commit
+
+
+def test_conflicts_make_no_trouble_worse() -> None:
+    """A catalog that many write to is not one that is ill: the first trouble rests for a second."""
+    conflicts = [CatalogConflictError("other") for _ in range(6)]
+    bench = Bench(*conflicts, CatalogUnavailableError("away"))
+    bench.receipt()
+    while len(bench.catalog.errors) > 1:
+        bench.run()
+        bench.now += 5.0
+    bench.run()
+    assert bench.committer.secs_until_due() == RETRY_FIRST_SECS
+
+
+def test_removals_are_not_starved() -> None:
+    """Where a table always has something to commit, too: else receipts and keys pile up."""
+    bench = Bench(interval_secs=1.0)
+    for _ in range(20):
+        bench.committer.add(bench.receipt())
+        bench.now += 5.0  # longer than the interval: the table is due whenever it is looked at
+        for _ in range(3):
+            bench.committer.run_one()
+            bench.committer.add(bench.receipt())
+            bench.now += 1.0
+    assert len(bench.store.objects) < 8
+
+
+def test_a_removal_is_bounded() -> None:
+    """After an outage, what waits is committed before all receipts of what was are removed."""
+    bench = Bench()
+    for _ in range(3 * MOST_REMOVED):
+        bench.receipt()
+    for _ in range(3):  # look, commit, remove
+        bench.committer.run_one()
+    assert len(bench.store.objects) == 2 * MOST_REMOVED
+    bench.run()
+    assert bench.store.objects == {}
 
 
 def test_a_batch_may_have_several_receipts() -> None:

@@ -16,7 +16,13 @@ from .javascript import build_javascript, send_from_javascript
 from .process import RunningProcess, free_port
 from .python_sdk import ENVIRONMENTS, build_python_sdk, send_from_python
 from .server import Server
-from .spark import build_spark, build_spark_s3a, query_with_spark, run_statement
+from .spark import (
+    build_spark,
+    build_spark_iceberg,
+    build_spark_s3a,
+    query_with_spark,
+    run_statement,
+)
 from .telemetrygen import build_telemetrygen, telemetrygen
 from .wrk import wrk
 
@@ -31,6 +37,7 @@ __all__ = [
     "build_javascript",
     "build_python_sdk",
     "build_spark",
+    "build_spark_iceberg",
     "build_spark_s3a",
     "build_telemetrygen",
     "cache_folder",

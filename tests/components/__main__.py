@@ -17,6 +17,7 @@ from . import (
     build_javascript,
     build_python_sdk,
     build_spark,
+    build_spark_iceberg,
     build_spark_s3a,
     build_telemetrygen,
 )
@@ -43,7 +44,8 @@ def main() -> int:
             tell(build_minio, build_fake_gcs, build_azurite)
             return 0
         if sys.argv[1:] == ["catalogs"]:
-            tell(build_nessie, build_ministack)
+            tell(build_nessie, build_ministack, build_spark_iceberg)
+            tell(build_fake_gcs, build_azurite)
             return 0
         tell(build_telemetrygen, build_collector, build_javascript, build_versitygw)
         tell(build_spark, build_spark_s3a, build_duckdb_s3)

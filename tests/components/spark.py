@@ -23,6 +23,8 @@ STATEMENT_SCRIPT = Path(__file__).with_name("spark_statement.py")
 S3A = Path(__file__).with_name("spark_s3a.xml")
 COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 REQUIREMENTS = ("pyspark==4.1.4",)
+COPY_JAR = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
+ICEBERG = ("iceberg-spark-runtime-4.1_2.13", "1.12.0")
 QUERY_SECS = 900
 """Ten seconds on an idle machine, most of it for starting; two minutes have been seen on one
 that had other things to do."""
@@ -47,14 +49,32 @@ def build_spark_s3a() -> Path:
     return folder
 
 
-def run_statement(statement: str, settings: Mapping[str, str], scratch: Path) -> list[list[Any]]:
+def build_spark_iceberg() -> Path:
+    """The jar with which Spark reads Iceberg tables, fetched on first use."""
+    name, version = ICEBERG
+    with locked("spark-iceberg") as cache:
+        folder = cache / f"spark-iceberg-{version}"
+        if not folder.exists():
+            building = cache / f".spark-iceberg-{version}.building"
+            shutil.rmtree(building, ignore_errors=True)
+            artifact = f"-Dartifact=org.apache.iceberg:{name}:{version}"
+            into = f"-DoutputDirectory={building}"
+            run_build(["mvn", "-q", "-B", COPY_JAR, artifact, into])
+            building.replace(folder)
+    return folder / f"{name}-{version}.jar"
+
+
+def run_statement(
+    statement: str, settings: Mapping[str, str], scratch: Path, *, iceberg: bool = False
+) -> list[list[Any]]:
     """The rows of ``errors`` after a statement that finds ``spark``, with s3a:// at hand.
 
-    Raises ``ComponentError`` with Spark's output when it failed.
+    ``iceberg``: and Iceberg's tables. Raises ``ComponentError`` with Spark's output when it failed.
     """
     names = ("statement.py", "settings.json", "spark_rows.json")
     asked, chosen, answered = (scratch / name for name in names)
-    jars = ",".join(str(jar) for jar in sorted(build_spark_s3a().glob("*.jar")))
+    found = sorted(build_spark_s3a().glob("*.jar"))
+    jars = ",".join(map(str, [*found, build_spark_iceberg()] if iceberg else found))
     asked.write_text(statement, encoding="utf-8")
     chosen.write_text(json.dumps({"spark.jars": jars, **settings}), encoding="utf-8")
     command = [build_spark(), STATEMENT_SCRIPT, asked, chosen, answered]

@@ -130,6 +130,44 @@ def convert_bucket(result: Result) -> str:
     )
 
 
+def catalog_storm(result: Result) -> str:
+    """Conflicts, lost answers and kills."""
+    kept = (
+        f"{result['snapshots']} snapshots kept"
+        if result["snapshots"] > 2
+        else "all but two snapshots expiring at each commit"
+    )
+    return (
+        f"{result['writers']} writers of one table, each with {result['fewest_commits']:,} commits "
+        f"or more ({result['commits']:,} in all), {kept}: {result['conflicts']:,} answers with "
+        f"409, {result['lost_answers']:,} commits whose answer was lost, {result['kills']:,} times "
+        f"`kill -9` at {result['steps']} places between load and the removal of the receipt: all "
+        f"{result['files']:,} files are in the table exactly once, none was removed, and of "
+        f"{result['records']:,} acknowledged records {judged(result)}"
+    )
+
+
+def catalog_outage(result: Result) -> str:
+    """A catalog that is away."""
+    return (
+        f"a catalog that hangs, cuts and answers 503 for {result['down_secs'] / 60:g} minutes "
+        f"under load: no request refused; {result['committed_secs']:g} s after its return all "
+        f"{result['files']:,} files that waited were in the tables; of {result['records']:,} "
+        f"acknowledged records {judged(result)}; at most {result['peak_rss'] / 1e6:,.0f} MB "
+        f"resident with a budget of {result['memory_bytes'] / 1e6:,.0f} MB"
+    )
+
+
+def catalog_kill(result: Result) -> str:
+    """Kills with a bucket and a catalog."""
+    what = {"sql": "an SQL catalog", "nessie": "a real Nessie"}[result["kind"]]
+    return (
+        f"{result['kills']:,} times `kill -9` at random moments under four clients, over an S3 "
+        f"server and {what}: all {result['files']:,} files are in the tables exactly once, and in "
+        f"them of {result['records']:,} acknowledged records {judged(result)}"
+    )
+
+
 PROOFS: Final[Mapping[str, tuple[str, Callable[[Result], str]]]] = {
     "kill": ("make prove-kill", kill),
     "power": ("make prove-power", power),
@@ -141,6 +179,11 @@ PROOFS: Final[Mapping[str, tuple[str, Callable[[Result], str]]]] = {
     "upload_kill": ("make prove-bucket", upload_kill),
     "bucket_outage": ("make prove-bucket", bucket_outage),
     "convert_bucket": ("make prove-convert", convert_bucket),
+    "catalog_storm_keeping": ("make prove-catalog", catalog_storm),
+    "catalog_storm_expiring": ("make prove-catalog", catalog_storm),
+    "catalog_outage": ("make prove-catalog", catalog_outage),
+    "catalog_kill_sql": ("make prove-catalog", catalog_kill),
+    "catalog_kill_nessie": ("make prove-catalog", catalog_kill),
 }
 
 

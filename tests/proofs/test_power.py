@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.obligations import CLEAN, Client, judge, sending, wait_for_answers
+from tests.support.obligations import CLEAN, Client, judge, sending, stored, wait_for_answers
 from tests.support.power import Disk, operations
 from tests.support.server_process import Server
 
@@ -90,7 +90,7 @@ class Recorded:
         assert list((self.folder / "data" / ".otlp2parquet").glob("*.segment")) == []
         obliged = {key for key, mark in self.acknowledged.items() if mark <= cut}
         allowed = self.acknowledged.keys() - obliged
-        return judge(self.folder / "data", obliged, set(), allowed)
+        return judge(stored(self.folder / "data"), obliged, set(), allowed)
 
 
 def test_a_power_cut_loses_and_doubles_nothing(

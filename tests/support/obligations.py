@@ -20,11 +20,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otlp2parquet.core.signals import SIGNALS
+from otlp2parquet.core.signals import SIGNALS, Signal
 from tests.support.duckdb_rows import query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 START = 1_767_225_600_000_000_000
@@ -76,11 +76,18 @@ class Client(threading.Thread):
     """Sends requests of seeded ids one after another until it is told to stop.
 
     A request without an answer is not sent again: its records may be stored once or not at all.
-    ``port`` gives where the server is now, or None while there is none.
+    ``port`` gives where the server is now, or None while there is none. ``pause_secs`` is how long
+    it waits between requests.
     """
 
     def __init__(
-        self, number: int, port: Callable[[], int | None], mark: Callable[[], int]
+        self,
+        number: int,
+        port: Callable[[], int | None],
+        mark: Callable[[], int],
+        *,
+        signals: Sequence[Signal] = SIGNALS,
+        pause_secs: float = 0.0,
     ) -> None:
         super().__init__(name=f"client-{number}", daemon=True)
         self.number = number
@@ -93,6 +100,8 @@ class Client(threading.Thread):
         self.stopped = threading.Event()
         self._port = port
         self._mark = mark
+        self._signals = signals
+        self._pause_secs = pause_secs
 
     def run(self) -> None:
         """Send until stopped."""
@@ -104,7 +113,9 @@ class Client(threading.Thread):
                 self.stopped.wait(0.005)
                 continue
             turn += 1
-            signal = SIGNALS[turn % 3]
+            signal = self._signals[turn % len(self._signals)]
+            if self._pause_secs:
+                self.stopped.wait(self._pause_secs)
             count = 40 if turn % 17 == 0 else 1 + turn % 3
             names = [f"{self.number}-{turn}-{item}" for item in range(count)]
             keys = {(signal, name) for name in names}
@@ -136,15 +147,31 @@ class Client(threading.Thread):
             connection.close()
 
 
-def stored(data: Path) -> dict[tuple[str, str], int]:
-    """How often each id is in the files; wrong content is an error."""
-    counts: dict[tuple[str, str], int] = {}
-    for signal, (folder, name, content) in TABLES.items():
-        if not any((data / folder).rglob("*.parquet")):
+Key = tuple[str, str]
+"""Signal and id."""
+
+
+def stored(data: Path) -> dict[Key, int]:
+    """How often each id is in the files below a folder; wrong content is an error."""
+    return stored_in(
+        {
+            signal: [str(path) for path in (data / folder).rglob("*.parquet")]
+            for signal, (folder, _, _) in TABLES.items()
+        }
+    )
+
+
+def stored_in(files: Mapping[str, Sequence[str]]) -> dict[Key, int]:
+    """How often each id is in the files of each signal; one that is named twice counts twice."""
+    counts: dict[Key, int] = {}
+    for signal, paths in files.items():
+        _, name, content = TABLES[signal]
+        if not paths:
             continue
         rows = query(
-            f"SELECT {name}, {content}, count(*) FROM read_parquet($1) GROUP BY ALL",  # noqa: S608 - our own names
-            [f"{data / folder}/**/*.parquet"],
+            f"SELECT {name}, {content}, count(*) FROM "  # noqa: S608 - our own names
+            "read_parquet($files, hive_partitioning = false) GROUP BY ALL",
+            {"files": list(paths)},
         )
         for found, held, count in rows:
             assert f'"{content_of(found)}"' in held, f"{found} holds {held}"
@@ -153,13 +180,9 @@ def stored(data: Path) -> dict[tuple[str, str], int]:
 
 
 def judge(
-    data: Path,
-    obliged: set[tuple[str, str]],
-    forbidden: set[tuple[str, str]],
-    allowed: set[tuple[str, str]],
+    found: Mapping[Key, int], obliged: set[Key], forbidden: set[Key], allowed: set[Key]
 ) -> dict[str, int]:
     """Counts of what is lost, doubled, stored though refused, and unknown."""
-    found = stored(data)
     known = obliged | forbidden | allowed
     return {
         "lost": sum(key not in found for key in obliged),
@@ -171,10 +194,15 @@ def judge(
 
 def judge_clients(data: Path, clients: Sequence[Client]) -> tuple[dict[str, int], int]:
     """The verdict over what some clients have sent, and how many records were acknowledged."""
+    return judge_found(stored(data), clients)
+
+
+def judge_found(found: Mapping[Key, int], clients: Sequence[Client]) -> tuple[dict[str, int], int]:
+    """The same, of what was found anywhere."""
     obliged = {key for client in clients for key in client.acknowledged}
     forbidden = {key for client in clients for key in client.refused}
     allowed = {key for client in clients for key in client.unanswered}
-    return judge(data, obliged, forbidden, allowed), len(obliged)
+    return judge(found, obliged, forbidden, allowed), len(obliged)
 
 
 @contextlib.contextmanager

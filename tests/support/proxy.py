@@ -37,6 +37,8 @@ class Trouble:
     retry_after: int = 0
     then: Callable[[], None] | None = None
     """Pass it on, and call this before the answer is given."""
+    seen: Callable[[int], None] | None = None
+    """Pass it on, and call this with the status of the answer before it is given."""
     lose_answer: bool = False
     """Pass it on, and cut the connection in place of the answer."""
     cut_after: int = -1
@@ -111,7 +113,8 @@ class Proxy:
         if trouble.cut_after >= 0:
             _read(client, min(trouble.cut_after, _length(head)))
             return False
-        body = _read(client, _length(head))
+        is_chunked = _field(head, b"transfer-encoding") == b"chunked"
+        body = _read_chunks(client) if is_chunked else _read(client, _length(head))
         if trouble.hang:
             self._stopped.wait()
             return False
@@ -125,6 +128,8 @@ class Proxy:
             # An answer to HEAD says how long the body of GET would be, and has none.
             if method != b"HEAD":
                 answer += _read_answer(server, answer)
+        if trouble.seen is not None:
+            trouble.seen(int(answer.split(b" ", 2)[1]))
         if trouble.then is not None:
             trouble.then()
         if trouble.lose_answer:
@@ -162,6 +167,32 @@ def _read(source: socket.socket, count: int) -> bytes:
         pieces.append(piece)
         count -= len(piece)
     return b"".join(pieces)
+
+
+def _read_chunks(source: socket.socket) -> bytes:
+    """A body in chunks, as it came."""
+    body = b""
+    while True:
+        size = _line(source)
+        count = int(size.partition(b";")[0], 16)
+        body += size
+        if not count:
+            break
+        body += _read(source, count + 2)
+    while (line := _line(source)) != b"\r\n":
+        body += line  # a trailer
+    return body + line
+
+
+def _line(source: socket.socket) -> bytes:
+    """Up to and with the end of a line."""
+    line = b""
+    while not line.endswith(b"\r\n"):
+        piece = source.recv(1)
+        if not piece:
+            raise OSError("cut off within a line")
+        line += piece
+    return line
 
 
 def _field(head: bytes, name: bytes) -> bytes | None:

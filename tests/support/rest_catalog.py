@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qsl
 
 from pyiceberg.catalog import MetastoreCatalog
 from pyiceberg.exceptions import CommitFailedException
@@ -56,16 +57,31 @@ class State:
 
 
 class RestCatalogServer:
-    """A running catalog; a context manager. ``nessie``: with Nessie's peculiarities."""
+    """A running catalog; a context manager. ``nessie``: with Nessie's peculiarities.
 
-    def __init__(self, folder: Path, *, nessie: bool = False) -> None:
+    ``location`` is where its tables lie, if not in ``folder``.
+    """
+
+    def __init__(self, folder: Path, *, nessie: bool = False, location: str = "") -> None:
         self.folder = folder
         self.nessie = nessie
+        self.location = location or f"file://{folder}"
         self.state = State()
         self.script: Callable[[str, str], Fault | None] = lambda _method, _path: None
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.queries: list[str] = []
+        """What stood behind the ? of each request."""
+        self.prefix = ""
+        """What clients have to put into paths, as the configuration tells them."""
+        self.table_config: dict[str, str] = {}
+        """What is handed out with a table: credentials for its files, say."""
+        self.credential = ""
+        """Id and secret by which tokens are given, with a colon; empty: none is asked for."""
+        self.tokens: set[str] = set()
+        """Those that are good now."""
+        self.tokens_given = 0
         catalog = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -81,7 +97,8 @@ class RestCatalogServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.uri = f"http://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.uri = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
     def __enter__(self) -> Self:
@@ -100,8 +117,11 @@ class RestCatalogServer:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one request, as the script has it."""
         length = int(request.headers.get("Content-Length") or 0)
-        body = json.loads(request.rfile.read(length) or b"{}") if length else {}
-        method, path = request.command, request.path.partition("?")[0]
+        data = request.rfile.read(length)
+        is_form = "form" in request.headers.get("Content-Type", "")
+        body = {"form": dict(parse_qsl(data.decode()))} if is_form else json.loads(data or b"{}")
+        method, (path, _, query) = request.command, request.path.partition("?")
+        self.queries.append(query)
         self.requests.append((method, path))
         self.headers.append(dict(request.headers.items()))
         if body:
@@ -112,7 +132,7 @@ class RestCatalogServer:
         status = 0
         answer: dict[str, Any] = {}
         if fault is None or fault.applies or fault.waits_for is not None:
-            status, answer = self._handle(method, path, body)
+            status, answer = self._let_in(request) or self._handle(method, path, body)
         if fault is not None and fault.waits_for is None:
             if not fault.status:
                 request.close_connection = True
@@ -129,10 +149,34 @@ class RestCatalogServer:
         except OSError:
             request.close_connection = True  # who asked has gone
 
+    def _let_in(self, request: BaseHTTPRequestHandler) -> tuple[int, dict[str, Any]] | None:
+        """The answer to who has no good token, None for others."""
+        if not self.credential or request.path.endswith("/oauth/tokens"):
+            return None
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return None if token in self.tokens else (401, _error(401, "no good token"))
+
+    def _give_token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        if f"{form.get('client_id')}:{form.get('client_secret')}" != self.credential:
+            return 401, {"error": "invalid_client", "error_description": "who is that"}
+        self.tokens_given += 1
+        token = f"token-{self.tokens_given}"
+        self.tokens.add(token)
+        return 200, {"access_token": token, "token_type": "bearer", "expires_in": 3600}
+
     def _handle(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         parts = path.removeprefix("/iceberg").strip("/").split("/")[1:]
         if parts == ["config"]:
-            return 200, {"defaults": {}, "overrides": {}}
+            return 200, {
+                "defaults": {},
+                "overrides": {"prefix": self.prefix} if self.prefix else {},
+            }
+        if parts == ["oauth", "tokens"]:
+            return self._give_token(body["form"])
+        if self.prefix:
+            if parts[0] != self.prefix:
+                return 404, _error(404, f"nothing at {path}")
+            parts = parts[1:]
         with self.state.lock:
             if parts == ["namespaces"] and method == "POST":
                 return self._make_namespace(body)
@@ -168,7 +212,7 @@ class RestCatalogServer:
             schema,
             spec,
             UNSORTED_SORT_ORDER,
-            f"file://{self.folder}/{body['name']}{suffix}",
+            body.get("location") or f"{self.location}/{body['name']}{suffix}",
             properties,
         )
         if not body.get("stage-create"):
@@ -211,7 +255,7 @@ class RestCatalogServer:
             ]  # fmt: skip
             packed["snapshot-log"] = packed["snapshot-log"][-1:]
         location = f"{metadata.location}/metadata/{self.state.versions:05}.metadata.json"
-        return {"metadata-location": location, "metadata": packed, "config": {}}
+        return {"metadata-location": location, "metadata": packed, "config": self.table_config}
 
 
 def _error(status: int, words: str, kind: str = "") -> dict[str, Any]:

@@ -45,11 +45,14 @@ log = logging.getLogger(__name__)
 CONFLICT_FIRST_SECS: Final = 0.05
 CONFLICT_LONGEST_SECS: Final = 5.0
 RETRY_FIRST_SECS: Final = 1.0
-RETRY_LONGEST_SECS: Final = 30.0
+RETRY_LONGEST_SECS: Final = 10.0
+"""With the time that a request may hang: a catalog that is back has everything within a minute."""
 PARKED_SECS: Final = 300.0
 """After a definite refusal: somebody has to mend something first."""
 LOGGED_SECS: Final = 1.0
 """When a receipt is looked at again whose batch has not left the log yet."""
+MOST_REMOVED: Final = 64
+"""Receipts that one step removes, so that commits need not wait long for it."""
 OTHERS_SECS: Final = 3600.0
 """How old a batch of another node is at least when its receipt is taken: its server had time."""
 MOST_FILES: Final = 10_000
@@ -279,7 +282,8 @@ class Committer:
             self._took(progress, chosen, already=False)
         with self._lock:
             was_parked, progress.is_parked = progress.is_parked, False
-            progress.rounds, progress.error = 0, ""
+            progress.rounds = progress.conflicts = 0
+            progress.error = ""
             pause = 0.0 if self._hurry or len(chosen) < len(present) else self._interval
             progress.due = self._monotonic() + pause
         if was_parked:
@@ -309,10 +313,11 @@ class Committer:
     def _took(self, progress: TableProgress, receipts: list[Receipt], *, already: bool) -> None:
         """The table has the files of these receipts."""
         with self._lock:
+            now = self._monotonic()
+            progress.delete_due = min(progress.delete_due, now) if progress.committed else now
             for receipt in receipts:
                 if progress.waiting.pop(receipt.path, None) is not None:
                     progress.committed[receipt.path] = receipt
-            progress.delete_due = min(progress.delete_due, self._monotonic())
         if already:
             self.counts.already += len(receipts)
             return
@@ -327,16 +332,20 @@ class Committer:
     def _delete(self, progress: TableProgress) -> None:
         with self._lock:
             committed = list(progress.committed.values())
-        for receipt in committed:
-            if receipt.node == self.node and self._is_logged(receipt.batch_id):
-                continue
+        free = [
+            receipt
+            for receipt in committed
+            if receipt.node != self.node or not self._is_logged(receipt.batch_id)
+        ]
+        for receipt in free[:MOST_REMOVED]:
             self._receipts.delete(receipt)
             with self._lock:
                 progress.committed.pop(receipt.path, None)
                 if self._logged_before is not None:
                     self._logged_before.discard(receipt.batch_id)
         with self._lock:
-            progress.delete_due = self._monotonic() + LOGGED_SECS if progress.committed else 0.0
+            pause = 0.0 if len(free) > MOST_REMOVED else LOGGED_SECS
+            progress.delete_due = self._monotonic() + pause
 
     # -- what goes wrong --------------------------------------------------------------------
 
@@ -359,12 +368,15 @@ class Committer:
                 pause, rounds = RETRY_LONGEST_SECS, 1
                 step.table.delete_due = now + self._jittered(pause)
             else:
-                step.table.rounds += 1
-                rounds = step.table.rounds
+                if is_conflict:
+                    step.table.conflicts += 1
+                    rounds = step.table.conflicts
+                else:
+                    step.table.rounds += 1
+                    rounds = step.table.rounds
+                    self._error = step.table.error = reason
                 pause = self._pause(rounds, error)
                 step.table.due = now + pause
-                if not is_conflict:
-                    self._error = step.table.error = reason
                 step.table.is_parked = is_refusal
         if is_conflict:
             log.debug("somebody else was faster, it is done again: %s", reason)

@@ -63,7 +63,10 @@ def properties_of(config: Config, own: Mapping[str, str]) -> dict[str, str]:
 
 
 def file_properties(config: Config) -> dict[str, str]:
-    """How pyiceberg reaches the storage, for metadata; credentials as its own tools find them."""
+    """How pyiceberg reaches the storage, for metadata; credentials as its own tools find them.
+
+    Where the catalog hands out credentials for a table, they precede: of S3 and R2.
+    """
     storage = config.storage
     if storage.backend == "s3":
         s3 = storage.s3
@@ -83,9 +86,11 @@ def file_properties(config: Config) -> dict[str, str]:
             "s3.access-key-id": r2.access_key_id,
             "s3.secret-access-key": r2.secret_access_key,
         }
-    if storage.backend == "azure":
-        return {"adls.account-name": storage.azure.account_name,
-                "adls.account-key": storage.azure.account_key}  # fmt: skip
+    if storage.backend in ("gcs", "azure"):
+        # pyiceberg's own ways want another package, or know no account's key.
+        from otlp2parquet.catalogs.file_io import properties_for  # noqa: PLC0415 - pyiceberg
+
+        return properties_for(storage)
     return {}
 
 

@@ -85,6 +85,8 @@ class TableOptions:
     names: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The name in the catalog of each of our tables that has another."""
     partition: str = "day"
+    warehouse: str = ""
+    """Where new tables lie, as a URI; empty: where the catalog puts them."""
     keep_snapshots: int = 100
     manages_history: bool = False
     """Whether the service itself expires snapshots and removes files."""
@@ -191,6 +193,8 @@ class IcebergCatalog:
             "partition_spec": new_spec(name, self.options.partition),
             "properties": {} if self.options.manages_history else dict(_NEW_TABLE),
         }
+        if self.options.warehouse:
+            arguments["location"] = "/".join([self.options.warehouse.rstrip("/"), *identifier])
         if self.options.stages_tables:
             _first_snapshot(catalog.create_table_transaction(**arguments), "with-table")
         else:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pyiceberg.catalog.rest import Endpoints, RestCatalog
 from pyiceberg.catalog.rest.response import _handle_non_200_response
 from pyiceberg.exceptions import (
+    AuthorizationExpiredError,
     CommitFailedException,
     CommitStateUnknownException,
     NoSuchTableError,
@@ -32,6 +33,8 @@ from otlp2parquet.config import Config
 CONNECT_SECS: Final = 10.0
 _TIMEOUT: Final = "otlp2parquet.timeout-secs"
 _CODES: Final[Mapping[int, type[Exception]]] = {
+    # The same token was good for loading the table: it has expired, and loading gets a new one.
+    401: AuthorizationExpiredError,
     404: NoSuchTableError,
     409: CommitFailedException,
     500: CommitStateUnknownException,
@@ -42,10 +45,13 @@ _CODES: Final[Mapping[int, type[Exception]]] = {
 
 def connection(config: Config) -> Connection:
     """See ``connection_of``."""
+    properties = rest_properties(config, config.iceberg.rest_uri)
     return Connection(
         f"rest {config.iceberg.rest_uri}",
-        rest_properties(config, config.iceberg.rest_uri),
+        properties,
         LimitedRestCatalog,
+        # Glue makes a table at once, whether it is asked to wait for its first snapshot or not.
+        stages_tables=properties.get("rest.signing-name") != "glue",
     )
 
 
@@ -59,6 +65,8 @@ def rest_properties(
         "warehouse": iceberg.warehouse,
         "token": iceberg.token,
         "credential": iceberg.credential,
+        # Where it is said by nobody, the specification's own place: pyiceberg would warn of it.
+        "oauth2-server-uri": f"{uri.rstrip('/')}/v1/oauth/tokens" if iceberg.credential else "",
         _TIMEOUT: str(iceberg.timeout_secs),
         **(own or {}),
     }

@@ -40,6 +40,8 @@ class TableProgress:
     delete_due: float = 0.0
     rounds: int = 0
     """Attempts that failed since the last one that did not."""
+    conflicts: int = 0
+    """Attempts that others were faster than, as above: they say nothing of the catalog's health."""
     error: str = ""
     is_parked: bool = False
     """Whether the last attempt was refused for good."""
@@ -76,27 +78,26 @@ class Schedule:
         if not self.is_listed and not self.is_listing and self.list_due <= now:
             self.is_listing = True
             return Step(Action.LIST)
-        for table in self._by_age():
-            if table.is_busy:
-                continue
-            if table.waiting and table.due <= now:
-                table.is_busy = True
-                return Step(Action.COMMIT, table)
-            if table.committed and table.delete_due <= now:
-                table.is_busy = True
-                return Step(Action.DELETE, table)
-        return None
+        due = [step for step in self._steps() if step[0] <= now and not step[2].is_busy]
+        if not due:
+            return None
+        # What has been due for longest: neither a table nor a removal is starved by the others.
+        _, _, table, action = min(due, key=lambda step: step[:2])
+        table.is_busy = True
+        return Step(action, table)
 
-    def _by_age(self) -> list[TableProgress]:
-        """Tables, the one first whose commit has been due for longest: none is starved."""
-        return sorted(self.tables.values(), key=lambda table: (table.due, table.name))
+    def _steps(self) -> Iterator[tuple[float, str, TableProgress, Action]]:
+        """All that tables have to do, each with the time from which it may be done."""
+        for table in self.tables.values():
+            if table.waiting:
+                yield table.due, table.name, table, Action.COMMIT
+            if table.committed:
+                yield table.delete_due, table.name, table, Action.DELETE
 
     def next_due(self) -> float | None:
         """When the next step is due that is not due now; None if there is none."""
         dues = [] if self.is_listed or self.is_listing else [self.list_due]
-        for table in self.tables.values():
-            dues += [table.due] if table.waiting else []
-            dues += [table.delete_due] if table.committed else []
+        dues += [due for due, *_ in self._steps()]
         return min(dues, default=None)
 
     def waiting(self) -> Iterator[Receipt]:

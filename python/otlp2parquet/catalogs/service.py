@@ -60,6 +60,8 @@ def make_catalog(config: Config, connection: Connection) -> "IcebergCatalog":
         namespace=tuple(iceberg.namespace.split(".")),
         names=iceberg.tables.names,
         partition=iceberg.partition,
+        # Other kinds of catalog have it in their own words.
+        warehouse=config.catalog.warehouse if config.catalog_type == "rest" else "",
         keep_snapshots=iceberg.keep_snapshots,
         manages_history=connection.manages_history,
         stages_tables=connection.stages_tables,

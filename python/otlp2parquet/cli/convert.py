@@ -31,7 +31,7 @@ from otlp2parquet.convert import ChunkReport, ConvertOptions, convert_files, ope
 from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout
 from otlp2parquet.core.signals import SIGNALS, Signal
-from otlp2parquet.errors import OtlpError
+from otlp2parquet.errors import ConfigError, OtlpError
 from otlp2parquet.stores import LocalStore, Store
 from otlp2parquet.stores.location import is_url
 from otlp2parquet.stores.patient import PatientStore
@@ -179,6 +179,9 @@ def convert(  # noqa: PLR0917 - click passes them by name
     often it occurs. The same inputs again, also renamed, copied or with other options, add
     nothing; of inputs that grew, what is new is added; and what was cut off is completed. One
     conversion at a time may write to an output.
+
+    The files become part of no catalog's tables, also where one is configured: a server does that
+    with what it is sent.
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     found = find_inputs(inputs, signal)
@@ -208,6 +211,13 @@ def convert(  # noqa: PLR0917 - click passes them by name
         errors.print(f"error: {error}", markup=False)
         ctx.exit(1)
     _summary(found, total, time.monotonic() - started)
+    if total.files_written and (catalog := _catalog_kind()):
+        errors.print(
+            f"note: a catalog of the kind {catalog} is configured, and these files are in none of "
+            "its tables: convert writes files, a server commits them. To have the captures in the "
+            "tables, send them to a server (POST /v1/logs, /v1/traces, /v1/metrics)",
+            markup=False,
+        )
     ctx.exit(1 if failed else 0)
 
 
@@ -221,6 +231,17 @@ def _open_output(output: str) -> Store:
     store = open_storage(load(Flags(output=output)).config.storage)
     # There is no schedule here that would come back to what failed.
     return store if isinstance(store, LocalStore) else PatientStore(store)
+
+
+def _catalog_kind() -> str:
+    """Which kind of catalog is configured; empty if none is, or nothing can be read of it."""
+    from otlp2parquet.config import Flags, load  # noqa: PLC0415 - as above
+
+    try:
+        kind = load(Flags()).config.catalog_type
+    except ConfigError:
+        return ""  # what a folder is converted into needs no settings
+    return "" if kind == "none" else kind
 
 
 def _tell(errors: Console, problems: tuple[Problem, ...] | list[Problem]) -> bool:

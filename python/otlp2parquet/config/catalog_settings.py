@@ -37,8 +37,9 @@ class CatalogConfig:
     warehouse: str = setting(
         values.optional_text(),
         "",
-        "Folder or bucket in which the tables of an `sql` or `glue` catalog lie: a path or a URL.",
-        default_doc="warehouse, in the storage",
+        "Folder or bucket in which the tables of an `sql` or `glue` catalog lie: a path or a URL. "
+        "For a `rest` catalog that wants to be told where new tables lie: a URL.",
+        default_doc="warehouse, in the storage; for `rest`: the catalog's own place",
     )
 
 
