@@ -107,7 +107,7 @@ struct Plain {
     repeated: u64,
 }
 
-/// Room beyond this is not kept from a finish with plain strings to the next request.
+/// Room beyond this is not kept from a finish to the next request.
 const KEPT_IDLE_BYTES: usize = 128 << 10;
 
 /// Room beyond this is not kept from one request to the next.
@@ -148,13 +148,24 @@ impl BatchBuilder {
         self.size.bytes
     }
 
-    /// Bytes of memory for them, with the room that buffers have made for rows to come.
+    /// Bytes of memory for them, with the room that buffers have made for rows to come; after a
+    /// finish those of the room alone, which is bounded for each table.
     ///
     /// An eighth is added for what the allocator keeps beside them: the buffers that grew into
     /// larger ones, and the ends of pages (measured: `make overload`).
     #[must_use]
     pub fn num_memory_bytes(&self) -> usize {
-        self.size.memory + self.size.memory / 8
+        let metrics = &self.metrics;
+        let bytes = self.logs.memory_bytes()
+            + self.traces.memory_bytes()
+            + metrics.gauge.memory_bytes()
+            + metrics.sum.memory_bytes()
+            + metrics.histogram.memory_bytes()
+            + metrics.exponential_histogram.memory_bytes()
+            + metrics.summary.memory_bytes()
+            + self.transcoded.capacity()
+            + self.owners.as_ref().map_or(0, |owners| owners.memory_bytes());
+        bytes + bytes / 8
     }
 
     /// Open (table, service, hour) groups: the files a finish leads to.
@@ -275,7 +286,6 @@ impl BatchBuilder {
         self.plain.repeated += request.repeated_bytes();
         self.size.rows += added.rows;
         self.size.bytes += added.bytes;
-        self.size.memory += added.memory;
         Ok(Appended {
             accepted: added.rows,
             rejected: request.rejected,
@@ -306,7 +316,6 @@ impl BatchBuilder {
         Size {
             rows: sizes.iter().map(|s| s.rows).sum(),
             bytes: sizes.iter().map(|s| s.bytes).sum(),
-            memory: sizes.iter().map(|s| s.memory).sum(),
         }
     }
 
@@ -349,7 +358,7 @@ impl BatchBuilder {
             return Err(FinishError::TooLarge(Excess::RepeatedBytes { limit: allowed as u64 }));
         }
         self.plain = Plain::default();
-        if strings == Strings::Plain && self.transcoded.capacity() > KEPT_IDLE_BYTES {
+        if self.transcoded.capacity() > KEPT_IDLE_BYTES {
             self.transcoded = ByteBuffer::default();
         }
         let mut out = Vec::with_capacity(self.num_groups());
@@ -363,6 +372,21 @@ impl BatchBuilder {
         metrics.exponential_histogram.finish(strings, make_text, &mut out)?;
         metrics.summary.finish(strings, make_text, &mut out)?;
         Ok(out)
+    }
+
+    /// As `finish` with plain strings, without the short way that small tables have.
+    #[cfg(test)]
+    pub(crate) fn finish_ordinary_tables(&mut self) -> Vec<TableBatch> {
+        let (mut out, metrics) = (Vec::new(), &mut self.metrics);
+        (self.size, self.plain) = (Size::default(), Plain::default());
+        self.logs.finish_ordinary(&mut out);
+        self.traces.finish_ordinary(&mut out);
+        metrics.gauge.finish_ordinary(&mut out);
+        metrics.sum.finish_ordinary(&mut out);
+        metrics.histogram.finish_ordinary(&mut out);
+        metrics.exponential_histogram.finish_ordinary(&mut out);
+        metrics.summary.finish_ordinary(&mut out);
+        out
     }
 }
 
@@ -491,6 +515,79 @@ pub(crate) fn shorten(mut path: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn field(number: u8, content: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![number << 3 | 2];
+        let mut len = content.len();
+        while len >= 0x80 {
+            bytes.push(len as u8 | 0x80);
+            len >>= 7;
+        }
+        bytes.push(len as u8);
+        bytes.extend_from_slice(content);
+        bytes
+    }
+
+    /// A request of one log record.
+    fn log(record: &[u8]) -> Vec<u8> {
+        field(1, &field(2, &field(2, record)))
+    }
+
+    /// An attribute of a log record, whose value is this member of AnyValue.
+    fn attribute(member: u8, content: &[u8]) -> Vec<u8> {
+        field(6, &field(2, &field(member, content)))
+    }
+
+    #[test]
+    fn memory_after_a_finish_is_the_room_that_is_kept() {
+        let mut builder = BatchBuilder::new(Limits::default());
+        assert_eq!(builder.num_memory_bytes(), 0);
+        let small = log(&field(3, b"WARN"));
+        builder.append(&small, Signal::Logs, 1).unwrap();
+        assert_eq!(builder.finish(Strings::Plain).unwrap().len(), 1);
+        let kept = builder.num_memory_bytes();
+        let rows = builder.logs.rows(Table::Logs, LogColumns::default);
+        let columns = rows.columns.memory_bytes();
+        assert!(columns > 0 && (columns..160 << 10).contains(&kept), "{kept}, {columns}");
+        // It is used again, and does not grow.
+        for _ in 0..100 {
+            builder.append(&small, Signal::Logs, 1).unwrap();
+            assert!(builder.num_memory_bytes() >= kept);
+            builder.finish(Strings::Plain).unwrap();
+        }
+        assert_eq!(builder.num_memory_bytes(), kept);
+        // A large table's columns keep nothing.
+        let large = log(&attribute(1, &[b'x'; 1 << 20]));
+        builder.append(&large, Signal::Logs, 1).unwrap();
+        assert!(builder.num_memory_bytes() > 1 << 20);
+        builder.finish(Strings::Plain).unwrap();
+        assert!(builder.num_memory_bytes() < 64 << 10, "{}", builder.num_memory_bytes());
+        let json = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}"#;
+        for strings in [Strings::Plain, Strings::Dictionary] {
+            let text = [&json[..], &[b' '; 4 << 20]].concat();
+            builder.append_json(&text, JsonForm::Document, Signal::Logs, 1).unwrap();
+            builder.finish(strings).unwrap();
+            assert!(builder.num_memory_bytes() < 320 << 10, "{}", builder.num_memory_bytes());
+        }
+    }
+
+    #[test]
+    fn memory_after_a_rejection_is_what_was_not_given_back() {
+        let mut builder = BatchBuilder::new(Limits { depth: 0, ..Limits::default() });
+        // The second attribute is a list, which is too deep; the first has been rendered by then.
+        let request = log(&[attribute(1, &[b'x'; 1 << 20]), attribute(5, b"")].concat());
+        let appended = builder.append(&request, Signal::Logs, 1).unwrap();
+        assert_eq!((appended.accepted, appended.rejected), (0, 1));
+        let rows = builder.logs.rows(Table::Logs, LogColumns::default);
+        let columns = rows.columns.memory_bytes();
+        assert!(columns < 512 << 10, "{columns}");
+        assert!(builder.num_memory_bytes() >= columns);
+        // A refused request leaves no more.
+        assert!(builder.append(&request[..request.len() - 1], Signal::Logs, 1).is_err());
+        let rows = builder.logs.rows(Table::Logs, LogColumns::default);
+        let columns = rows.columns.memory_bytes();
+        assert!((columns..512 << 10).contains(&builder.num_memory_bytes()));
+    }
 
     #[test]
     fn an_append_that_a_bug_ended_halfway_leaves_no_row() {

@@ -364,8 +364,11 @@ const KEPT_OWNERS_BYTES: usize = 64 << 10;
 impl Owners {
     /// What may be kept for the next request.
     pub fn idle(self: Box<Self>) -> Option<Box<Self>> {
-        let bytes = self.resource.memory_bytes() + self.scope.memory_bytes();
-        (bytes <= KEPT_OWNERS_BYTES).then_some(self)
+        (self.memory_bytes() <= KEPT_OWNERS_BYTES).then_some(self)
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        self.resource.memory_bytes() + self.scope.memory_bytes()
     }
 }
 

@@ -19,6 +19,8 @@ mod metrics;
 mod otlp_json;
 mod placing;
 mod schema;
+#[cfg(test)]
+mod small_tables_test;
 mod text;
 mod traces;
 mod value;

@@ -265,6 +265,12 @@ impl TableBatch {
         self.rows.len()
     }
 
+    /// Whether it is of a small table.
+    #[cfg(test)]
+    pub(crate) fn is_small(&self) -> bool {
+        matches!(self.columns, Columns::Small(_))
+    }
+
     /// The schema of `record_batch`.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
