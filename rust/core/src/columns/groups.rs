@@ -13,7 +13,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::Column;
-use super::finished::{MakeText, Parts, TableBatch};
+use super::batch::TableBatch;
+use super::finished::{MakeText, Parts};
 use super::portions::Portion;
 use super::small::{KEPT_BYTES, SMALL_BYTES, SMALL_ROWS, SmallWriter};
 use super::uniform::shrink;
