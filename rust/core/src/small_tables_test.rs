@@ -4,13 +4,14 @@
 //! Requests are drawn: every field of every table is absent throughout, zero throughout, alike
 //! throughout or mixed, so that columns of nulls, of zeros, of one value and of any occur together.
 
-use crate::builder::{BatchBuilder, Signal};
+use crate::builder::BatchBuilder;
 use crate::columns::TableBatch;
 use crate::limits::Limits;
 use crate::schema::Strings;
+use crate::signal::Signal;
 
 /// Requests that are drawn.
-const REQUESTS: u64 = 900;
+const REQUESTS: u64 = 450;
 
 /// Draws numbers, the same every time.
 struct Dice(u64);
@@ -66,7 +67,9 @@ const HOUR: u64 = 3_600_000_000_000;
 impl Draft {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        (0..8).for_each(|_| drop(dice.below(2)));
+        for _ in 0..8 {
+            dice.below(2);
+        }
         let all = [Pattern::Absent, Pattern::Zero, Pattern::Alike, Pattern::Mixed];
         // At times a request is of one pattern.
         let patterns = match dice.below(6) {
