@@ -87,6 +87,8 @@ def test_the_package_imports_without_the_extension_and_without_pyarrow() -> None
         "core.inflates_within(b'', 'gzip', 5)",
         "schema.table_schema('otel_logs')",
         "decoder.table_names()",
+        "decoder.restore_batch('otel_logs', None, 0, b'')",
+        "decoder.restore_result([], 0, 0, '', {})",
     ],
 )
 def test_what_needs_the_extension_says_so_when_it_is_used(use: str) -> None:

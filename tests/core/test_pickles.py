@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 
 from otlp2parquet import BatchBuilder, DecodeError, process_otlp
-from otlp2parquet._native import restore_batch
+from otlp2parquet.core.decoder import restore_batch
 from tests.support import strategies
 from tests.support.canonical import arrow_facts
 from tests.support.shapes import every_field
@@ -64,6 +64,15 @@ def test_a_process_pool_gives_results() -> None:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         result = pool.submit(process_otlp, body, "traces").result()
     assert facts(result) == facts(process_otlp(body, "traces"))
+
+
+def test_pickles_name_the_door_to_the_decoder() -> None:
+    """Not the extension: who has none is told by the door what is missing."""
+    result = process_otlp(every_field("traces").SerializeToString(), "traces")
+    for value in (result, *result.batches):
+        restore, _ = value.__reduce__()
+        assert restore.__module__ == "otlp2parquet.core.decoder"
+        assert b"_native" not in pickle.dumps(value)
 
 
 def test_rows_of_another_table_are_refused() -> None:

@@ -38,7 +38,8 @@ the reference of what it gives. ``DECODER`` names the implementation in use: ``n
     ``dictionaries`` low-cardinality columns are dictionary arrays (for the Parquet writer),
     without it the types are exactly the tables' types.
     ``num_rows``, ``num_bytes`` (Arrow buffers), ``num_memory_bytes`` (the same with the room
-    that they have made for rows to come), ``num_groups`` say what it holds now.
+    that they have made for rows to come, of which some stays after a finish), ``num_groups``
+    say what it holds now.
 
 ``recognize_json(text)``, for captures that nobody labelled, returns ``(end, signals)``:
     ``end``       ``"whole"`` if the text is one JSON document, ``"cut"`` if more text may make

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         table_names,
         table_schema,
     )
+    from otlp2parquet._native import restore_batch as _restore_batch
+    from otlp2parquet._native import restore_result as _restore_result
 
     DECODER: str
 else:
@@ -46,6 +48,8 @@ else:
             table_names,
             table_schema,
         )
+        from otlp2parquet._native import restore_batch as _restore_batch
+        from otlp2parquet._native import restore_result as _restore_result
     except ImportError as error:
         _why = str(error)
 
@@ -96,11 +100,34 @@ else:
             """As the decoder's; here it raises ``ImportError``."""
             _missing("table_schema")
 
+        def _restore_batch(*_: object) -> NoReturn:
+            _missing("restore_batch")
+
+        def _restore_result(*_: object) -> NoReturn:
+            _missing("restore_result")
+
         crc32 = zlib.crc32
         DEBUG_BUILD = False
         DECODER = "none"
     else:
         DECODER = "native"
+
+
+def restore_batch(table: str, service: str | None, hour: int, ipc: bytes) -> Batch:
+    """The batch of a pickle: pickles name this function, wherever the decoder comes from.
+
+    ``ipc`` is an Arrow IPC stream of one record batch, with the schema of ``table``; with another
+    one it is a ``RuntimeError``.
+    """
+    return _restore_batch(table, service, hour, ipc)
+
+
+def restore_result(
+    batches: list[Batch], accepted: int, rejected: int, message: str, unstored: dict[str, int]
+) -> Result:
+    """The result of a pickle, as ``restore_batch``."""
+    return _restore_result(batches, accepted, rejected, message, unstored)
+
 
 __all__ = [
     "DEBUG_BUILD",
@@ -115,6 +142,8 @@ __all__ = [
     "inflates_within",
     "process_otlp",
     "recognize_json",
+    "restore_batch",
+    "restore_result",
     "table_names",
     "table_schema",
 ]

@@ -81,9 +81,10 @@ fn take<T>(capsule: &Bound<'_, PyAny>, name: &CStr, empty: T) -> PyResult<T> {
 /// What `restore_batch` is given.
 type Pickled<'py> = (&'static str, Option<String>, i64, Bound<'py, PyAny>);
 
-/// A function of this module, by the name under which a pickle calls it.
+/// A function of the package's one door to this module, by the name under which a pickle calls it:
+/// who unpickles without the extension is told so.
 pub fn restorer<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-    py.import("otlp2parquet._native")?.getattr(name)
+    py.import("otlp2parquet.core.decoder")?.getattr(name)
 }
 
 /// The batch of a pickle: the rows of a table, service and hour as an Arrow IPC stream.

@@ -315,7 +315,7 @@ impl BatchBuilder {
         self.figure(py, core::BatchBuilder::num_bytes)
     }
 
-    /// Bytes of memory that they take, with the room for rows to come.
+    /// Bytes of memory that they take, with the room for rows to come; after a finish that room.
     #[getter]
     fn num_memory_bytes(&self, py: Python<'_>) -> usize {
         self.figure(py, core::BatchBuilder::num_memory_bytes)

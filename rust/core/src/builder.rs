@@ -3,67 +3,18 @@
 use arrow_schema::ArrowError;
 
 use crate::columns::{ByteBuffer, MakeText, Size, TableBatch, Used, make_checked_text};
-use crate::common::{Owners, Request};
-use crate::descriptors::{self, Descriptor};
-use crate::error::{AppendError, Excess, Fault, Format, Reject, Trouble};
+use crate::error::{AppendError, Excess};
+use crate::explain::{explain, message};
 use crate::limits::{FULL_COLUMN_BYTES, Limits};
 use crate::logs::{self, LogColumns};
 use crate::metrics::{self, MetricRows};
-use crate::otlp_json::{self, JsonForm, MAX_EXPLAINED, Transcoded};
+use crate::otlp_json::{self, JsonForm, Transcoded};
+use crate::owner::Owners;
+use crate::renderer::{Memory, Notes};
+use crate::request::Request;
 use crate::schema::{Strings, Table};
+use crate::signal::Signal;
 use crate::traces::{self, SpanColumns};
-use crate::value::{Memory, Notes};
-
-/// What an OTLP export request carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Signal {
-    /// ExportLogsServiceRequest.
-    Logs,
-    /// ExportTraceServiceRequest.
-    Traces,
-    /// ExportMetricsServiceRequest.
-    Metrics,
-}
-
-impl Signal {
-    /// The signal of a name as in OTLP/HTTP paths: `logs`, `traces`, `metrics`.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "logs" => Some(Self::Logs),
-            "traces" => Some(Self::Traces),
-            "metrics" => Some(Self::Metrics),
-            _ => None,
-        }
-    }
-
-    /// The name that [`Signal::from_name`] takes.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Logs => "logs",
-            Self::Traces => "traces",
-            Self::Metrics => "metrics",
-        }
-    }
-
-    fn descriptor(self) -> &'static Descriptor {
-        match self {
-            Self::Logs => &descriptors::LOGS_REQUEST,
-            Self::Traces => &descriptors::TRACES_REQUEST,
-            Self::Metrics => &descriptors::METRICS_REQUEST,
-        }
-    }
-
-    /// How answers call the records: the names of OTLP's `rejected_*` fields.
-    fn records(self) -> &'static str {
-        match self {
-            Self::Logs => "log records",
-            Self::Traces => "spans",
-            Self::Metrics => "data points",
-        }
-    }
-}
 
 /// What an append did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +58,7 @@ struct Plain {
     repeated: u64,
 }
 
-/// Room beyond this is not kept from a finish with plain strings to the next request.
+/// Room beyond this is not kept from a finish to the next request.
 const KEPT_IDLE_BYTES: usize = 128 << 10;
 
 /// Room beyond this is not kept from one request to the next.
@@ -148,13 +99,24 @@ impl BatchBuilder {
         self.size.bytes
     }
 
-    /// Bytes of memory for them, with the room that buffers have made for rows to come.
+    /// Bytes of memory for them, with the room that buffers have made for rows to come; after a
+    /// finish those of the room alone, which is bounded for each table.
     ///
     /// An eighth is added for what the allocator keeps beside them: the buffers that grew into
     /// larger ones, and the ends of pages (measured: `make overload`).
     #[must_use]
     pub fn num_memory_bytes(&self) -> usize {
-        self.size.memory + self.size.memory / 8
+        let metrics = &self.metrics;
+        let bytes = self.logs.memory_bytes()
+            + self.traces.memory_bytes()
+            + metrics.gauge.memory_bytes()
+            + metrics.sum.memory_bytes()
+            + metrics.histogram.memory_bytes()
+            + metrics.exponential_histogram.memory_bytes()
+            + metrics.summary.memory_bytes()
+            + self.transcoded.capacity()
+            + self.owners.as_ref().map_or(0, |owners| owners.memory_bytes());
+        bytes + bytes / 8
     }
 
     /// Open (table, service, hour) groups: the files a finish leads to.
@@ -275,7 +237,6 @@ impl BatchBuilder {
         self.plain.repeated += request.repeated_bytes();
         self.size.rows += added.rows;
         self.size.bytes += added.bytes;
-        self.size.memory += added.memory;
         Ok(Appended {
             accepted: added.rows,
             rejected: request.rejected,
@@ -306,7 +267,6 @@ impl BatchBuilder {
         Size {
             rows: sizes.iter().map(|s| s.rows).sum(),
             bytes: sizes.iter().map(|s| s.bytes).sum(),
-            memory: sizes.iter().map(|s| s.memory).sum(),
         }
     }
 
@@ -349,7 +309,7 @@ impl BatchBuilder {
             return Err(FinishError::TooLarge(Excess::RepeatedBytes { limit: allowed as u64 }));
         }
         self.plain = Plain::default();
-        if strings == Strings::Plain && self.transcoded.capacity() > KEPT_IDLE_BYTES {
+        if self.transcoded.capacity() > KEPT_IDLE_BYTES {
             self.transcoded = ByteBuffer::default();
         }
         let mut out = Vec::with_capacity(self.num_groups());
@@ -363,6 +323,21 @@ impl BatchBuilder {
         metrics.exponential_histogram.finish(strings, make_text, &mut out)?;
         metrics.summary.finish(strings, make_text, &mut out)?;
         Ok(out)
+    }
+
+    /// As `finish` with plain strings, without the short way that small tables have.
+    #[cfg(test)]
+    pub(crate) fn finish_ordinary_tables(&mut self) -> Vec<TableBatch> {
+        let (mut out, metrics) = (Vec::new(), &mut self.metrics);
+        (self.size, self.plain) = (Size::default(), Plain::default());
+        self.logs.finish_ordinary(&mut out);
+        self.traces.finish_ordinary(&mut out);
+        metrics.gauge.finish_ordinary(&mut out);
+        metrics.sum.finish_ordinary(&mut out);
+        metrics.histogram.finish_ordinary(&mut out);
+        metrics.exponential_histogram.finish_ordinary(&mut out);
+        metrics.summary.finish_ordinary(&mut out);
+        out
     }
 }
 
@@ -381,116 +356,82 @@ impl From<ArrowError> for FinishError {
     }
 }
 
-#[cold]
-fn explain(fault: Fault, signal: Signal, payload: &[u8], limits: &Limits) -> AppendError {
-    let offset = |address: usize| address.saturating_sub(payload.as_ptr() as usize);
-    // A second walk meets malformed bytes again, and knows the way to them.
-    let (fault, path) = match descriptors::check(signal.descriptor(), payload, limits.depth) {
-        Err(broken) => (broken.fault, broken.path),
-        Ok(()) => (fault, String::new()),
-    };
-    match *fault.0 {
-        Trouble::Limit(excess) => AppendError::TooLarge(excess),
-        Trouble::Wire { address, kind } => {
-            let (format, message) = (Format::Protobuf, kind.to_string());
-            AppendError::Malformed { format, message, offset: offset(address), path }
-        }
-        // Rejects end at their record; one that came here would be placed like malformed bytes.
-        Trouble::Reject(Reject { address, misfit }) => AppendError::Malformed {
-            format: Format::Protobuf,
-            message: misfit.describe(limits),
-            offset: offset(address),
-            path: descriptors::locate(signal.descriptor(), payload, address),
-        },
-    }
-}
-
-/// The `error_message` of a partial success: counts, reasons, places; never payload.
-fn message(
-    request: &Request<'_>,
-    signal: Signal,
-    payload: &[u8],
-    json: Option<&Transcoded<'_>>,
-) -> String {
-    let mut parts = Vec::new();
-    let mut reasons = json.map_or_else(Vec::new, Transcoded::reasons);
-    let explained = (reasons.len() + request.first_rejects.len()).min(MAX_EXPLAINED);
-    for reject in &request.first_rejects {
-        let path = descriptors::locate(signal.descriptor(), payload, reject.address);
-        let why = reject.misfit.describe(request.limits());
-        reasons.push(match json {
-            None => format!("{}: {why}", shorten(path)),
-            Some(json) => {
-                let offset = reject.address.saturating_sub(payload.as_ptr() as usize);
-                json.reason(offset, &path, &why)
-            }
-        });
-    }
-    reasons.dedup();
-    reasons.truncate(MAX_EXPLAINED);
-    let left_out = json.map_or(0, |json| json.tally.empty_groups as usize);
-    if request.rejected + left_out > 0 {
-        let more = if request.rejected + left_out > explained { "; …" } else { "" };
-        let groups = if left_out > 0 { " and parts without any" } else { "" };
-        parts.push(format!(
-            "rejected {} {}{groups}: {}{more}",
-            request.rejected,
-            signal.records(),
-            reasons.join("; ")
-        ));
-    }
-    let replaced = request.renderer.notes.replaced_text;
-    if replaced > 0 {
-        let what = if json.is_some() { " or lone surrogates" } else { "" };
-        parts.push(format!("replaced {replaced} invalid UTF-8 sequences{what} by U+FFFD"));
-    }
-    let unknown_values = json.map_or(0, |json| json.tally.unknown_values);
-    if unknown_values > 0 {
-        parts.push(format!("read {unknown_values} values without a known member as null"));
-    }
-    let base64_ids = json.map_or(0, |json| json.tally.base64_ids);
-    if base64_ids > 0 {
-        parts.push(format!("read {base64_ids} ids as base64, expected hex"));
-    }
-    if left_out == 0
-        && let Some(unknown) = unknown_instead(request, signal, payload, json)
-    {
-        parts.push(format!("{unknown}, and no {}", signal.records()));
-    }
-    parts.join("; ")
-}
-
-/// "When a request that is not empty yields no record at all": the first thing in it that OTLP
-/// does not know, and its place.
-fn unknown_instead(
-    request: &Request<'_>,
-    signal: Signal,
-    payload: &[u8],
-    json: Option<&Transcoded<'_>>,
-) -> Option<String> {
-    if let Some(json) = json {
-        return json.unknown_instead();
-    }
-    let (address, number) = request.renderer.first_unknown.filter(|_| request.records == 0)?;
-    let path = descriptors::locate(signal.descriptor(), payload, address);
-    let place = if path.is_empty() { String::new() } else { format!("{}: ", shorten(path)) };
-    Some(format!("{place}found the unknown field {number}"))
-}
-
-/// A path at a length that answers can carry: the way into 64 nested values is long.
-pub(crate) fn shorten(mut path: String) -> String {
-    const MAX_PATH: usize = 160;
-    if path.len() > MAX_PATH {
-        // Paths are ASCII: the names of fields, digits and dots.
-        path.truncate(MAX_PATH);
-        path.push('…');
-    }
-    path
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn field(number: u8, content: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![number << 3 | 2];
+        let mut len = content.len();
+        while len >= 0x80 {
+            bytes.push(len as u8 | 0x80);
+            len >>= 7;
+        }
+        bytes.push(len as u8);
+        bytes.extend_from_slice(content);
+        bytes
+    }
+
+    /// A request of one log record.
+    fn log(record: &[u8]) -> Vec<u8> {
+        field(1, &field(2, &field(2, record)))
+    }
+
+    /// An attribute of a log record, whose value is this member of AnyValue.
+    fn attribute(member: u8, content: &[u8]) -> Vec<u8> {
+        field(6, &field(2, &field(member, content)))
+    }
+
+    #[test]
+    fn memory_after_a_finish_is_the_room_that_is_kept() {
+        let mut builder = BatchBuilder::new(Limits::default());
+        assert_eq!(builder.num_memory_bytes(), 0);
+        let small = log(&field(3, b"WARN"));
+        builder.append(&small, Signal::Logs, 1).unwrap();
+        assert_eq!(builder.finish(Strings::Plain).unwrap().len(), 1);
+        let kept = builder.num_memory_bytes();
+        let rows = builder.logs.rows(Table::Logs, LogColumns::default);
+        let columns = rows.memory_bytes();
+        assert!(columns > 0 && (columns..160 << 10).contains(&kept), "{kept}, {columns}");
+        // It is used again, and does not grow.
+        for _ in 0..100 {
+            builder.append(&small, Signal::Logs, 1).unwrap();
+            assert!(builder.num_memory_bytes() >= kept);
+            builder.finish(Strings::Plain).unwrap();
+        }
+        assert_eq!(builder.num_memory_bytes(), kept);
+        // A large table's columns keep nothing.
+        let large = log(&attribute(1, &[b'x'; 1 << 20]));
+        builder.append(&large, Signal::Logs, 1).unwrap();
+        assert!(builder.num_memory_bytes() > 1 << 20);
+        builder.finish(Strings::Plain).unwrap();
+        assert!(builder.num_memory_bytes() < 64 << 10, "{}", builder.num_memory_bytes());
+        let json = br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{}]}]}]}"#;
+        for strings in [Strings::Plain, Strings::Dictionary] {
+            let text = [&json[..], &[b' '; 4 << 20]].concat();
+            builder.append_json(&text, JsonForm::Document, Signal::Logs, 1).unwrap();
+            builder.finish(strings).unwrap();
+            assert!(builder.num_memory_bytes() < 320 << 10, "{}", builder.num_memory_bytes());
+        }
+    }
+
+    #[test]
+    fn memory_after_a_rejection_is_what_was_not_given_back() {
+        let mut builder = BatchBuilder::new(Limits { depth: 0, ..Limits::default() });
+        // The second attribute is a list, which is too deep; the first has been rendered by then.
+        let request = log(&[attribute(1, &[b'x'; 1 << 20]), attribute(5, b"")].concat());
+        let appended = builder.append(&request, Signal::Logs, 1).unwrap();
+        assert_eq!((appended.accepted, appended.rejected), (0, 1));
+        let rows = builder.logs.rows(Table::Logs, LogColumns::default);
+        let columns = rows.memory_bytes();
+        assert!(columns < 512 << 10, "{columns}");
+        assert!(builder.num_memory_bytes() >= columns);
+        // A refused request leaves no more.
+        assert!(builder.append(&request[..request.len() - 1], Signal::Logs, 1).is_err());
+        let rows = builder.logs.rows(Table::Logs, LogColumns::default);
+        let columns = rows.memory_bytes();
+        assert!((columns..512 << 10).contains(&builder.num_memory_bytes()));
+    }
 
     #[test]
     fn an_append_that_a_bug_ended_halfway_leaves_no_row() {

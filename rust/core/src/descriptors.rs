@@ -1,222 +1,259 @@
-//! The messages of OTLP 1.11 as data: for checking what is not stored, and for naming places.
-//!
-//! Two uses, both off the hot path. `check` decides whether bytes are a well-formed message
-//! where the tables have no use for it: a rejected record, the loser of a `oneof`. `locate`
-//! names the field path of an address. The readers in `logs.rs`, `traces.rs` and `metrics/`
-//! accept exactly what `check` accepts; a test compares the two with the official parser.
+//! What is said of a message and its fields, and how a line of the table (`fields.rs`) says it.
 
-use crate::error::{Fault, Malformed};
-use crate::wire::{Cursor, LEN};
+use crate::fields::{LOGS_REQUEST, METRICS_REQUEST, TRACES_REQUEST};
 
-/// How a field's bytes are read when they come length-delimited.
+/// How the value of a field is read and written.
 #[derive(Clone, Copy)]
-enum Kind {
-    /// A singular submessage.
-    Message(&'static Descriptor),
-    /// A repeated submessage.
-    Messages(&'static Descriptor),
-    /// Repeated 64-bit values, possibly packed.
+pub(crate) enum Kind {
+    Text,
+    Texts,
+    /// A list of which only the length counts: what OTLP had before attributes.
+    Labels,
+    /// Base64 in JSON.
+    Bytes,
+    /// Hex in JSON; the number of bytes that such an id has, by which base64 is told from hex.
+    Id(usize),
+    Bool,
+    Double,
+    /// Packed.
+    Doubles,
+    /// A signed varint; 64 bits.
+    Int64,
+    /// A signed varint; 32 bits.
+    Int32,
+    /// A zigzag varint; 32 bits.
+    Sint32,
+    /// A varint; 32 bits.
+    Uint32,
+    /// Packed varints; 64 bits.
+    Uint64s,
+    Fixed32,
+    Fixed64,
+    /// Packed.
     Fixed64s,
-    /// Repeated varints, possibly packed.
-    Varints,
-    /// Anything whose content is not looked into: text, bytes.
-    Plain,
+    Sfixed64,
+    /// The names of the numbers from 0 on.
+    Enum(&'static [&'static str]),
+    Message(&'static Descriptor),
+    Messages(&'static Descriptor),
+    /// Records: a bad one is left out alone.
+    Records(&'static Descriptor),
+    /// Resources, scopes or metrics: with a bad one go the records below it.
+    Groups(&'static Descriptor),
+    /// A message of OTLP 0.8, which is gone into in JSON alone: protobuf has an unknown field there.
+    Old(&'static Descriptor),
 }
 
+/// The wire type of a kind.
+macro_rules! wire {
+    (Bool) => {
+        VARINT
+    };
+    (Int64) => {
+        VARINT
+    };
+    (Int32) => {
+        VARINT
+    };
+    (Sint32) => {
+        VARINT
+    };
+    (Uint32) => {
+        VARINT
+    };
+    (Enum) => {
+        VARINT
+    };
+    (Fixed32) => {
+        FIXED32
+    };
+    (Fixed64) => {
+        FIXED64
+    };
+    (Sfixed64) => {
+        FIXED64
+    };
+    (Double) => {
+        FIXED64
+    };
+    // Text, bytes, messages, and lists of numbers, which are packed.
+    ($other:ident) => {
+        LEN
+    };
+}
+
+/// A message's fields.
 pub(crate) struct Descriptor {
-    fields: &'static [(u32, &'static str, Kind)],
+    pub fields: &'static [Field],
     /// An array or key-value list: one level of nesting.
-    nests: bool,
+    pub nests: bool,
+    /// Bytes that the transcoder sets aside for the length; a message that needs more is moved.
+    pub length_bytes: usize,
+}
+
+pub(crate) struct Field {
+    /// The JSON key, with its quotes.
+    pub quoted: &'static [u8],
+    /// The name in protobuf.
+    pub snake: &'static str,
+    pub tag: u32,
+    pub kind: Kind,
+    /// Names the field among those of its message.
+    pub bit: u32,
+    /// The bits that this one takes the place of: its own, or those of all members of its `oneof`.
+    pub displaces: u32,
+    /// The quoted key in words, and which bits of those it has.
+    words: [u64; KEY_WORDS],
+    masks: [u64; KEY_WORDS],
+}
+
+/// No quoted key of today takes more words of eight bytes.
+pub(crate) const KEY_WORDS: usize = 3;
+
+impl Field {
+    /// Whether the text that begins with these bytes begins with the quoted key.
+    #[inline(always)]
+    pub fn begins(&self, text: [u64; KEY_WORDS]) -> bool {
+        let differs = |i: usize| text[i] & self.masks[i] ^ self.words[i];
+        // Keys differ in their first word as a rule.
+        differs(0) == 0 && differs(1) | differs(2) == 0
+    }
+
+    /// The key in lowerCamelCase.
+    pub fn name(&self) -> &'static str {
+        std::str::from_utf8(&self.quoted[1..self.quoted.len() - 1]).unwrap_or_default()
+    }
 }
 
 impl Descriptor {
-    fn field(&self, number: u32) -> Option<(&'static str, Kind)> {
-        self.fields.iter().find(|f| f.0 == number).map(|f| (f.1, f.2))
+    /// Whether it is an export request.
+    pub fn is_request(&self) -> bool {
+        [&LOGS_REQUEST, &TRACES_REQUEST, &METRICS_REQUEST]
+            .iter()
+            .any(|other| std::ptr::eq(self, *other))
+    }
+
+    /// The field of a JSON key that was read out of its quotes.
+    pub fn find(&self, key: &[u8]) -> Option<usize> {
+        // What a scope was called before 2022.
+        let key = match key {
+            b"instrumentationLibrary" | b"instrumentation_library" => b"scope",
+            key => key,
+        };
+        let is_it = |field: &Field| field.name().as_bytes() == key || field.snake.as_bytes() == key;
+        self.fields.iter().position(is_it)
+    }
+
+    /// The field of a tag.
+    pub fn field(&self, tag: u32) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.tag == tag)
     }
 }
 
+/// What a reader matches.
+pub(crate) const fn tag(number: u32, wire_type: u32) -> u32 {
+    number << 3 | wire_type
+}
+
+/// The field at a place in its message, of whose `oneof` these are the members.
+pub(crate) const fn field(
+    index: usize,
+    quoted: &'static str,
+    snake: &'static str,
+    tag: u32,
+    kind: Kind,
+    oneof: u32,
+) -> Field {
+    let bytes = quoted.as_bytes();
+    let (mut words, mut masks, mut i) = ([0_u64; KEY_WORDS], [0_u64; KEY_WORDS], 0);
+    if bytes.len() > 8 * KEY_WORDS {
+        // Longer than what is looked at: found by its name, never at first sight.
+        words[0] = 1;
+        i = bytes.len();
+    }
+    while i < bytes.len() {
+        words[i / 8] |= (bytes[i] as u64) << (8 * (i % 8));
+        masks[i / 8] |= 0xff << (8 * (i % 8));
+        i += 1;
+    }
+    // Whoever is no member of the `oneof` takes the place of itself alone.
+    let displaces = if oneof >> index & 1 == 1 { oneof } else { 1 << index };
+    Field { quoted: bytes, snake, tag, kind, bit: 1 << index, displaces, words, masks }
+}
+
+/// The place of a field among those of its message.
+pub(crate) const fn index_of(names: &[&str], name: &str) -> usize {
+    let mut i = 0;
+    while i < names.len() {
+        if same(names[i], name) {
+            return i;
+        }
+        i += 1;
+    }
+    panic!("a field of this message")
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// A message: the module of its tags, how many bytes its length takes, whether it nests, the members
+/// of its `oneof` as bits of their places, and its fields. Messages of one shape share a module: the
+/// others are `like` it, and the compiler compares their numbers.
 macro_rules! message {
-    ($name:ident { $($number:literal $field:literal $kind:expr),* $(,)? }) => {
-        message!($name, false, $($number $field $kind),*);
+    ($name:ident in $module:ident, $length_bytes:literal $(, nests $nests:literal)?
+        $(, oneof $oneof:literal)?, {
+            $($tag:ident = $number:literal $camel:literal $snake:literal
+                $kind:ident $(($($of:tt)*))?),* $(,)?
+        } $(, unpacked { $($other:ident = $other_number:literal $other_wire:ident),* $(,)? })?
+    ) => {
+        /// The tags of this message.
+        #[allow(dead_code, unused_imports)]
+        pub(crate) mod $module {
+            use crate::descriptors::wire;
+            use crate::wire::{FIXED32, FIXED64, LEN, VARINT};
+            $(pub(crate) const $tag: u32 = crate::descriptors::tag($number, wire!($kind));)*
+            $($(pub(crate) const $other: u32 = crate::descriptors::tag($other_number, $other_wire);)*)?
+        }
+        message!($name like $module, $length_bytes $(, nests $nests)? $(, oneof $oneof)?, {
+            $($tag = $number $camel $snake $kind $(($($of)*))?),*
+        });
     };
-    ($name:ident, $nests:literal, $($number:literal $field:literal $kind:expr),*) => {
+    ($name:ident like $module:ident, $length_bytes:literal $(, nests $nests:literal)?
+        $(, oneof $oneof:literal)?, {
+            $($tag:ident = $number:literal $camel:literal $snake:literal
+                $kind:ident $(($($of:tt)*))?),* $(,)?
+        }
+    ) => {
+        $(const _: () = assert!($module::$tag == tag($number, wire!($kind)));)*
         pub(crate) static $name: Descriptor = Descriptor {
-            fields: &[$(($number, $field, $kind)),*],
-            nests: $nests,
+            fields: {
+                const NAMES: &[&str] = &[$($camel),*];
+                const ONEOF: u32 = 0 $(| $oneof)?;
+                &[$(field(
+                    index_of(NAMES, $camel),
+                    concat!("\"", $camel, "\""),
+                    $snake,
+                    $module::$tag,
+                    Kind::$kind $(($($of)*))?,
+                    ONEOF,
+                )),*]
+            },
+            nests: false $(| $nests)?,
+            length_bytes: $length_bytes,
         };
     };
 }
 
-use Kind::{Fixed64s, Message, Messages, Plain, Varints};
-
-message!(ANY_VALUE { 1 "string_value" Plain, 5 "array_value" Message(&ARRAY_VALUE), 6 "kvlist_value" Message(&KEY_VALUE_LIST), 7 "bytes_value" Plain });
-message!(ARRAY_VALUE, true, 1 "values" Messages(&ANY_VALUE));
-message!(KEY_VALUE_LIST, true, 1 "values" Messages(&KEY_VALUE));
-message!(KEY_VALUE { 1 "key" Plain, 2 "value" Message(&ANY_VALUE) });
-message!(ENTITY_REF { 1 "schema_url" Plain, 2 "type" Plain, 3 "id_keys" Plain, 4 "description_keys" Plain });
-message!(RESOURCE { 1 "attributes" Messages(&KEY_VALUE), 3 "entity_refs" Messages(&ENTITY_REF) });
-message!(SCOPE { 1 "name" Plain, 2 "version" Plain, 3 "attributes" Messages(&KEY_VALUE) });
-
-message!(LOGS_REQUEST { 1 "resource_logs" Messages(&RESOURCE_LOGS) });
-message!(RESOURCE_LOGS { 1 "resource" Message(&RESOURCE), 2 "scope_logs" Messages(&SCOPE_LOGS), 3 "schema_url" Plain, 1000 "instrumentation_library_logs" Messages(&SCOPE_LOGS) });
-message!(SCOPE_LOGS { 1 "scope" Message(&SCOPE), 2 "log_records" Messages(&LOG_RECORD), 3 "schema_url" Plain });
-message!(LOG_RECORD { 3 "severity_text" Plain, 5 "body" Message(&ANY_VALUE), 6 "attributes" Messages(&KEY_VALUE), 9 "trace_id" Plain, 10 "span_id" Plain, 12 "event_name" Plain });
-
-message!(TRACES_REQUEST { 1 "resource_spans" Messages(&RESOURCE_SPANS) });
-message!(RESOURCE_SPANS { 1 "resource" Message(&RESOURCE), 2 "scope_spans" Messages(&SCOPE_SPANS), 3 "schema_url" Plain, 1000 "instrumentation_library_spans" Messages(&SCOPE_SPANS) });
-message!(SCOPE_SPANS { 1 "scope" Message(&SCOPE), 2 "spans" Messages(&SPAN), 3 "schema_url" Plain });
-message!(SPAN {
-    1 "trace_id" Plain, 2 "span_id" Plain, 3 "trace_state" Plain, 4 "parent_span_id" Plain, 5 "name" Plain,
-    9 "attributes" Messages(&KEY_VALUE), 11 "events" Messages(&EVENT), 13 "links" Messages(&LINK), 15 "status" Message(&STATUS)
-});
-message!(EVENT { 2 "name" Plain, 3 "attributes" Messages(&KEY_VALUE) });
-message!(LINK { 1 "trace_id" Plain, 2 "span_id" Plain, 3 "trace_state" Plain, 4 "attributes" Messages(&KEY_VALUE) });
-message!(STATUS { 2 "message" Plain });
-
-message!(METRICS_REQUEST { 1 "resource_metrics" Messages(&RESOURCE_METRICS) });
-message!(RESOURCE_METRICS { 1 "resource" Message(&RESOURCE), 2 "scope_metrics" Messages(&SCOPE_METRICS), 3 "schema_url" Plain, 1000 "instrumentation_library_metrics" Messages(&SCOPE_METRICS) });
-message!(SCOPE_METRICS { 1 "scope" Message(&SCOPE), 2 "metrics" Messages(&METRIC), 3 "schema_url" Plain });
-message!(METRIC {
-    1 "name" Plain, 2 "description" Plain, 3 "unit" Plain, 12 "metadata" Messages(&KEY_VALUE),
-    5 "gauge" Message(&GAUGE), 7 "sum" Message(&SUM), 9 "histogram" Message(&HISTOGRAM),
-    10 "exponential_histogram" Message(&EXPONENTIAL_HISTOGRAM), 11 "summary" Message(&SUMMARY)
-});
-message!(GAUGE { 1 "data_points" Messages(&NUMBER_DATA_POINT) });
-message!(SUM { 1 "data_points" Messages(&NUMBER_DATA_POINT) });
-message!(HISTOGRAM { 1 "data_points" Messages(&HISTOGRAM_DATA_POINT) });
-message!(EXPONENTIAL_HISTOGRAM { 1 "data_points" Messages(&EXPONENTIAL_HISTOGRAM_DATA_POINT) });
-message!(SUMMARY { 1 "data_points" Messages(&SUMMARY_DATA_POINT) });
-message!(NUMBER_DATA_POINT { 5 "exemplars" Messages(&EXEMPLAR), 7 "attributes" Messages(&KEY_VALUE) });
-message!(HISTOGRAM_DATA_POINT {
-    6 "bucket_counts" Fixed64s, 7 "explicit_bounds" Fixed64s,
-    8 "exemplars" Messages(&EXEMPLAR), 9 "attributes" Messages(&KEY_VALUE)
-});
-message!(EXPONENTIAL_HISTOGRAM_DATA_POINT {
-    1 "attributes" Messages(&KEY_VALUE), 8 "positive" Message(&BUCKETS), 9 "negative" Message(&BUCKETS),
-    11 "exemplars" Messages(&EXEMPLAR)
-});
-message!(BUCKETS { 2 "bucket_counts" Varints });
-message!(SUMMARY_DATA_POINT { 6 "quantile_values" Messages(&VALUE_AT_QUANTILE), 7 "attributes" Messages(&KEY_VALUE) });
-message!(VALUE_AT_QUANTILE {});
-message!(EXEMPLAR { 4 "span_id" Plain, 5 "trace_id" Plain, 7 "filtered_attributes" Messages(&KEY_VALUE) });
-
-/// Malformed bytes and the path of the innermost message that holds them.
-pub(crate) struct Broken {
-    pub fault: Fault,
-    pub path: String,
-}
-
-impl Broken {
-    /// The same trouble, seen from the message around it.
-    #[cold]
-    fn within(mut self, name: &str, index: Option<usize>) -> Self {
-        let step = match index {
-            Some(index) => format!("{name}[{index}]"),
-            None => name.to_owned(),
-        };
-        self.path = if self.path.is_empty() { step } else { format!("{step}.{}", self.path) };
-        self
-    }
-}
-
-impl From<Fault> for Broken {
-    fn from(fault: Fault) -> Self {
-        Self { fault, path: String::new() }
-    }
-}
-
-/// Whether `bytes` are a well-formed message; values nested deeper than `depth` are not entered.
-pub(crate) fn check(message: &Descriptor, bytes: &[u8], depth: usize) -> Result<(), Broken> {
-    let mut cursor = Cursor::new(bytes);
-    while let Some(tag) = cursor.next_tag()? {
-        let Some((name, kind)) = message.field(tag >> 3).filter(|_| tag & 7 == LEN) else {
-            cursor.skip(tag)?;
-            continue;
-        };
-        let value = cursor.read_len()?;
-        match kind {
-            Message(inner) | Messages(inner) => {
-                let Some(depth) = depth.checked_sub(usize::from(inner.nests)) else { continue };
-                check(inner, value, depth).map_err(|broken| {
-                    let index =
-                        matches!(kind, Messages(_)).then(|| count_before(bytes, tag, value));
-                    broken.within(name, index)
-                })?;
-            }
-            Fixed64s if value.len() % 8 != 0 => {
-                return Err(
-                    Broken::from(Fault::wire(value, Malformed::PackedLength)).within(name, None)
-                );
-            }
-            Varints => {
-                let mut packed = Cursor::new(value);
-                while !packed.is_empty() {
-                    packed.read_varint().map_err(|e| Broken::from(e).within(name, None))?;
-                }
-            }
-            Fixed64s | Plain => {}
-        }
-    }
-    Ok(())
-}
-
-/// How many fields with this tag stand before `value` in the message.
-#[cold]
-fn count_before(message: &[u8], tag: u32, value: &[u8]) -> usize {
-    let mut count = 0;
-    let mut cursor = Cursor::new(message);
-    while let Ok(Some(found)) = cursor.next_tag() {
-        if found != tag {
-            if cursor.skip(found).is_err() {
-                break;
-            }
-            continue;
-        }
-        match cursor.read_len() {
-            Ok(earlier) if !std::ptr::eq(earlier, value) => count += 1,
-            _ => break,
-        }
-    }
-    count
-}
-
-/// The dotted path of the innermost message whose bytes hold `address`.
-pub(crate) fn locate(root: &Descriptor, payload: &[u8], address: usize) -> String {
-    let mut path = String::new();
-    let (mut message, mut bytes) = (root, payload);
-    while let Some((step, inner, value)) = enclosing_message(message, bytes, address) {
-        if !path.is_empty() {
-            path.push('.');
-        }
-        path.push_str(&step);
-        (message, bytes) = (inner, value);
-    }
-    path
-}
-
-fn enclosing_message<'a>(
-    message: &Descriptor,
-    bytes: &'a [u8],
-    address: usize,
-) -> Option<(String, &'static Descriptor, &'a [u8])> {
-    let mut cursor = Cursor::new(bytes);
-    while let Ok(Some(tag)) = cursor.next_tag() {
-        let Some((name, kind)) = message.field(tag >> 3).filter(|_| tag & 7 == LEN) else {
-            cursor.skip(tag).ok()?;
-            continue;
-        };
-        let value = cursor.read_len().ok()?;
-        let start = value.as_ptr() as usize;
-        if (start..start + value.len()).contains(&address) {
-            return match kind {
-                Message(inner) => Some((name.to_owned(), inner, value)),
-                Messages(inner) => {
-                    let index = count_before(bytes, tag, value);
-                    Some((format!("{name}[{index}]"), inner, value))
-                }
-                Plain | Fixed64s | Varints => None,
-            };
-        }
-    }
-    None
-}
+pub(crate) use {message, wire};

@@ -8,26 +8,38 @@
 
 mod builder;
 mod columns;
-mod common;
 mod descriptors;
 mod enums;
 mod error;
+mod explain;
 mod fields;
+mod ids;
 mod limits;
 mod logs;
 mod metrics;
 mod otlp_json;
+mod owner;
 mod placing;
+mod renderer;
+mod request;
 mod schema;
+mod signal;
+#[cfg(test)]
+mod small_tables_test;
 mod text;
+mod times;
 mod traces;
+mod usual;
 mod value;
+mod walk;
+mod well_formed;
 mod wire;
 
-pub use builder::{Appended, BatchBuilder, FinishError, Signal};
+pub use builder::{Appended, BatchBuilder, FinishError};
 pub use columns::{MakeText, TableBatch, make_checked_text};
 pub use error::{AppendError, Excess, Format};
 pub use limits::Limits;
 pub use otlp_json::{JsonEnd, JsonForm, recognize_json};
+pub use renderer::Notes;
 pub use schema::{FIELD_ID_KEY, Strings, Table};
-pub use value::Notes;
+pub use signal::Signal;

@@ -1,13 +1,17 @@
 //! ExportLogsServiceRequest -> otel_logs.
 
 use crate::columns::{ByteBuffer, Int32s, Int64s, Labels, Repeated, Rows, Texts, column_of};
-use crate::common::{Entries, Owner, Request, RowTime, Shared, Times, push_id, walk};
-use crate::descriptors::LOG_RECORD;
 use crate::enums::push_enum;
 use crate::error::Fault;
-use crate::fields::log_record;
+use crate::fields::{LOG_RECORD, log_record};
+use crate::ids::push_id;
+use crate::owner::{Owner, Shared};
 use crate::placing::{Placing, SharedColumns};
-use crate::value::{KINDS, STRING_KIND, Value, read_usual_string};
+use crate::request::Request;
+use crate::times::{RowTime, Times};
+use crate::usual::read_usual_string;
+use crate::value::{KINDS, STRING_KIND, Value};
+use crate::walk::{Entries, walk};
 use crate::wire::{Cursor, Message, read_fields};
 
 /// The columns of otel_logs, in schema order.

@@ -1,8 +1,9 @@
 //! Where the records below one scope (and metric) go: the group of their service and hour.
 
 use crate::columns::{Column, Repeated, Rows};
-use crate::common::{Owner, Request};
 use crate::error::{Excess, Reject};
+use crate::owner::Owner;
+use crate::request::Request;
 
 /// The columns that repeat the values of resources and scopes.
 pub(crate) trait SharedColumns: Column {

@@ -1,24 +1,17 @@
 //! ExportTraceServiceRequest -> otel_traces.
 
 use crate::columns::{Int64s, Labels, Lists, Repeated, Rows, Texts, column_of};
-use crate::common::{Attributes, Entries, Owner, Request, RowTime, Shared, Times, push_id, walk};
-use crate::descriptors::SPAN;
 use crate::enums::push_enum;
 use crate::error::{Fault, Misfit};
-use crate::fields::{event, link, span, status};
+use crate::fields::{SPAN, SPAN_KINDS, STATUS_CODES, event, link, span, status};
+use crate::ids::push_id;
+use crate::owner::{Owner, Shared};
 use crate::placing::{Placing, SharedColumns};
+use crate::request::{Attributes, Request};
 use crate::schema::Table;
+use crate::times::{RowTime, Times};
+use crate::walk::{Entries, walk};
 use crate::wire::{Cursor, Message, read_fields};
-
-const SPAN_KINDS: [&str; 6] = [
-    "SPAN_KIND_UNSPECIFIED",
-    "SPAN_KIND_INTERNAL",
-    "SPAN_KIND_SERVER",
-    "SPAN_KIND_CLIENT",
-    "SPAN_KIND_PRODUCER",
-    "SPAN_KIND_CONSUMER",
-];
-const STATUS_CODES: [&str; 3] = ["STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR"];
 
 /// The columns of otel_traces, in schema order.
 pub(crate) struct SpanColumns {

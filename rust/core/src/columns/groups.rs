@@ -13,7 +13,8 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::Column;
-use super::finished::{MakeText, Parts, TableBatch};
+use super::batch::TableBatch;
+use super::finished::{MakeText, Parts};
 use super::portions::Portion;
 use super::small::{KEPT_BYTES, SMALL_BYTES, SMALL_ROWS, SmallWriter};
 use super::uniform::shrink;
@@ -33,6 +34,8 @@ pub(crate) struct Rows<C> {
     /// Bytes that all groups hold of resources, scopes and metrics.
     held: usize,
     committed: Committed,
+    /// Whether the request being appended had these rows in hand.
+    is_touched: bool,
     /// Name the resource, scope and metric whose values the columns repeat now; 0 is none.
     pub stamps: Stamps,
 }
@@ -50,11 +53,19 @@ impl<C: Column> Used<C> {
     /// The rows, with these columns at first.
     #[inline]
     pub fn rows(&mut self, table: Table, columns: impl FnOnce() -> C) -> &mut Rows<C> {
-        self.0.get_or_insert_with(|| Box::new(Rows::new(table, columns())))
+        let rows = self.0.get_or_insert_with(|| Box::new(Rows::new(table, columns())));
+        rows.is_touched = true;
+        rows
     }
 
     pub fn num_groups(&self) -> usize {
         self.0.as_ref().map_or(0, |rows| rows.num_groups())
+    }
+
+    /// Bytes of memory that the rows take, and the room that is kept for rows to come, as they
+    /// were after the last request or finish.
+    pub fn memory_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |rows| rows.committed.memory)
     }
 
     pub fn commit(&mut self) -> Size {
@@ -74,12 +85,21 @@ impl<C: Column> Used<C> {
         let Some(rows) = &mut self.0 else { return Ok(()) };
         if strings == Strings::Plain && rows.is_small() {
             rows.write(make_text, out);
-            if rows.columns.memory_bytes() > KEPT_BYTES {
+            if rows.committed.memory > KEPT_BYTES {
                 self.0 = None;
             }
             return Ok(());
         }
         rows.finish(strings, make_text, out)
+    }
+
+    /// As `finish` with plain strings, where even a small table goes the way of all others.
+    #[cfg(test)]
+    pub fn finish_ordinary(&mut self, out: &mut Vec<TableBatch>) {
+        if let Some(rows) = &mut self.0 {
+            let make_text = super::finished::make_checked_text;
+            rows.finish(Strings::Plain, make_text, out).unwrap();
+        }
     }
 }
 
@@ -139,7 +159,6 @@ struct Committed {
 pub(crate) struct Size {
     pub rows: usize,
     pub bytes: usize,
-    pub memory: usize,
 }
 
 /// What a group costs beside its rows: here, and as a batch of its own.
@@ -162,6 +181,7 @@ impl<C: Column> Rows<C> {
             request: 1,
             held: 0,
             committed: Committed::default(),
+            is_touched: false,
             stamps: Stamps::default(),
         }
     }
@@ -257,6 +277,7 @@ impl<C: Column> Rows<C> {
     pub fn memory_bytes(&self) -> usize {
         self.columns.memory_bytes()
             + self.runs.capacity() * size_of::<Run>()
+            + self.groups.capacity() * size_of::<Group>()
             + self.groups.len() * GROUP_BYTES
             + self.index.allocation_size()
             + self.held
@@ -264,12 +285,17 @@ impl<C: Column> Rows<C> {
 
     /// Keeps what the request appended, and says how much that was.
     pub fn commit(&mut self) -> Size {
-        self.request += 1;
-        let rows = self.len - self.committed.len;
-        if rows == 0 {
+        if !std::mem::take(&mut self.is_touched) {
             return Size::default();
         }
+        self.request += 1;
         self.columns.shrink();
+        let rows = self.len - self.committed.len;
+        if rows == 0 {
+            // What was rejected may have made room.
+            self.committed.memory = self.memory_bytes();
+            return Size::default();
+        }
         let (bytes, memory) = (self.columns.num_bytes(), self.memory_bytes());
         let before = std::mem::replace(
             &mut self.committed,
@@ -284,16 +310,13 @@ impl<C: Column> Rows<C> {
             },
         );
         self.columns.checkpoint();
-        Size {
-            rows,
-            bytes: bytes.saturating_sub(before.bytes),
-            memory: memory.saturating_sub(before.memory),
-        }
+        Size { rows, bytes: bytes.saturating_sub(before.bytes) }
     }
 
     /// Undoes everything since the last commit.
     #[cold]
     pub fn rollback(&mut self) {
+        self.is_touched = false;
         self.request += 1;
         self.stamps = Stamps::default();
         self.len = self.committed.len;
@@ -309,6 +332,7 @@ impl<C: Column> Rows<C> {
             self.close_last();
         }
         shrink(&mut self.groups);
+        self.committed.memory = self.memory_bytes();
     }
 
     /// Removes the last group of the list.
@@ -352,9 +376,14 @@ impl<C: Column> Rows<C> {
         self.index.clear();
         self.groups.clear();
         self.runs.clear();
+        self.forget();
+    }
+
+    /// Begins anew without rows, with the room that there is.
+    fn forget(&mut self) {
         (self.len, self.held) = (0, 0);
-        self.committed = Committed::default();
         self.stamps = Stamps::default();
+        self.committed = Committed { memory: self.memory_bytes(), ..Committed::default() };
     }
 
     /// Which rows are finished together: each large group for itself, small ones by the dozen.
@@ -419,9 +448,7 @@ impl<C: Column> Rows<C> {
         let groups = std::mem::take(&mut self.groups);
         self.index = HashTable::new();
         self.runs = Vec::new();
-        (self.len, self.held) = (0, 0);
-        self.committed = Committed::default();
-        self.stamps = Stamps::default();
+        self.forget();
         parts.present(
             self.table,
             strings,

@@ -8,14 +8,17 @@
 // A list of ranges of rows has one of them as a rule, and that one is meant.
 #![allow(clippy::single_range_in_vec_init)]
 
+mod batch;
 mod blocks;
 mod buffer;
+mod coded;
 mod dictionary;
 mod finished;
 mod groups;
 mod labels;
 mod lists;
 mod numbers;
+mod plain;
 mod portions;
 mod repeated;
 mod small;
@@ -24,10 +27,11 @@ mod uniform;
 
 use arrow_schema::ArrowError;
 
+pub use batch::TableBatch;
 pub(crate) use blocks::{BLOCK, block_at, block_of, copy_plain_block};
 pub(crate) use buffer::ByteBuffer;
 pub(crate) use finished::Parts;
-pub use finished::{MakeText, TableBatch, make_checked_text};
+pub use finished::{MakeText, make_checked_text};
 pub(crate) use groups::{Rows, Size, Used};
 pub(crate) use labels::Labels;
 pub(crate) use lists::Lists;

@@ -1,10 +1,12 @@
 //! The columns that all metric tables share, beyond the ones that all tables share.
 
 use crate::columns::{Int64s, Repeated, Texts, column_of};
-use crate::common::{Request, RowTime, Shared, Times};
 use crate::error::Fault;
 use crate::metrics::exemplars::push_exemplars;
+use crate::owner::Shared;
 use crate::placing::SharedColumns;
+use crate::request::Request;
+use crate::times::{RowTime, Times};
 
 /// The fields that every data point has besides its attributes.
 #[derive(Default)]
@@ -118,9 +120,3 @@ pub(crate) use metric_columns;
 pub(crate) fn count(value: u64, bytes: &[u8]) -> Result<i64, Fault> {
     i64::try_from(value).map_err(|_| Fault::reject(bytes, crate::error::Misfit::Count(value)))
 }
-
-pub(crate) const TEMPORALITIES: [&str; 3] = [
-    "AGGREGATION_TEMPORALITY_UNSPECIFIED",
-    "AGGREGATION_TEMPORALITY_DELTA",
-    "AGGREGATION_TEMPORALITY_CUMULATIVE",
-];

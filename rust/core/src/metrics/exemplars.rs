@@ -1,12 +1,14 @@
 //! Exemplars as JSON text, in the OTLP/JSON form of the message.
 
 use crate::columns::ByteBuffer;
-use crate::common::{Attributes, Request, given_id};
 use crate::error::{Fault, Misfit};
 use crate::fields::{array_value, exemplar, key_value_list};
+use crate::ids::given_id;
 use crate::metrics::number::Number;
+use crate::renderer::Renderer;
+use crate::request::{Attributes, Request};
 use crate::text;
-use crate::value::{Renderer, Value};
+use crate::value::Value;
 use crate::wire::{Cursor, Message};
 
 /// Appends an array of exemplars: "ids in hex, 64-bit integers and non-finite doubles as

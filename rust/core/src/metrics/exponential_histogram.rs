@@ -1,16 +1,18 @@
 //! ExponentialHistogramDataPoint -> otel_metrics_exponential_histogram.
 
 use crate::columns::{Doubles, Int32s, Int64s, Labels, Lists, Texts, column_of};
-use crate::common::Request;
-use crate::descriptors::{Descriptor, EXPONENTIAL_HISTOGRAM_DATA_POINT};
 use crate::enums::push_enum;
 use crate::error::Fault;
-use crate::fields::{buckets, exponential_histogram_data_point};
+use crate::fields::{
+    Descriptor, EXPONENTIAL_HISTOGRAM_DATA_POINT, TEMPORALITIES, buckets,
+    exponential_histogram_data_point,
+};
 use crate::metrics::columns::{
-    BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, TEMPORALITIES, count, metric_columns,
+    BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, count, metric_columns,
 };
 use crate::metrics::histogram::{STATISTICS_BYTES, Statistics, StatisticsColumns};
 use crate::metrics::{Metric, Point};
+use crate::request::Request;
 use crate::schema::Table;
 use crate::wire::{Cursor, Message};
 

@@ -1,15 +1,14 @@
 //! HistogramDataPoint -> otel_metrics_histogram.
 
 use crate::columns::{Doubles, Int64s, Labels, Lists, Texts, column_of};
-use crate::common::Request;
-use crate::descriptors::{Descriptor, HISTOGRAM_DATA_POINT};
 use crate::enums::push_enum;
 use crate::error::{Fault, Malformed};
-use crate::fields::histogram_data_point;
+use crate::fields::{Descriptor, HISTOGRAM_DATA_POINT, TEMPORALITIES, histogram_data_point};
 use crate::metrics::columns::{
-    BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, TEMPORALITIES, count, metric_columns,
+    BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, count, metric_columns,
 };
 use crate::metrics::{Metric, Point};
+use crate::request::Request;
 use crate::schema::Table;
 use crate::wire::Cursor;
 

@@ -22,15 +22,18 @@ use number::NumberPoint;
 use summary::SummaryPoint;
 
 use crate::columns::{ByteBuffer, Constant, Repeated, Rows, Used, or_null};
-use crate::common::{Attributes, Entries, Owner, Request, RowTime, walk};
-use crate::descriptors::{
-    self, Descriptor, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRIC, SUM, SUMMARY,
-};
 use crate::error::{Excess, Fault, Misfit, Reject};
-use crate::fields::{data, metric};
+use crate::fields::{
+    Descriptor, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRIC, SUM, SUMMARY, data, metric,
+};
+use crate::owner::Owner;
 use crate::placing::Placing;
+use crate::renderer::Renderer;
+use crate::request::{Attributes, Request};
 use crate::schema::Table;
-use crate::value::Renderer;
+use crate::times::RowTime;
+use crate::walk::{Entries, walk};
+use crate::well_formed;
 use crate::wire::{Cursor, Message};
 
 /// The rows of the five metric tables; of those that have had any.
@@ -304,7 +307,7 @@ impl RenderedMetric {
             Err(fault) => {
                 let reject = fault.into_reject()?;
                 // Not rendered to the end, so not read to the end: it must be well-formed anyway.
-                descriptors::check(&METRIC, bytes, renderer.limits.depth)
+                well_formed::check(&METRIC, bytes, renderer.limits.depth)
                     .map_err(|broken| broken.fault)?;
                 Ok(Some(reject))
             }
@@ -439,7 +442,7 @@ impl<'a> Data<'a> {
                 // The member that loses is not stored, but the request is well-formed or not.
                 if let Some((descriptor, message)) = self.message() {
                     for part in message.parts() {
-                        descriptors::check(descriptor, part, depth)
+                        well_formed::check(descriptor, part, depth)
                             .map_err(|broken| broken.fault)?;
                     }
                 }

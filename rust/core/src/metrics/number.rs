@@ -1,15 +1,12 @@
 //! NumberDataPoint -> otel_metrics_gauge and otel_metrics_sum.
 
 use crate::columns::{Booleans, Doubles, Int64s, Labels, Texts, column_of};
-use crate::common::Request;
-use crate::descriptors::{Descriptor, NUMBER_DATA_POINT};
 use crate::enums::push_enum;
 use crate::error::Fault;
-use crate::fields::number_data_point;
-use crate::metrics::columns::{
-    BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, TEMPORALITIES, metric_columns,
-};
+use crate::fields::{Descriptor, NUMBER_DATA_POINT, TEMPORALITIES, number_data_point};
+use crate::metrics::columns::{BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, metric_columns};
 use crate::metrics::{Metric, Point};
+use crate::request::Request;
 use crate::wire::{Cursor, read_fields};
 
 /// The columns of otel_metrics_gauge, and with `sum` those of otel_metrics_sum.

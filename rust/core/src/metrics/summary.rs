@@ -1,12 +1,11 @@
 //! SummaryDataPoint -> otel_metrics_summary.
 
 use crate::columns::{Doubles, Int64s, Lists, column_of};
-use crate::common::Request;
-use crate::descriptors::{Descriptor, SUMMARY_DATA_POINT};
 use crate::error::Fault;
-use crate::fields::{summary_data_point, value_at_quantile};
+use crate::fields::{Descriptor, SUMMARY_DATA_POINT, summary_data_point, value_at_quantile};
 use crate::metrics::columns::{BASE_BYTES, BaseColumns, PointBase, count, metric_columns};
 use crate::metrics::{Metric, Point};
+use crate::request::Request;
 use crate::schema::Table;
 use crate::wire::Cursor;
 

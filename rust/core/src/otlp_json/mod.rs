@@ -14,7 +14,6 @@
 mod bytes;
 mod fault;
 mod halfway;
-mod messages;
 mod numbers;
 mod output;
 mod places;
@@ -24,14 +23,16 @@ mod strings;
 mod transcoder;
 mod usual;
 
-use crate::builder::{Signal, shorten};
 use crate::columns::ByteBuffer;
 use crate::error::{AppendError, Format};
+use crate::explain::shorten;
+use crate::fields::{Descriptor, Field, Kind};
 use crate::limits::Limits;
+use crate::signal::Signal;
+use crate::well_formed::message_of;
 pub use recognize::{JsonEnd, recognize_json};
 
 use fault::{Fault, Finding, Trouble};
-use messages::{LOGS_REQUEST, METRICS_REQUEST, Message, TRACES_REQUEST};
 pub(crate) use transcoder::{MAX_EXPLAINED, Tally};
 use transcoder::{Mark, Transcoder, name_of};
 
@@ -55,16 +56,6 @@ pub(crate) struct Transcoded<'a> {
     unknown_instead: Option<usize>,
 }
 
-impl Signal {
-    fn message(self) -> &'static Message {
-        match self {
-            Self::Logs => &LOGS_REQUEST,
-            Self::Traces => &TRACES_REQUEST,
-            Self::Metrics => &METRICS_REQUEST,
-        }
-    }
-}
-
 /// Writes the protobuf bytes of the requests in `text` to `out`: of all of them, or it is an error.
 pub(crate) fn transcode<'a>(
     text: &'a [u8],
@@ -77,8 +68,8 @@ pub(crate) fn transcode<'a>(
     out.spare(text.len() / 2);
     let mut transcoder = Transcoder::new(text, out, limits);
     let read = match form {
-        JsonForm::Document => read_document(&mut transcoder, signal.message()),
-        JsonForm::Lines => read_lines(&mut transcoder, signal.message()),
+        JsonForm::Document => read_document(&mut transcoder, signal.descriptor()),
+        JsonForm::Lines => read_lines(&mut transcoder, signal.descriptor()),
     };
     let Transcoder { tally, marks, explained, unknown_instead, .. } = transcoder;
     let transcoded = Transcoded { text, signal, form, tally, marks, explained, unknown_instead };
@@ -90,7 +81,7 @@ pub(crate) fn transcode<'a>(
 
 fn read_document(
     transcoder: &mut Transcoder<'_, '_>,
-    message: &'static Message,
+    message: &'static Descriptor,
 ) -> fault::Result<()> {
     transcoder.read_request(message)?;
     transcoder.reader.peek();
@@ -101,7 +92,10 @@ fn read_document(
 }
 
 /// "One export request a line; blank lines are skipped."
-fn read_lines(transcoder: &mut Transcoder<'_, '_>, message: &'static Message) -> fault::Result<()> {
+fn read_lines(
+    transcoder: &mut Transcoder<'_, '_>,
+    message: &'static Descriptor,
+) -> fault::Result<()> {
     let text = transcoder.reader.text;
     let mut start = 0;
     while start < text.len() {
@@ -150,7 +144,7 @@ impl Transcoded<'_> {
                 let (start, line) = self.request_of(finding.at);
                 AppendError::Malformed {
                     format: Format::Json { line },
-                    path: places::locate(self.signal.message(), self.text, start, finding.at),
+                    path: places::locate(self.signal.descriptor(), self.text, start, finding.at),
                     message: finding.message(),
                     offset: finding.at,
                 }
@@ -161,7 +155,7 @@ impl Transcoded<'_> {
     /// The path of a place in the text, behind the number of its line.
     fn place(&self, at: usize) -> (Option<usize>, String) {
         let (start, line) = self.request_of(at);
-        (line, places::locate(self.signal.message(), self.text, start, at))
+        (line, places::locate(self.signal.descriptor(), self.text, start, at))
     }
 
     /// Why things were left out on the way, with their places; the first few.
@@ -187,14 +181,18 @@ impl Transcoded<'_> {
     /// Why a record was left out by the readers of protobuf: at `offset` of the bytes, which they
     /// call `path`. That counts only what was kept; people look into what they sent.
     pub fn reason(&self, offset: usize, path: &str, message: &str) -> String {
-        let level = path.split('.').filter(|step| is_group(step)).count();
+        let steps = steps(self.signal.descriptor(), path);
+        let is_group = |field: &Field| matches!(field.kind, Kind::Groups(_) | Kind::Records(_));
+        let level = steps.iter().filter(|(_, field)| field.is_some_and(is_group)).count();
         let before = self.marks.partition_point(|mark| mark.out <= offset);
         let mark = self.marks[..before].iter().rfind(|mark| mark.level == level);
         let (line, mut sent) = mark.map_or((None, String::new()), |mark| self.place(mark.text));
-        let steps = if sent.is_empty() { 0 } else { sent.split('.').count() };
-        for step in path.split('.').skip(steps) {
+        let sent_steps = if sent.is_empty() { 0 } else { sent.split('.').count() };
+        for (step, field) in steps.iter().skip(sent_steps) {
+            let (name, index) = step.split_at(step.find('[').unwrap_or(step.len()));
             sent.push('.');
-            push_camel_case(&mut sent, step);
+            sent.push_str(field.map_or(name, |field| field.name()));
+            sent.push_str(index);
         }
         describe(line, shorten(sent), message)
     }
@@ -207,32 +205,18 @@ fn describe(line: Option<usize>, path: String, message: &str) -> String {
     }
 }
 
-/// Whether a step of a path leads into a list of resources, scopes, metrics or records.
-fn is_group(step: &str) -> bool {
-    const LISTS: [&str; 13] = [
-        "instrumentation_library_logs",
-        "instrumentation_library_spans",
-        "instrumentation_library_metrics",
-        "resource_logs",
-        "scope_logs",
-        "log_records",
-        "resource_spans",
-        "scope_spans",
-        "spans",
-        "resource_metrics",
-        "scope_metrics",
-        "metrics",
-        "data_points",
-    ];
-    LISTS.contains(&step.split('[').next().unwrap_or_default())
-}
-
-fn push_camel_case(out: &mut String, snake: &str) {
-    let mut words = snake.split('_');
-    out.push_str(words.next().unwrap_or_default());
-    for word in words {
-        let mut chars = word.chars();
-        out.extend(chars.next().map(|first| first.to_ascii_uppercase()));
-        out.push_str(chars.as_str());
-    }
+/// The steps of a path in protobuf's names, with the field that each leads into.
+fn steps<'a>(
+    message: &'static Descriptor,
+    path: &'a str,
+) -> Vec<(&'a str, Option<&'static Field>)> {
+    let mut inside = Some(message);
+    path.split('.')
+        .map(|step| {
+            let name = step.split('[').next().unwrap_or_default();
+            let field = inside.and_then(|message| message.fields.iter().find(|f| f.snake == name));
+            inside = field.and_then(|field| message_of(field.kind)).map(|of| of.0);
+            (step, field)
+        })
+        .collect()
 }

@@ -3,14 +3,14 @@
 //! Off the hot path, by a second walk: one, however deep the place is and whatever stands before
 //! it. Keys that OTLP does not know are never named: they are the sender's own text.
 
-use super::messages::{Kind, Message};
 use super::reader::Reader;
 use super::strings::unescaped;
+use crate::fields::{Descriptor, Kind};
 
 /// An object or list that the walk is inside of.
 enum Frame {
     /// The members of a message, and the one at hand.
-    Object(&'static Message, Option<&'static str>),
+    Object(&'static Descriptor, Option<&'static str>),
     /// The items of a list, and the index of the one at hand.
     List(Kind, usize),
 }
@@ -20,7 +20,7 @@ enum Frame {
 const MOST_FRAMES: usize = 512;
 
 /// The path of the innermost known field whose value holds `at`, from the value at `start` on.
-pub(super) fn locate(message: &'static Message, text: &[u8], start: usize, at: usize) -> String {
+pub(super) fn locate(message: &'static Descriptor, text: &[u8], start: usize, at: usize) -> String {
     let mut frames = Vec::new();
     let mut reader = Reader { text, at: start };
     // `None`: the text breaks off, or the place is in a value that has no path of its own.
@@ -44,7 +44,7 @@ pub(super) fn locate(message: &'static Message, text: &[u8], start: usize, at: u
 /// Walks to the place; what it is inside of then is in `frames`.
 fn walk(
     reader: &mut Reader<'_>,
-    message: &'static Message,
+    message: &'static Descriptor,
     at: usize,
     frames: &mut Vec<Frame>,
 ) -> Option<()> {
@@ -128,7 +128,7 @@ fn begin(reader: &mut Reader<'_>, frames: &mut [Frame], at: usize) -> Option<Opt
 /// What a value of a kind is gone into as, if it begins as such a value does.
 fn frame_of(kind: Kind, first: u8) -> Option<Frame> {
     match (kind, first) {
-        (Kind::Message(message), b'{') => Some(Frame::Object(message, None)),
+        (Kind::Message(message) | Kind::Old(message), b'{') => Some(Frame::Object(message, None)),
         (Kind::Messages(message) | Kind::Records(message) | Kind::Groups(message), b'[') => {
             Some(Frame::List(Kind::Message(message), 0))
         }

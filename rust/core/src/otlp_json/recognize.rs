@@ -5,7 +5,7 @@
 use super::fault::{Fault, Result, Trouble};
 use super::reader::Reader;
 use super::strings::unescaped;
-use crate::builder::Signal;
+use crate::signal::Signal;
 
 /// How a text ends, taken as one JSON document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,6 @@
 
 use super::bytes::{describe_id, from_base64, from_hex};
 use super::fault::{Fault, Finding, Result, Trouble};
-use super::messages::{ANY_VALUE, Field, KEY_VALUE, KEY_WORDS, Kind, Message};
 use super::numbers::{exact_integer, nearest_double, plain_digits, short_double};
 use super::output::{begin, end, push_len, push_varint};
 use super::reader::{Reader, number_len};
@@ -15,6 +14,7 @@ use super::strings::unescaped;
 use super::usual::push_usual_key_value;
 use crate::columns::ByteBuffer;
 use crate::error::{Excess, Misfit};
+use crate::fields::{ANY_VALUE, Descriptor, Field, KEY_VALUE, KEY_WORDS, Kind};
 use crate::limits::Limits;
 use crate::wire::VARINT;
 
@@ -128,7 +128,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     }
 
     /// Reads the export request that the reader is at.
-    pub fn read_request(&mut self, message: &'static Message) -> Result<()> {
+    pub fn read_request(&mut self, message: &'static Descriptor) -> Result<()> {
         let records = self.tally.records;
         self.unknown.clear();
         // "Whose top level is wrong": nothing below it can be told from nothing at all.
@@ -145,7 +145,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     /// Reads the object at hand, which stands inside `depth` arrays and lists; writes its fields.
     ///
     /// On a misfit the whole object has been read all the same, unless it is none.
-    fn read_message(&mut self, message: &'static Message, depth: usize) -> Result<()> {
+    fn read_message(&mut self, message: &'static Descriptor, depth: usize) -> Result<()> {
         if self.reader.peek() != b'{' {
             return Err(self.reader.misfit("an object"));
         }
@@ -195,7 +195,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     #[cold]
     fn note_only_unknown(
         &mut self,
-        message: &'static Message,
+        message: &'static Descriptor,
         unknown: usize,
         depth: usize,
     ) -> Result<()> {
@@ -222,7 +222,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     #[inline(always)]
     fn read_key(
         &mut self,
-        message: &'static Message,
+        message: &'static Descriptor,
         next: usize,
     ) -> Result<Option<(usize, &'static Field)>> {
         if let Some(text) = self.reader.rest().first_chunk::<{ 8 * KEY_WORDS }>() {
@@ -250,7 +250,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     #[inline(never)]
     fn read_other_key(
         &mut self,
-        message: &'static Message,
+        message: &'static Descriptor,
     ) -> Result<Option<(usize, &'static Field)>> {
         let key = self.reader.read_string()?;
         self.reader.read_colon()?;
@@ -393,7 +393,9 @@ impl<'a, 't> Transcoder<'a, 't> {
                 self.push_fixed64(field.tag, value);
                 Ok(())
             }
-            Kind::Message(message) => self.read_submessage(field.tag, message, depth),
+            Kind::Message(message) | Kind::Old(message) => {
+                self.read_submessage(field.tag, message, depth)
+            }
             Kind::Messages(message) => self.read_messages(field.tag, message, depth),
             Kind::Enum(names) => self.read_enum(field.tag, names),
             Kind::Id(len) => self.read_id(field.tag, len),
@@ -474,14 +476,24 @@ impl<'a, 't> Transcoder<'a, 't> {
     // Messages in messages ----------------------------------------------------------------
 
     #[inline]
-    fn read_submessage(&mut self, tag: u32, message: &'static Message, depth: usize) -> Result<()> {
+    fn read_submessage(
+        &mut self,
+        tag: u32,
+        message: &'static Descriptor,
+        depth: usize,
+    ) -> Result<()> {
         let begun = begin(self.out, tag, message.length_bytes);
         self.read_message(message, depth)?;
         end(self.out, begun);
         Ok(())
     }
 
-    fn read_messages(&mut self, tag: u32, message: &'static Message, depth: usize) -> Result<()> {
+    fn read_messages(
+        &mut self,
+        tag: u32,
+        message: &'static Descriptor,
+        depth: usize,
+    ) -> Result<()> {
         let is_key_value = std::ptr::eq(message, &KEY_VALUE);
         self.read_list(|this| {
             if is_key_value && push_usual_key_value(this.out, &mut this.reader, tag) {
@@ -544,7 +556,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     }
 
     /// Reads log records, spans or data points. A bad one is left out and counted.
-    fn read_records(&mut self, tag: u32, message: &'static Message) -> Result<()> {
+    fn read_records(&mut self, tag: u32, message: &'static Descriptor) -> Result<()> {
         self.read_entries(tag, message, |this| {
             this.tally.records += 1;
             let limit = this.limits.records;
@@ -559,7 +571,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     /// Reads resources, scopes or metrics.
     ///
     /// "A bad value in a resource, scope or metric rejects every record below it."
-    fn read_groups(&mut self, tag: u32, message: &'static Message) -> Result<()> {
+    fn read_groups(&mut self, tag: u32, message: &'static Descriptor) -> Result<()> {
         self.read_entries(tag, message, |_| Ok(()))
     }
 
@@ -567,7 +579,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     fn read_entries(
         &mut self,
         tag: u32,
-        message: &'static Message,
+        message: &'static Descriptor,
         count: impl Fn(&mut Self) -> Result<()>,
     ) -> Result<()> {
         self.level += 1;

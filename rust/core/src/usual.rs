@@ -1,0 +1,108 @@
+//! The short cuts for attributes and bodies as nearly every sender spells them.
+//!
+//! Anything else takes the general way (`value.rs`), and leaves no trace here.
+
+use crate::columns::{BLOCK, ByteBuffer, block_at, block_of, copy_plain_block};
+use crate::fields::{any_value, key_value};
+use crate::text;
+use crate::value::push_double;
+use crate::wire::Cursor;
+
+/// The longest beginning of a KeyValue that is looked at as a whole: tags and lengths of key,
+/// value and text, a key and a text of a block each.
+const HEAD: usize = 6 + 2 * BLOCK;
+
+/// Appends `"key":value` after a separator, if the KeyValue is of the usual form: key and value
+/// in this order, the key at most a block long, the value a single scalar shorter than 128
+/// bytes, the text plain ASCII. `window` reaches from the KeyValue to the end of the payload.
+///
+/// Nearly every attribute is. This is where most of the time goes, so the text is measured once
+/// and written in place; anything else leaves no trace and takes the general way.
+#[inline(always)]
+pub(crate) fn push_usual_key_value(
+    out: &mut ByteBuffer,
+    separator: u8,
+    bytes: &[u8],
+    window: &[u8],
+) -> bool {
+    const KEY: u8 = key_value::KEY as u8;
+    const VALUE: u8 = key_value::VALUE as u8;
+    const STRING: u8 = any_value::STRING_VALUE as u8;
+    const BOOL: u8 = any_value::BOOL_VALUE as u8;
+    const INT: u8 = any_value::INT_VALUE as u8;
+    const DOUBLE: u8 = any_value::DOUBLE_VALUE as u8;
+    /// Separator, key, quotes and colon; the text with its quotes, and the rest of its block.
+    const ROOM: usize = 4 + BLOCK + 2 + 0x80 + BLOCK;
+    // What is read here lies within the KeyValue or is not used: that it ends where it should is
+    // compared once.
+    let Some(head) = window.first_chunk::<HEAD>() else { return false };
+    let key_len = usize::from(head[1]);
+    if head[0] != KEY || key_len > BLOCK || head[2 + key_len] != VALUE {
+        return false;
+    }
+    let value_len = usize::from(head[3 + key_len]);
+    let value_at = 4 + key_len;
+    if value_len >= 0x80 || bytes.len() != value_at + value_len {
+        return false;
+    }
+    let to: &mut [u8; ROOM] = out.room();
+    to[0] = separator;
+    to[1] = b'"';
+    let mut is_plain = copy_plain_block(block_at(to, 2), block_of(head, 2), key_len);
+    to[key_len + 2] = b'"';
+    to[key_len + 3] = b':';
+    let at = key_len + 4;
+    let text_len = usize::from(head[value_at + 1]);
+    if head[value_at] == STRING && text_len + 2 == value_len {
+        to[at] = b'"';
+        if text_len <= BLOCK {
+            is_plain &=
+                copy_plain_block(block_at(to, at + 1), block_of(head, value_at + 2), text_len);
+        } else {
+            let text = &bytes[value_at + 2..];
+            is_plain &= text::copy_plain_ascii(&mut to[at + 1..at + 1 + text_len], text);
+        }
+        to[at + 1 + text_len] = b'"';
+        out.advance(if is_plain { at + text_len + 2 } else { 0 });
+        return is_plain;
+    }
+    match &bytes[value_at..] {
+        [INT, varint @ ..] => {
+            let mut cursor = Cursor::new(varint);
+            let Ok(value) = cursor.read_varint() else { return false };
+            is_plain &= cursor.is_empty();
+            if is_plain {
+                out.advance(at);
+                text::push_int(out, value as i64);
+            }
+            is_plain
+        }
+        [DOUBLE, double @ ..] => {
+            let Ok(double) = double.try_into() else { return false };
+            if is_plain {
+                out.advance(at);
+                push_double(out, f64::from_le_bytes(double));
+            }
+            is_plain
+        }
+        [BOOL, value @ (0 | 1)] => {
+            if is_plain {
+                out.advance(at);
+                out.extend_from_slice(if *value == 1 { b"true" } else { b"false" });
+            }
+            is_plain
+        }
+        _ => false,
+    }
+}
+
+/// The text of an AnyValue that is just a string.
+#[inline(always)]
+pub(crate) fn read_usual_string(bytes: &[u8]) -> Option<&[u8]> {
+    let mut cursor = Cursor::new(bytes);
+    if cursor.next_tag().ok()? != Some(any_value::STRING_VALUE) {
+        return None;
+    }
+    let text = cursor.read_len().ok()?;
+    cursor.is_empty().then_some(text)
+}
