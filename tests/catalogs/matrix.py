@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-import duckdb
-
 from otlp2parquet.catalogs.connection import connect, connection_of
 from otlp2parquet.config import load
 from otlp2parquet.storage import open_storage, store_at
@@ -29,6 +27,7 @@ from tests.components import run_statement
 from tests.components.process import wait_until
 from tests.components.s3 import KEY_ID, REGION, SECRET
 from tests.support.catalog_server import QUICK, is_committed, send_all
+from tests.support.duckdb_rows import query
 from tests.support.requests import logs_request
 from tests.support.server_process import Server
 
@@ -107,9 +106,8 @@ def _copied(config: Config, table: Table, folder: Path) -> list[str]:
 
 
 def _duckdb_rows(files: list[str]) -> int:
-    found = duckdb.execute("SELECT count(*) FROM read_parquet($files)", {"files": files}).fetchone()
-    assert found is not None
-    return int(found[0])
+    ((rows,),) = query("SELECT count(*) FROM read_parquet($files)", {"files": files})
+    return int(rows)
 
 
 def _read_plain(config: Config, folder: Path) -> dict[str, Any]:
@@ -127,19 +125,18 @@ def _read_plain(config: Config, folder: Path) -> dict[str, Any]:
     }
     logs = f"read_parquet('{folder}/logs/**/*.parquet', hive_partitioning = true)"
     late = f"FROM {logs} WHERE date = '{SECOND_DAY}'"
-    found = duckdb.execute(f"SELECT count(*) {late}").fetchone()
-    assert found is not None
+    ((late_rows,),) = query(f"SELECT count(*) {late}")
     return {
         "DuckDB": rows,
         "files": sum(1 for _ in (folder / "logs").rglob("*.parquet")),
-        "late": int(found[0]),
+        "late": int(late_rows),
         "files_late": _files_read(f"SELECT max(Body) {late}"),
     }
 
 
-def _files_read(query: str) -> int:
-    """How many files DuckDB says it has read for a query."""
-    (row,) = duckdb.execute(f"EXPLAIN ANALYZE {query}").fetchall()
+def _files_read(statement: str) -> int:
+    """How many files DuckDB says it has read for a statement."""
+    (row,) = query(f"EXPLAIN ANALYZE {statement}")
     found = re.search(r"Total Files Read:\s*(\d+)", row[1])
     assert found is not None, row[1]
     return int(found[1])
