@@ -96,6 +96,17 @@ def test_one_door_to_the_decoder() -> None:
     assert found == [PACKAGE / "core" / "decoder.py"]
 
 
+@pytest.mark.parametrize("package", ["batches", "batches/log", "captures", "convert"])
+def test_a_package_lists_its_modules(package: str) -> None:
+    """Where its docstring has such a list, that is what is there."""
+    init = PACKAGE / package / "__init__.py"
+    text = ast.get_docstring(ast.parse(init.read_text("utf-8")), clean=False) or ""
+    lines = re.findall(r"^    ((?:\w+/?)(?:, \w+/?)*) +\S", text, re.MULTILINE)
+    listed = {name.strip().rstrip("/") for line in lines for name in line.split(",")}
+    modules = {path.stem for path in init.parent.glob("*.py")} - {"__init__"}
+    assert listed == modules | {path.parent.name for path in init.parent.glob("*/__init__.py")}
+
+
 def test_nobody_shares_a_connection_of_duckdb() -> None:
     """A result that one test has not fetched would be in the way of another one."""
     shared = re.compile(r"\bduckdb\.(?:sql|query|execute|read_\w+|from_\w+)\(")

@@ -1,4 +1,4 @@
-"""Every error that otlp2parquet raises, in one tree, named by whose fault it is.
+"""Every error that a caller of otlp2parquet may get, in one tree, named by whose fault it is.
 
 ``DecodeError``, ``UnsupportedError`` and ``TooLargeError`` are the sender's (HTTP 400, 415,
 413); ``ConfigError`` is the operator's; ``StorageError`` and ``CatalogError`` are the

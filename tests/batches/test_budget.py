@@ -13,7 +13,6 @@ def test_the_budget_refuses_what_does_not_fit() -> None:
     assert budget.try_take(60)
     assert not budget.try_take(41)
     assert budget.try_take(40)
-    assert budget.exhausted
     assert not budget.try_take(0)
     budget.take(50)
     assert budget.used == 150

@@ -25,11 +25,6 @@ class Budget:
         """Bytes in use now."""
         return self._used
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether nothing more would be admitted."""
-        return self._used >= self.limit
-
     def try_take(self, count: int, *, held: int = 0) -> bool:
         """Take ``count`` bytes if they fit; a request of none fits unless the budget is used up.
 
