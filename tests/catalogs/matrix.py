@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression
+
 from otlp2parquet.catalogs.connection import connect, connection_of
 from otlp2parquet.config import load
 from otlp2parquet.storage import open_storage, store_at
@@ -81,15 +83,15 @@ def read(cell: Cell, folder: Path) -> dict[str, Any]:
                 name: _duckdb_rows(_copied(config, table, folder / "copy" / name))
                 for name, table in tables.items()
             },
-            "files": _planned(logs),
+            "files": _planned(logs, AlwaysTrue()),
             "late": logs.scan(row_filter=_LATE_ROWS).to_arrow().num_rows,
-            "files_late": _planned(logs, row_filter=_LATE_ROWS),
+            "files_late": _planned(logs, _LATE_ROWS),
             "metadata": {name: table.metadata_location for name, table in tables.items()},
         }
 
 
-def _planned(table: Table, **options: str) -> int:
-    return sum(1 for _ in table.scan(**options).plan_files())
+def _planned(table: Table, row_filter: str | BooleanExpression) -> int:
+    return len(list(table.scan(row_filter=row_filter).plan_files()))
 
 
 def _copied(config: Config, table: Table, folder: Path) -> list[str]:

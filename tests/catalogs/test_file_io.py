@@ -43,7 +43,8 @@ def files(tmp_path: Path, stores: dict[str, MemoryStore]) -> StoreFileIO:
         # So that stores of an earlier test are not these.
         "OTLP2PARQUET_STORAGE_AZURE_PREFIX": tmp_path.name,
     }
-    made = load_file_io(connection_of(load(environ=environ).config).properties, FILE)
+    properties = dict(connection_of(load(environ=environ).config).properties)
+    made = load_file_io(properties, FILE)
     assert isinstance(made, StoreFileIO)
     return made
 

@@ -154,6 +154,10 @@ class Writer:
         if self.server.process.poll() is not None:
             self.server = self._start()
 
+    def end(self) -> None:
+        """Kill what runs of it."""
+        self.server.kill()
+
     def finish(self) -> None:
         """Wait until all that it was sent is in the table, and stop it."""
         with self._lock:
@@ -176,7 +180,10 @@ class Writer:
         return Trouble(cut_after=0)
 
     def _seen(self, asked: Asked) -> Callable[[int], None]:
-        return lambda status: self.note_commit(asked, status)
+        def seen(status: int) -> None:
+            self.note_commit(asked, status)
+
+        return seen
 
     def note_commit(self, asked: Asked, status: int) -> bool:
         """Count a request that the catalog has taken as a commit; whether it was one."""

@@ -96,10 +96,10 @@ def test_a_storm_of_conflicts(
                 to_s3,
                 to_catalog,
                 settings=settings,
-                catalog_trouble=partial(storm.trouble, lambda one=one: writers[one]),
+                catalog_trouble=partial(storm.trouble, partial(writers.__getitem__, one)),
             )
             writers.append(writer)
-            stack.callback(writer.server.kill)
+            stack.callback(writer.end)
         with sending([writer.client for writer in writers]):
 
             def is_done() -> bool:
