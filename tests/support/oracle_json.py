@@ -74,7 +74,10 @@ class OldField:
 
 DATA_KINDS = ("gauge", "sum", "histogram", "summary")
 OLD_KINDS = {f"int_{kind}" for kind in DATA_KINDS[:3]} | {f"double_{kind}" for kind in DATA_KINDS}
-OLD_NAMES = {"scope": ("instrumentationLibrary", "instrumentation_library")}
+OLD_NAMES = {
+    "scope": ("instrumentationLibrary", "instrumentation_library"),
+    "log_records": ("logs",),
+}
 """What a field was called before 2022."""
 
 

@@ -115,6 +115,14 @@ def test_instrumentation_libraries_are_scopes(signal: Signal, *, snake: bool) ->
     assert result.unstored["unknown_fields"] == 0
 
 
+@pytest.mark.parametrize("scopes", ["instrumentationLibraryLogs", "scopeLogs"])
+def test_logs_of_libraries_are_log_records(scopes: str) -> None:
+    """`logs` is what `logRecords` was called when scopes were instrumentation libraries."""
+    result = read({"resourceLogs": [{scopes: [{"logs": [{"severityText": "INFO"}]}]}]})
+    assert (result.accepted, result.message) == (1, "")
+    assert result.unstored["unknown_fields"] == 0
+
+
 @pytest.mark.parametrize("signal", SIGNAL_NAMES)
 def test_field_1000(signal: Signal) -> None:
     """The same in protobuf, where those lists are field 1000."""

@@ -135,9 +135,10 @@ impl Descriptor {
 
     /// The field of a JSON key that was read out of its quotes.
     pub fn find(&self, key: &[u8]) -> Option<usize> {
-        // What a scope was called before 2022.
-        let key = match key {
+        // What a scope, and a scope's log records, were called before 2022.
+        let key: &[u8] = match key {
             b"instrumentationLibrary" | b"instrumentation_library" => b"scope",
+            b"logs" => b"logRecords",
             key => key,
         };
         let is_it = |field: &Field| field.name().as_bytes() == key || field.snake.as_bytes() == key;

@@ -29,6 +29,9 @@ impl Dice {
     }
 }
 
+/// Writes the fields of a message.
+type Write = fn(&mut Draft, &mut Vec<u8>);
+
 /// What a field's values are like throughout a request.
 #[derive(Clone, Copy)]
 enum Pattern {
@@ -168,7 +171,7 @@ impl Draft {
     }
 
     /// A list of messages; fields of its items have the patterns of those that come there.
-    fn list(&mut self, out: &mut Vec<u8>, number: u64, item: fn(&mut Self, &mut Vec<u8>)) {
+    fn list(&mut self, out: &mut Vec<u8>, number: u64, item: Write) {
         let count = self.choose().unwrap_or(0);
         let first = self.next;
         for _ in 0..count {
@@ -178,7 +181,7 @@ impl Draft {
         self.next = first + 8;
     }
 
-    fn message(&mut self, out: &mut Vec<u8>, number: u64, write: fn(&mut Self, &mut Vec<u8>)) {
+    fn message(&mut self, out: &mut Vec<u8>, number: u64, write: Write) {
         let mut content = Vec::new();
         write(self, &mut content);
         len_field(out, number, &content);
@@ -317,7 +320,7 @@ impl Draft {
     }
 
     /// Records with the same patterns, one after another.
-    fn records(&mut self, out: &mut Vec<u8>, number: u64, record: fn(&mut Self, &mut Vec<u8>)) {
+    fn records(&mut self, out: &mut Vec<u8>, number: u64, record: Write) {
         let first = self.next;
         for _ in 0..self.dice.pick(&[0, 1, 2, 9, 20]) {
             self.next = first;
@@ -327,7 +330,7 @@ impl Draft {
     }
 
     fn metric(&mut self, out: &mut Vec<u8>) {
-        let kinds: [(u64, fn(&mut Self, &mut Vec<u8>)); 5] = [
+        let kinds: [(u64, Write); 5] = [
             (5, Self::number_point),
             (7, Self::number_point),
             (9, Self::histogram_point),
