@@ -70,8 +70,9 @@ def test_pickles_name_the_door_to_the_decoder() -> None:
     """Not the extension: who has none is told by the door what is missing."""
     result = process_otlp(every_field("traces").SerializeToString(), "traces")
     for value in (result, *result.batches):
-        restore, _ = value.__reduce__()
-        assert restore.__module__ == "otlp2parquet.core.decoder"
+        reduced = value.__reduce__()
+        assert isinstance(reduced, tuple)
+        assert reduced[0].__module__ == "otlp2parquet.core.decoder"
         assert b"_native" not in pickle.dumps(value)
 
 
