@@ -36,6 +36,7 @@ from otlp2parquet.core.files import PlannedFile
 from otlp2parquet.errors import NameTakenError, StorageRefusedError, StorageUnavailableError
 from otlp2parquet.platforms.aws_lambda.object_events import ObjectReference
 from otlp2parquet.stores import Store
+from otlp2parquet.stores.protocol import checked_path
 from otlp2parquet.writers import OtlpWriter, StoredFile
 from otlp2parquet.writers.protocol import ArrowArrayExportable, Existing
 
@@ -96,6 +97,7 @@ class ObjectConversions:
             if first_node is None:
                 log.info("an object was converted before", extra=_fields(reference))
                 return None
+            _check_key(reference)
             path = self._folder / _UNSAFE.sub("_", Path(reference.key).name)[-200:]
             self._folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -149,6 +151,15 @@ class ObjectConversions:
                 f"{reference}: a name that its files need is taken by another file"
             )
         return report
+
+
+def _check_key(reference: ObjectReference) -> None:
+    try:
+        checked_path(reference.key)
+    except ValueError as error:
+        raise StorageRefusedError(
+            f"{reference}: this key cannot be read, expected names with a single / between them"
+        ) from error
 
 
 def _fields(reference: ObjectReference, **more: object) -> dict[str, dict[str, object]]:
