@@ -215,3 +215,14 @@ def test_without_a_bucket_nothing_can_be_remembered(
     with pytest.raises(ConfigError, match=r"storage\.backend"):
         made.handle(notification(CAPTURES, "x.pb", "e", 1))
     made.close()
+
+
+def test_what_cannot_be_converted_is_told_and_counted(
+    s3: S3Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The rest is converted; a metric is what an alarm can look at."""
+    with s3.function() as bench, caplog.at_level("WARNING", logger="otlp2parquet"):
+        bench.handle(s3.put("logs/bad.pb", capture(3) + b"\x00\x00\x00\x02\x0a\x7f"))
+        (counted,) = [one for one in bench.metrics if "left_out_parts" in one]
+    assert (counted["converted_rows"], counted["left_out_parts"]) == (3, 1)
+    assert [record.message for record in caplog.records] == ["a part of an object is odd"]

@@ -314,9 +314,10 @@ class Function:
             )
             return
         secs = max(0.0, end - self._monotonic())
-        report = self._conversions().convert(reference, secs)
-        if report is not None:
-            self._metrics.tell({"converted_objects": 1, "converted_rows": report.rows.total()})
+        converted = self._conversions().convert(reference, secs)
+        if converted is not None:
+            values = {"converted_rows": converted.rows, "left_out_parts": converted.left_out}
+            self._metrics.tell({"converted_objects": 1, **values})
             self._commit(Outcome("kept"), end)
 
     def _is_own(self, reference: ObjectReference) -> bool:

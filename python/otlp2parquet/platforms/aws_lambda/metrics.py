@@ -24,6 +24,7 @@ UNITS: Final[Mapping[str, str]] = {
     "committed_files": "Count",
     "converted_objects": "Count",
     "converted_rows": "Count",
+    "left_out_parts": "Count",
 }
 """Every metric, and its unit."""
 

@@ -21,7 +21,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 from uuid import UUID
@@ -62,6 +62,16 @@ class Receipts:
     field_ids_of: Callable[[str], Sequence[int]]
 
 
+@dataclass(slots=True)
+class Converted:
+    """What became of an object."""
+
+    rows: int = 0
+    files: int = 0
+    left_out: int = 0
+    """Parts of it that could not be converted; what they are is in the log."""
+
+
 class ObjectConversions:
     """Converts objects into ``output``. ``fetch_from`` gives the store of a bucket.
 
@@ -85,7 +95,7 @@ class ObjectConversions:
         self._receipts = receipts
         self._now = now
 
-    def convert(self, reference: ObjectReference, secs: float) -> ChunkReport | None:
+    def convert(self, reference: ObjectReference, secs: float) -> Converted | None:
         """Convert an object within ``secs``; None if that was done before, or it is not there.
 
         Raises ``StorageUnavailableError`` while another invocation is at it, and whatever the
@@ -98,7 +108,8 @@ class ObjectConversions:
                 log.info("an object was converted before", extra=_fields(reference))
                 return None
             _check_key(reference)
-            path = self._folder / _UNSAFE.sub("_", Path(reference.key).name)[-200:]
+            # The folders of a key may tell its signal, as its last part may.
+            path = self._folder / _UNSAFE.sub("_", reference.key)[-200:]
             self._folder.mkdir(parents=True, exist_ok=True)
             try:
                 with path.open("wb") as sink:
@@ -106,7 +117,7 @@ class ObjectConversions:
                         reference.key, sink, version=reference.version, etag=reference.etag
                     )
                 os.utime(path, ns=(reference.made_ns, reference.made_ns))
-                report = self._convert(path, reference, first_node)
+                converted = self._convert(path, reference, first_node)
             except FileNotFoundError:
                 # Another version has taken its place, and has an event of its own; or it is gone.
                 log.warning("an object is not there any more", extra=_fields(reference))
@@ -114,18 +125,21 @@ class ObjectConversions:
             finally:
                 shutil.rmtree(self._folder, ignore_errors=True)
             marks.done()
-        fields = {"rows": report.rows.total(), "files": report.files_written}
-        log.info("object converted", extra=_fields(reference, **fields))
-        return report
+        log.info("object converted", extra=_fields(reference, **asdict(converted)))
+        return converted
 
-    def _convert(self, path: Path, reference: ObjectReference, node: str) -> ChunkReport:
+    def _convert(self, path: Path, reference: ObjectReference, node: str) -> Converted:
         told = 0
+        converted = Converted()
 
         def on_chunk(report: ChunkReport) -> None:
             nonlocal told
             for problem in report.problems[: _MOST_TOLD - told]:
                 _tell(problem, reference)
             told = min(_MOST_TOLD, told + len(report.problems))
+            converted.rows += report.rows.total()
+            converted.files += report.files_written + report.files_there
+            converted.left_out += sum(problem.left_out for problem in report.problems)
 
         writer = _Recorder(self._output.writer)
         finisher = None
@@ -138,7 +152,7 @@ class ObjectConversions:
             )
         journal = _ObjectJournal(reference, writer, finisher)
         inputs = find_inputs([path])
-        report = convert_files(
+        convert_files(
             inputs.files,
             cast("OtlpWriter", writer),
             cast("Journal", journal),
@@ -150,7 +164,7 @@ class ObjectConversions:
             raise StorageRefusedError(
                 f"{reference}: a name that its files need is taken by another file"
             )
-        return report
+        return converted
 
 
 def _check_key(reference: ObjectReference) -> None:
