@@ -47,6 +47,7 @@ def own_wheel(folder: Path, machine: str = "x86_64") -> Path:
     "path",
     [
         "pyarrow/libarrow.so.2600",
+        "pyarrow/libarrow_python.so.2600",
         "pyarrow/libarrow_substrait.so.2600",
         "pyarrow/_parquet.cpython-311-x86_64-linux-gnu.so",
         "pyiceberg/table/__init__.py",
@@ -68,6 +69,9 @@ def test_what_is_needed_goes_in(path: str) -> None:
         "pyarrow/libarrow_flight.so.2600",
         "pyarrow/libarrow_python_flight.so",
         "pyarrow/_flight.cpython-311-x86_64-linux-gnu.so",
+        "pyarrow/libarrow_python.so",
+        "pyarrow/libarrow_python.so.2600.1.0",
+        "hive_metastore/ttypes.py",
         "pyarrow/tests/test_array.py",
         "pyarrow/include/arrow/api.h",
         "pyarrow/lib.pyx",

@@ -38,6 +38,12 @@ _UNUSED: Final = (
     r"pyarrow/libgandiva.*",
     r"pyarrow/_(flight|cuda|orc|gandiva).*",
     r"pyarrow/(flight|gandiva|cuda)\..*",
+    # The same library three times: what needs it names the one with the short version.
+    r"pyarrow/libarrow_python\w*\.so(\.\d+\.\d+\.\d+)?",
+    r"pyarrow/_pyarrow_cpp_tests.*",
+    # Of Hive's catalog; the first version of pydantic; a second way to a library.
+    r"(hive_metastore|fb303|pydantic/v1)/.*",
+    r"zstandard/(_cffi|backend_cffi)\b.*",
     r"otlp2parquet/(cli|deploy)/.*",
     r"otlp2parquet/platforms/server/.*",
     r"bin/.*",
