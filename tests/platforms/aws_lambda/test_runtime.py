@@ -1,4 +1,4 @@
-"""The function under AWS's own runtime client and emulator: with ``--lambda FOLDER`` the zip itself.
+"""The function under AWS's own runtime client and emulator; with ``--lambda FOLDER`` the zip.
 
 Without it the packages that are installed here run there, which is the same code and not the same
 artifact.
@@ -88,7 +88,7 @@ def test_every_signal_is_stored(function: LambdaRuntime, tmp_path: Path) -> None
 
 
 def test_an_error_is_the_runtimes(function: LambdaRuntime) -> None:
-    """What is no event of ours fails as Lambda's callers expect it, and the next one is answered."""
+    """What is no event of ours fails as callers expect it, and the next one is answered."""
     failed: Any = function.invoke({"nothing": "ours"})
     assert failed["errorType"] == "ValueError"
     assert post(function, "logs") == 200
