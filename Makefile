@@ -22,7 +22,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 .DEFAULT_GOAL := help
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
 	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket \
-	prove-convert prove-catalog simulate stores catalogs hostile wheels \
+	prove-convert prove-catalog simulate stores catalogs hostile wheels lambda lambda-zips \
 	test-wheel components docs format clean
 
 help: ## Show this list.
@@ -231,6 +231,19 @@ test-wheel: ## Test the wheel in dist/ in a fresh environment outside of the che
 		test -e "$$entry/cargo" || test -e "$$entry/rustc" || printf '%s:' "$$entry"; done); \
 	if command -v cargo || command -v rustc; then echo "Rust is still on PATH" >&2; exit 1; fi; \
 	cd "$$folder"; "$$folder/venv/bin/python" -m pytest $(PYTEST_ARGS)
+
+# The package's own wheel for each processor, if `make wheels` could make it; all else by pip.
+LAMBDA_ARCHS = $(if $(wildcard dist/otlp2parquet-*x86_64.whl),--arch x86_64) \
+	$(if $(wildcard dist/otlp2parquet-*aarch64.whl),--arch arm64)
+
+lambda: dev ## Make the zips for AWS Lambda, test them under AWS's runtime, write their figures.
+	test -n "$(wildcard dist/otlp2parquet-*.whl)" || $(MAKE) wheels
+	$(MAKE) lambda-zips
+
+lambda-zips: dev
+	$(BIN)/otlp2parquet deploy aws --package --wheels dist --output dist/lambda $(LAMBDA_ARCHS)
+	$(BIN)/python -m pytest tests/deploy tests/platforms/aws_lambda --lambda dist/lambda -q
+	$(BIN)/python -m benchmarks.lambda_figures dist/lambda
 
 clean: ## Remove what was built here (never ./data, nor the cache of components).
 	rm -rf $(VENV) dist build target .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -34,10 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """``--full``: the proofs of durability in full, not in the short form of an ordinary run.
 
     ``--catalogs``: commits to real and emulated catalogs, which take long to start.
+    ``--lambda FOLDER``: the zips for AWS Lambda in it, not the packages that are installed here.
     ``--stores``: the promises of a store on every emulator, also those that take long to get.
     """
     parser.addoption("--full", action="store_true", help="run the proofs of durability in full")
     parser.addoption("--catalogs", action="store_true", help="try real and emulated catalogs")
+    parser.addoption("--lambda", metavar="FOLDER", help="test the zips for AWS Lambda in a folder")
     parser.addoption("--stores", action="store_true", help="try every store, also slow ones")
 
 

@@ -57,6 +57,18 @@ _MOST_NEIGHBOURS: Final = 1000
 """Folders that are looked into for a log that was left behind."""
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where files go, and what they are called there."""
+
+    store: Store
+    """The storage; with a catalog the files lie below the tables, and receipts are here."""
+    writer: OtlpWriter
+    layout: "Layout"
+    field_ids_of: Callable[[str], Sequence[int]]
+    """The field ids with which a table's files are written; none where they are our own."""
+
+
 @dataclass(slots=True)
 class Assembly:
     """What a platform builds on."""
@@ -73,14 +85,22 @@ class Assembly:
     _threads: int = 2
     commits: "CommitThread | None" = None
     """What makes stored files part of tables, where there is a catalog."""
+    output: "Output | None" = None
+    """Where files go, for who makes them beside the batches."""
 
-    def start(self) -> None:
-        """Start the threads, and begin to store what an earlier process has left."""
+    def start(self, *, in_background: bool = True) -> None:
+        """Start the threads, and begin to store what an earlier process has left.
+
+        Without ``in_background`` nothing is done that nobody waits for: the storage is not probed,
+        and files become part of tables only when the committer is asked.
+        """
         for one in self._logs:
             one.start()
         self._storing.start(self._threads)
-        # Beside everything else: a storage that hangs must not hold up the start.
-        threading.Thread(target=self.storage.probe, name="otlp2parquet-probe", daemon=True).start()
+        if in_background:
+            # Beside everything else: a storage that hangs must not hold up the start.
+            name = "otlp2parquet-probe"
+            threading.Thread(target=self.storage.probe, name=name, daemon=True).start()
         if self._left_over:
             size = sum(segment.size for segment in self._left_over)
             log.info(
@@ -88,7 +108,7 @@ class Assembly:
                 extra={"fields": {"batches": len(self._left_over), "bytes": size}},
             )
         self.ingest.replay([(segment.batch_id, segment) for segment in self._left_over])
-        if self.commits is not None:
+        if self.commits is not None and in_background:
             # Behind the replay: what the log holds is known then.
             self.commits.start()
 
@@ -129,8 +149,9 @@ def assemble(
         writer = make_writer(config, reached)
         return BudgetedWriter(writer, budget, config.parquet, UPLOAD_BYTES)
 
+    budgeted = BudgetedWriter(writer, budget, config.parquet, upload_bytes)
     storing = Storing(
-        BudgetedWriter(writer, budget, config.parquet, upload_bytes),
+        budgeted,
         finishers=[] if tables is None else tables.finishers,
         layout=layout,
         most_threads=most,
@@ -159,6 +180,7 @@ def assemble(
         logs.left_over,
         most + 1,
         None if tables is None else tables.commits,
+        Output(store, budgeted, layout, _no_ids if tables is None else tables.field_ids),
     )
 
 
@@ -176,6 +198,10 @@ def make_writer(
         row_group_rows=parquet.row_group_rows,
         field_ids_of=field_ids_of,
     )
+
+
+def _no_ids(_table: str) -> Sequence[int]:
+    return ()
 
 
 class _Tables:
@@ -215,6 +241,10 @@ class _Tables:
         self.finishers.append(finisher)
         place = self._tables.connection.place
         self.commits = CommitThread(committer, place, self._tables.catalog.reach)
+
+    def field_ids(self, table: str) -> Sequence[int]:
+        """The field ids of a table's files, once the catalog has told of the table."""
+        return self._tables.places.field_ids(table)
 
     def _is_logged(self, batch_id: str) -> bool:
         # What is not stored any more may have a segment that could not be removed yet.

@@ -23,6 +23,7 @@ from . import (
 )
 from .azurite import build_azurite
 from .gcs import build_fake_gcs
+from .lambda_runtime import build_cfn_lint, build_lambda_emulator, build_lambda_runtime
 from .ministack import build_ministack
 from .nessie import build_nessie
 from .s3 import build_minio, build_versitygw
@@ -49,6 +50,7 @@ def main() -> int:
             return 0
         tell(build_telemetrygen, build_collector, build_javascript, build_versitygw)
         tell(build_spark, build_spark_s3a, build_duckdb_s3)
+        tell(build_lambda_emulator, build_lambda_runtime, build_cfn_lint)
         for name in ENVIRONMENTS:
             print(f"python sdk {name}: {build_python_sdk(name)}", flush=True)
     except ComponentError as error:

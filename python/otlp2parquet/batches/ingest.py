@@ -237,6 +237,10 @@ class Ingest:
         self._log.stop()
         return stored and is_whole
 
+    def settle(self, timeout_secs: float) -> bool:
+        """Wait until every closed batch is done with, also what is taken back of it."""
+        return self._storing.settle(timeout_secs)
+
     def status(self) -> Status:
         """What is held, and what waits, now."""
         batch = self._open

@@ -240,6 +240,11 @@ class Storing:
         self.stop()
         return stored
 
+    def settle(self, timeout_secs: float) -> bool:
+        """Wait until there is nothing to do, and go on afterwards; False when time ran out."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._schedule.is_idle, timeout_secs)
+
     def stop(self) -> None:
         """End the threads once the steps that could begin now are done; what rests is left."""
         with self._changed:

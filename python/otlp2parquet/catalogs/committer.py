@@ -149,6 +149,20 @@ class Committer:
                 table.due = min(table.due, self._monotonic())
             self._hurry = True
 
+    def withdraw(self) -> int:
+        """Remove the receipts that no table has, and give their number.
+
+        For who has nowhere to keep them: whoever sent the rows is told to send them again. Their
+        files stay, in no table.
+        """
+        with self._lock:
+            waiting = list(self._schedule.waiting())
+            for table in self._schedule.tables.values():
+                table.waiting.clear()
+        for receipt in waiting:
+            self._receipts.delete(receipt)
+        return len(waiting)
+
     def list_again(self) -> None:
         """Look once more which receipts there are."""
         with self._lock:

@@ -1,7 +1,8 @@
-"""The committer of a server: one thread that does its steps, and a last bounded attempt at the end.
+"""Who does a committer's steps: a thread of a server, or whoever waits for them, in bounded time.
 
 Knows threads and the committer. Must not know catalogs. The thread waits for a receipt or for the
-time that the committer names, and nothing that a step meets can end it.
+time that the committer names, and nothing that a step meets can end it. At the end there is a last
+bounded attempt.
 """
 
 import logging
@@ -18,6 +19,28 @@ LAST_SECS: Final = 5.0
 """How long the last attempt may take when the server is asked to stop."""
 OLD_SECS: Final = 600.0
 """Past that age of the oldest receipt a line in the log says so, now and then."""
+
+
+def commit_within(
+    committer: Committer,
+    secs: float,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Commit what waits, on this thread and in about ``secs``; whether nothing is left.
+
+    For who may not work behind an answer, as a function of Lambda, which is frozen then. No step
+    begins when the time is over; the one that runs has the time limits of its requests.
+    """
+    end = monotonic() + secs
+    while True:
+        while committer.run_one():
+            if monotonic() >= end:
+                return not committer.status().receipts
+        due = committer.secs_until_due()
+        if due is None or not committer.status().receipts or monotonic() + due >= end:
+            return not committer.status().receipts
+        sleep(due)
 
 
 class CommitThread:

@@ -52,7 +52,8 @@ def serve(
     # those of several files, and they are in nobody's budget.
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", "10")
     # Here, so that --help does not wait for pyarrow.
-    from otlp2parquet.platforms.server import logs, run  # noqa: PLC0415
+    from otlp2parquet.platforms import logs  # noqa: PLC0415
+    from otlp2parquet.platforms.server import run  # noqa: PLC0415
 
     try:
         flags = Flags(config, host, port, output, verbose)

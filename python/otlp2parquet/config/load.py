@@ -56,6 +56,8 @@ def load(
     *,
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    defaults: Mapping[str, str] | None = None,
+    defaults_source: str = "default",
 ) -> Loaded:
     """The effective configuration.
 
@@ -63,11 +65,15 @@ def load(
     ``OTLP2PARQUET_CONFIG``, inline TOML in ``OTLP2PARQUET_CONFIG_CONTENT``, ``config.toml`` and
     ``.otlp2parquet.toml`` in ``folder`` (default: the working directory), the defaults. They
     merge key by key. Raises ``ConfigError`` with all errors at once, one a line.
+
+    ``defaults`` are a platform's own, as text by dotted key; ``defaults_source`` names them.
     """
     flags = flags or Flags()
     environ = os.environ if environ is None else environ
     table = {row.key: row for row in settings()}
     layers = read_layers(flags.config, environ, Path() if folder is None else folder, table)
+    own = {key: Raw(text, defaults_source, is_text=True) for key, text in (defaults or {}).items()}
+    layers.insert(0, Layer(own))
     for layer in layers:
         spread_url(layer)
     chosen, origin, errors = resolve(layers, table)

@@ -22,7 +22,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError, NotSupportedError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    NotFoundError,
+    NotSupportedError,
+    PreconditionError,
+)
 
 from otlp2parquet.errors import NameTakenError, StorageError
 from otlp2parquet.stores.pace import Pace
@@ -133,6 +139,25 @@ class ObstoreStore:
                 if is_throttled(str(error)):
                     self.pace.slow_down()
                 raise storage_error(f"cannot {verb} {self.place(path)}", error) from error
+
+    def fetch(self, path: str, sink: BinaryIO, *, version: str = "", etag: str = "") -> None:
+        """Write one version of an object to ``sink``, in one request.
+
+        Without a version it is the object of now, if its content still has this ``etag``. Raises
+        ``FileNotFoundError`` where there is no such object any more.
+        """
+        where, found = checked_path(path), None
+        options: dict[str, Any] = {"version": version} if version else {}
+        if etag and not version:
+            options["if_match"] = etag
+        with self.asking("get", "read", path), _not_there():
+            try:
+                found = obstore.get(self._again, where, options=options)  # type: ignore[arg-type]
+                sink.writelines(found.stream(min_chunk_size=PART_BYTES))
+            except PreconditionError:
+                found = None
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.place(path))
 
     def put(self, path: str, content: bytes) -> None:
         """One PUT, which fails if the name is taken."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otlp2parquet.config import AuthConfig, ServerConfig
-from otlp2parquet.platforms.server import logs
+from otlp2parquet.platforms import logs
+from otlp2parquet.platforms.refusals import MAX_PAIRS, OTHERS, PERIOD_SECS, Refusals
 from otlp2parquet.platforms.server.front_door import front_door
-from otlp2parquet.platforms.server.refusals import MAX_PAIRS, OTHERS, PERIOD_SECS, Refusals
 from tests.support.asgi_bench import PROTOBUF, Bench, ask, logs_request, parts_of
 from tests.support.doubles import Clock
 

@@ -19,6 +19,7 @@ from otlp2parquet.core.otlp_http import ExportHead, Response, read_head, render
 from otlp2parquet.core.outcome import Outcome
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.export import Exports
+from otlp2parquet.platforms.refusals import Refusals
 from otlp2parquet.platforms.server.asgi import (
     Receive,
     Scope,
@@ -30,7 +31,6 @@ from otlp2parquet.platforms.server.body import Bodies
 from otlp2parquet.platforms.server.front_door import STRANGER
 from otlp2parquet.platforms.server.metrics import Metrics
 from otlp2parquet.platforms.server.pages import PATHS, Pages
-from otlp2parquet.platforms.server.refusals import Refusals
 from otlp2parquet.storage import StorageStatus
 
 log = logging.getLogger(__name__)

@@ -4,16 +4,17 @@ Knows the batches' state as numbers, and how a page is made of them. It must not
 exports.
 """
 
-import json
 from typing import Any, Final
 
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.catalogs.running import CommitThread
 from otlp2parquet.core.otlp_http import Response
+from otlp2parquet.platforms import health
+from otlp2parquet.platforms.health import json_page, not_a_get
 from otlp2parquet.platforms.server.metrics import CONTENT_TYPE, Metrics
 from otlp2parquet.storage import StorageStatus
 
-PATHS: Final = frozenset({"/health", "/ready", "/metrics"})
+PATHS: Final = frozenset({health.PATH, "/ready", "/metrics"})
 
 
 class Pages:
@@ -42,9 +43,9 @@ class Pages:
         reasons of the storage have names of folders, buckets and services in them.
         """
         if method not in ("GET", "HEAD"):
-            return _json_page(405, {"error": "expected the method GET"}, (b"allow", b"GET, HEAD"))
-        if path == "/health":
-            return _json_page(200, {"status": "ok"})
+            return not_a_get()
+        if path == health.PATH:
+            return health.health(method)
         if path == "/metrics":
             body = self._metrics.page()
             head = ((b"content-type", CONTENT_TYPE), (b"content-length", b"%d" % len(body)))
@@ -92,10 +93,4 @@ class Pages:
             "max_bytes": status.log.max_bytes,
             "disk_used": round(status.log.disk_share, 3),
         }
-        return _json_page(503 if reasons else 200, page)
-
-
-def _json_page(status: int, page: dict[str, object], *extra: tuple[bytes, bytes]) -> Response:
-    body = json.dumps(page).encode() + b"\n"
-    head = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)))
-    return Response(status, (*head, *extra), body)
+        return json_page(503 if reasons else 200, page)

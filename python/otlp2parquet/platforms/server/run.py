@@ -23,8 +23,8 @@ from typing import Final
 from otlp2parquet.assembly import Assembly, assemble, promise
 from otlp2parquet.config import Address, Config, ServerConfig
 from otlp2parquet.errors import ConfigError
+from otlp2parquet.platforms import logs
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
-from otlp2parquet.platforms.server import logs
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
 from otlp2parquet.platforms.server.front_door import front_door
 from otlp2parquet.platforms.server.granian_server import BACKLOG, GranianServer

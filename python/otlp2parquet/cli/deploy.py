@@ -1,0 +1,85 @@
+"""``otlp2parquet deploy aws``: the template of a stack, and the zip of its function.
+
+Knows the terminal. The work is in ``otlp2parquet.deploy``. Calls nothing at AWS.
+"""
+
+from pathlib import Path
+from typing import Final, cast
+
+import click
+
+from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.deploy import artifact
+from otlp2parquet.deploy.artifact import MACHINES, Architecture
+from otlp2parquet.deploy.template import template
+from otlp2parquet.errors import ConfigError
+
+_MIB: Final = 1 << 20
+
+
+@click.command(context_settings=CONTEXT_SETTINGS)
+@click.argument("cloud", type=click.Choice(["aws"]))
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("deploy"),
+    show_default=True,
+    help="Folder for the template and the zips, made if missing.",
+)
+@click.option(
+    "--package",
+    is_flag=True,
+    help="Also make the function's zip, of wheels that pip gets.",
+)
+@click.option(
+    "--arch",
+    "architectures",
+    type=click.Choice(list(MACHINES)),
+    multiple=True,
+    help="Processor of the function; several make several zips, the first is the template's. "
+    "[default: x86_64]",
+)
+@click.option(
+    "--wheels",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder with wheels of otlp2parquet, as `make wheels` makes them. [default: pip's]",
+)
+def deploy(
+    cloud: str,  # noqa: ARG001 - there is one yet
+    output: Path,
+    package: bool,  # noqa: FBT001 - as above
+    architectures: tuple[str, ...],
+    wheels: Path | None,
+) -> None:
+    """Write what it takes to run on AWS Lambda; nothing at AWS is called.
+
+    The template makes a function with a URL, a table bucket or a bucket for files, a bucket for
+    receipts, a role that may do no more than that, and a schedule for reconcile. It says in its
+    comments what each is for, and how it is deployed. Byte code in the zip is for the Python that
+    runs this command, and so is the runtime in the template.
+    """
+    chosen = cast("tuple[Architecture, ...]", architectures or ("x86_64",))
+    output.mkdir(parents=True, exist_ok=True)
+    for architecture in chosen if package else ():
+        own = sorted(wheels.glob("*.whl")) if wheels is not None else ()
+        try:
+            made = artifact.build(architecture, output, own)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from error
+        click.echo(
+            f"{made.path}: {made.zipped_bytes / _MIB:.1f} MiB zipped, "
+            f"{made.unzipped_bytes / _MIB:.1f} MiB unzipped (Lambda takes 250)"
+        )
+        if made.zipped_bytes > artifact.DIRECT_BYTES:
+            click.echo("more than 50 MiB: it has to be uploaded by way of a bucket")
+    text = template(
+        zip_name=artifact.zip_name(chosen[0]),
+        runtime=artifact.runtime(),
+        architecture=chosen[0],
+    )
+    path = output / "template.yaml"
+    path.write_text(text, encoding="utf-8")
+    click.echo(f"{path}: its first lines say how it is deployed")

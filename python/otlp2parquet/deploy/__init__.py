@@ -1,0 +1,8 @@
+"""What it takes to run the product on somebody's cloud: templates, and artifacts of wheels.
+
+    artifact  a zip for AWS Lambda, of manylinux wheels
+    contents  what of the wheels goes in, and what stays out
+    template  the template of AWS CloudFormation (SAM), with its explanations
+
+Writes files; never calls a cloud. Knows nothing of batches or requests.
+"""

@@ -1,0 +1,1 @@
+"""Tests of what is deployed: the zip of a function, and its template."""

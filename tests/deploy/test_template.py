@@ -1,0 +1,65 @@
+"""The template of a stack: valid, and with no more rights than the function needs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from otlp2parquet.cli import main
+from otlp2parquet.config.settings import settings
+from otlp2parquet.deploy import artifact
+from otlp2parquet.deploy.template import template
+from tests.components.lambda_runtime import build_cfn_lint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """The template, as the command writes it."""
+    done = CliRunner().invoke(main, ["deploy", "aws", "-o", str(tmp_path), "--arch", "arm64"])
+    assert done.exit_code == 0, done.output
+    assert str(tmp_path / "template.yaml") in done.output
+    assert [path.name for path in tmp_path.iterdir()] == ["template.yaml"]
+    return tmp_path / "template.yaml"
+
+
+def test_the_linter_of_aws_finds_nothing(written: Path) -> None:
+    """No error and no warning, but the one that says what the first lines say: package it first."""
+    command = [build_cfn_lint(), "--format", "json", "--ignore-checks", "W3002", "--", written]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout) == [], done.stdout
+    assert done.returncode == 0
+
+
+def test_names_are_filled_in(written: Path) -> None:
+    """The zip, the runtime and the processor are those of the zip that --package makes."""
+    text = written.read_text("utf-8")
+    assert f"Code: ./{artifact.zip_name('arm64')}\n" in text
+    assert f"Runtime: {artifact.runtime()}\n" in text
+    assert 'Architectures: ["arm64"]\n' in text
+    assert "@" not in re.sub(r"#.*", "", text)
+
+
+def test_nothing_may_do_everything() -> None:
+    """No action is a pattern, and no resource is all of them."""
+    text = template(zip_name="z", runtime="python3.13", architecture="arm64")
+    assert not re.search(r"(Action|Resource|NotAction|NotResource): *[\"']?\*", text)
+    assert not re.search(r"\b(s3|s3tables|logs|lambda|sts):[A-Za-z]*\*", text)
+    # Who may call the open URL is everybody: that is what it is, and only there.
+    assert text.count('Principal: "*"') == text.count("Condition: IsOpenUrl") == 2
+
+
+def test_its_settings_are_settings() -> None:
+    """Every variable of the function is one that is read."""
+    text = template(zip_name="z", runtime="python3.13", architecture="arm64")
+    known = {name for row in settings() for name in row.env_names}
+    used = set(re.findall(r"^ +(OTLP2PARQUET_\w+):", text, re.MULTILINE))
+    assert used
+    assert used <= known

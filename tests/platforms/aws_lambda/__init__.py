@@ -1,0 +1,1 @@
+"""Tests of the function of AWS Lambda."""
