@@ -20,6 +20,7 @@ from tests.support.rest_catalog import CUT, LOST, Fault, RestCatalogServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
 DOWN = Fault(503, "down")
 
@@ -146,13 +147,11 @@ def old_time(catalog: CatalogBench, path: str) -> None:
     older = f"{stamp:012x}"
     older = f"{older[:8]}-{older[8:]}{batch_id[13:]}"
     store.delete(path)
-    store.create(
-        path.replace(batch_id, older),
-        lambda sink: (
-            sink.write(body.replace(f'"batch_id":"{batch_id}"', f'"batch_id":"{older}"').encode())
-            and None
-        ),
-    )
+
+    def write(sink: BinaryIO) -> None:
+        sink.write(body.replace(f'"batch_id":"{batch_id}"', f'"batch_id":"{older}"').encode())
+
+    store.create(path.replace(batch_id, older), write)
 
 
 def test_without_receipts_a_200_is_a_commit(catalog: CatalogBench) -> None:
