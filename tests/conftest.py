@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests.proofs import page
 from tests.proofs.results import save
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 # What asserts for the tests tells as much as they do when it fails.
 pytest.register_assert_rewrite("tests.support", "tests.components.captures")
+
+# The machines that run this are shared and slow; what something costs is for the benchmarks.
+settings.register_profile("shared", deadline=None)
+settings.load_profile("shared")
 
 
 def is_loopback(address: Any) -> bool:
