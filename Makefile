@@ -90,7 +90,7 @@ test-rust: $(ENVIRONMENT)
 # As cargo-fuzz builds them, without a sanitizer: the core has no unsafe code to look for, and
 # this way a stable compiler will do. With --target, build scripts are built as usual.
 FUZZ_SECS ?= 3600
-FUZZ_TARGETS := protobuf json after_garbage inflate
+FUZZ_TARGETS := protobuf json after_garbage cost inflate
 FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
 	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
 FUZZ_DIR := $(CARGO_TARGET_DIR)/fuzz
@@ -113,7 +113,7 @@ fuzz: $(ENVIRONMENT) ## Feed the core what nobody meant as OTLP, for FUZZ_SECS s
 	done
 
 fuzz-short: ## The same for a few seconds: what CI runs.
-	$(MAKE) fuzz FUZZ_SECS=28
+	$(MAKE) fuzz FUZZ_SECS=35
 
 fuzz-long: dev ## A million generated messages of each format against the oracles (hours).
 	OTLP2PARQUET_EXAMPLES=200 $(BIN)/python -m pytest -q \

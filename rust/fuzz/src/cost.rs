@@ -83,6 +83,18 @@ const ASKED_TIMES: usize = 4;
 /// Allocations for each byte, and for any request.
 const CALLS_OF: (usize, usize) = (2, 4_096);
 
+/// The highest costs met by this process, told when there is a higher one and somebody asks
+/// (`OTLP2PARQUET_COSTS=1`): what the constants above are measured by.
+static WORST: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+fn tell_worst(number: usize, what: &str, found: usize, bytes: usize, cost: Cost) {
+    if WORST[number].fetch_max(found, Relaxed) < found
+        && std::env::var_os("OTLP2PARQUET_COSTS").is_some()
+    {
+        eprintln!("{what}: {found} of {bytes} bytes: {cost:?}");
+    }
+}
+
 /// Reads an input into a builder, finishes, and holds the cost against its size.
 ///
 /// # Panics
@@ -103,11 +115,15 @@ pub fn check(data: &[u8]) {
     });
     assert!(!refused || batches.is_empty());
     for cost in [appending, finishing] {
+        tell_worst(0, "peak", cost.peak.saturating_sub(MEMORY.0 * bytes), bytes, cost);
+        tell_worst(1, "asked, hundredths of the bound", cost.asked * 100 / most, bytes, cost);
         assert!(cost.peak <= most, "{bytes} bytes: {cost:?}");
         assert!(cost.asked <= ASKED_TIMES * most, "{bytes} bytes: {cost:?}");
     }
     let groups: usize = batches.len();
     let calls = appending.calls + finishing.calls;
+    let both = Cost { calls, ..appending };
+    tell_worst(2, "calls", calls.saturating_sub(CALLS_OF.0 * bytes), groups, both);
     let most = CALLS_OF.0 * bytes + CALLS_OF.1 + groups * 400;
     assert!(calls <= most, "{bytes} bytes, {groups} batches: {calls} allocations");
 }
