@@ -226,7 +226,7 @@ def test_no_request_waits_for_ever(tmp_path: Path) -> None:
     """A catalog that takes a request and says nothing is one that is away."""
     released = threading.Event()
     with RestCatalogServer(tmp_path) as server:
-        catalog = catalog_at(server, ICEBERG_TIMEOUT_SECS="0.2")
+        catalog = catalog_at(server, ICEBERG_TIMEOUT_SECS="1")
         table = catalog.load("otel_logs")
         server.script = lambda method, _path: (
             Fault(waits_for=released) if method == "POST" else None

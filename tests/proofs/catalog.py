@@ -8,10 +8,12 @@ so that whatever happens can happen to one writer at one step.
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pyiceberg.catalog import load_catalog
@@ -26,7 +28,6 @@ from tests.support.server_process import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
@@ -254,7 +255,13 @@ def catalog_at(uri: str, s3_endpoint: str, region: str = REGION) -> Catalog:
 
 def receipts_in(folder: Path) -> set[Path]:
     """The receipts in the bucket, whose objects are files."""
-    return set((folder / RECEIPTS).rglob("*.json"))
+    # Folders come and go meanwhile, which a walk passes by.
+    return {
+        Path(place) / name
+        for place, _, names in os.walk(folder / RECEIPTS)
+        for name in names
+        if name.endswith(".json")
+    }
 
 
 def files_of(receipt: Path) -> list[str]:
