@@ -34,7 +34,7 @@ def test_every_form_is_told_and_read(form: str) -> None:
     """Method, path, header fields in lower case, every byte of the body, the sender's address."""
     event = FORMS[form]("POST", "/v1/logs", PROTOBUF, NO_TEXT)
     assert form_of(event) == form
-    request = read_request(event, form)  # type: ignore[arg-type]
+    request = read_request(event, form)
     assert (request.method, request.path, request.body) == ("POST", "/v1/logs", NO_TEXT)
     assert request.headers[0] == PROTOBUF[0]
     assert request.client == CLIENT
@@ -66,7 +66,7 @@ def test_several_fields_of_a_name_are_several() -> None:
     """Where the event has them: stacked encodings are refused, not read as the last of them."""
     headers = [*PROTOBUF, (b"content-encoding", b"gzip"), (b"content-encoding", b"zstd")]
     for form in ("1.0", "alb multi-value"):
-        request = read_request(FORMS[form]("POST", "/", headers, b"x"), form)  # type: ignore[arg-type]
+        request = read_request(FORMS[form]("POST", "/", headers, b"x"), form)
         values = [value for name, value in request.headers if name == b"content-encoding"]
         assert values == [b"gzip", b"zstd"]
 

@@ -13,6 +13,7 @@ import pytest
 from otlp2parquet.errors import ConfigError, StorageRefusedError, StorageUnavailableError
 from otlp2parquet.platforms.aws_lambda import function as lambda_function
 from otlp2parquet.platforms.aws_lambda import settings as lambda_settings
+from otlp2parquet.platforms.aws_lambda.metrics import Metrics
 from otlp2parquet.platforms.aws_lambda.objects import FOLDER
 from otlp2parquet.writers import ParquetWriter
 from tests.components.s3 import BUCKET, CREDENTIALS, Versitygw, keys_in, s3_client
@@ -211,7 +212,7 @@ def test_without_a_bucket_nothing_can_be_remembered(
     monkeypatch.setattr(lambda_settings, "FOLDER", str(tmp_path / "tmp"))
     arn = "arn:aws:s3tables:us-east-1:000000000000:bucket/telemetry"
     settings = lambda_settings.function_settings({"OTLP2PARQUET_ICEBERG_BUCKET_ARN": arn})
-    made = lambda_function.Function(settings, lambda_function.Metrics("bench"))
+    made = lambda_function.Function(settings, Metrics("bench"))
     with pytest.raises(ConfigError, match=r"storage\.backend"):
         made.handle(notification(CAPTURES, "x.pb", "e", 1))
     made.close()

@@ -18,12 +18,13 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from otlp2parquet.config import BatchConfig
+from otlp2parquet.platforms import logs
 from otlp2parquet.platforms.export import (
     INFLATE_ESTIMATE,
     INLINE_BYTES,
     INLINE_COMPRESSED_BYTES,
 )
-from otlp2parquet.platforms.server import application, asgi, logs
+from otlp2parquet.platforms.server import application, asgi
 from otlp2parquet.platforms.server.asgi import DRAIN_BYTES
 from otlp2parquet.platforms.server.body import GRACE_SECS, MIN_BYTES_PER_SEC
 from tests.support.asgi_bench import (
