@@ -78,7 +78,7 @@ class LambdaRuntime(RunningProcess):
         *,
         handler: str = "otlp2parquet.platforms.aws_lambda.handler",
         memory_mb: int = 1024,
-        timeout_secs: int = 30,
+        timeout_secs: int = 300,
     ) -> None:
         self.port = free_port()
         python = build_lambda_runtime()
@@ -101,7 +101,7 @@ class LambdaRuntime(RunningProcess):
         )
         self.wait_ready(self._answers)
 
-    def invoke(self, event: object, secs: float = 120.0) -> Any:
+    def invoke(self, event: object, secs: float = 300.0) -> Any:
         """The result of an event; an error's is an object with ``errorMessage``."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=secs)
         try:

@@ -32,8 +32,8 @@ def written(tmp_path: Path) -> Path:
 
 def test_the_linter_of_aws_finds_nothing(written: Path) -> None:
     """No error and no warning, but the one that says what the first lines say: package it first."""
-    options = ["--format", "json", "--ignore-checks", "W3002", "--"]
-    command = [str(build_cfn_lint()), *options, str(written)]
+    command = [str(build_cfn_lint()), "--format", "json", "--ignore-checks", "W3002", "--"]
+    command.append(str(written))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert json.loads(done.stdout) == [], done.stdout
     assert done.returncode == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
@@ -20,7 +20,6 @@ from tests.support.rest_catalog import CUT, LOST, Fault, RestCatalogServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from typing import BinaryIO
 
 DOWN = Fault(503, "down")
 
@@ -127,7 +126,6 @@ def test_an_environment_that_ends_before_its_commit_is_reconciled(catalog: Catal
         # It may still be at it: an hour is its own.
         assert (report["younger"], report["is_complete"]) == (1, True)
         assert catalog.rows() == 1
-    LocalStore(catalog.folder / "data")
     old_time(catalog, receipt)
     with catalog.function() as other:
         for committed in (3, 0):
@@ -147,11 +145,12 @@ def old_time(catalog: CatalogBench, path: str) -> None:
     older = f"{stamp:012x}"
     older = f"{older[:8]}-{older[8:]}{batch_id[13:]}"
     store.delete(path)
+    body = body.replace(f'"batch_id":"{batch_id}"', f'"batch_id":"{older}"')
 
-    def write(sink: BinaryIO) -> None:
-        sink.write(body.replace(f'"batch_id":"{batch_id}"', f'"batch_id":"{older}"').encode())
+    def fill(sink: BinaryIO) -> None:
+        sink.write(body.encode())
 
-    store.create(path.replace(batch_id, older), write)
+    store.create(path.replace(batch_id, older), fill)
 
 
 def test_without_receipts_a_200_is_a_commit(catalog: CatalogBench) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -97,15 +97,15 @@ def test_an_error_is_the_runtimes(function: LambdaRuntime) -> None:
 def test_the_official_exporters_send_through_it(function: LambdaRuntime, tmp_path: Path) -> None:
     """Of the Python SDK, through what stands for a Function URL; compressed, too."""
     with FunctionFront(function.invoke) as front:
-        exporter = OTLPSpanExporter(f"{front.endpoint}/v1/traces")
         provider = TracerProvider()
-        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        for compression in (Compression.NoCompression, Compression.Gzip):
+            exporter = OTLPSpanExporter(f"{front.endpoint}/v1/traces", compression=compression)
+            provider.add_span_processor(SimpleSpanProcessor(exporter))
         tracer = provider.get_tracer("test")
         for number in range(3):
             tracer.start_span(f"span {number}").end()
         provider.shutdown()
-        OTLPLogExporter(f"{front.endpoint}/v1/logs").shutdown()  # type: ignore[no-untyped-call]
-    assert rows_below(tmp_path / "data") == 3, function.log
+    assert rows_below(tmp_path / "data") == 2 * 3, function.log
 
 
 def test_a_wrong_configuration_says_so(root: Path | None, tmp_path: Path) -> None:

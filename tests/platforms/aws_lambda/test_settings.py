@@ -46,8 +46,8 @@ def test_memory_decides_over_the_largest_request(memory_mb: int) -> None:
     assert 6 << 20 <= payload <= 64 << 20
     if memory_mb >= 512:
         assert 6 * payload + (256 << 20) <= memory_mb << 20
-    less = function_settings({**environ, "OTLP2PARQUET_MAX_PAYLOAD_BYTES": "1MiB"}).config
-    assert less.request.max_payload_bytes == 1 << 20
+    smaller = function_settings({**environ, "OTLP2PARQUET_MAX_PAYLOAD_BYTES": "1MiB"}).config
+    assert smaller.request.max_payload_bytes == 1 << 20
 
 
 def test_what_is_set_precedes() -> None:
