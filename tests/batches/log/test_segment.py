@@ -8,7 +8,6 @@ from uuid import UUID
 
 import pytest
 
-from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches.log import record as form
 from otlp2parquet.batches.log.record import HEADER_BYTES, Header
 from otlp2parquet.batches.request import Request
@@ -195,7 +194,7 @@ def test_a_header_alone_is_no_batch(tmp_path: Path) -> None:
     """What a crash left of a segment before its first group: nothing was acknowledged."""
     with Node(tmp_path):
         pass
-    path = tmp_path / "log" / f"{new_batch_id()}.segment"
+    path = tmp_path / "log" / f"{BATCH}.segment"
     for content in (
         b"",
         bytes(HEADER_BYTES),
