@@ -35,6 +35,16 @@ def is_loopback(address: Any) -> bool:
         return host == "localhost"
 
 
+@pytest.fixture(scope="session")
+def catalog_folders(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> pytest.TempPathFactory:
+    """Folders for real and emulated catalogs; without ``--catalogs`` who asks is skipped."""
+    if not request.config.getoption("--catalogs"):
+        pytest.skip("a real or emulated catalog takes its time to start: --catalogs")
+    return tmp_path_factory
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--full``: the proofs of durability in full, not in the short form of an ordinary run.
 

@@ -149,12 +149,7 @@ def gcs_cells(folder: Path, stack: ExitStack) -> list[Cell]:
         "OTLP2PARQUET_STORAGE_GCS_ENDPOINT": server.endpoint,
         "OTLP2PARQUET_ICEBERG_NAMESPACE": NAMESPACE,
     }
-    with_ = "fake-gcs-server, in emulation"
-    plain = words | {"OTLP2PARQUET_STORAGE_GCS_PREFIX": "plain"}
-    return [
-        Cell("gcs", "plain", plain, with_),
-        Cell("gcs", "sql", words | _sql(folder, "gcs"), with_),
-    ]
+    return _plain_and_sql(folder, "gcs", words, "fake-gcs-server, in emulation")
 
 
 def azure_cells(folder: Path, stack: ExitStack) -> list[Cell]:
@@ -168,11 +163,15 @@ def azure_cells(folder: Path, stack: ExitStack) -> list[Cell]:
         "OTLP2PARQUET_STORAGE_AZURE_ENDPOINT": server.endpoint,
         "OTLP2PARQUET_ICEBERG_NAMESPACE": NAMESPACE,
     }
-    with_ = "Azurite, in emulation"
-    plain = words | {"OTLP2PARQUET_STORAGE_AZURE_PREFIX": "plain"}
+    return _plain_and_sql(folder, "azure", words, "Azurite, in emulation")
+
+
+def _plain_and_sql(folder: Path, storage: str, words: dict[str, str], with_: str) -> list[Cell]:
+    """A bucket by itself, and with an embedded catalog."""
+    plain = words | {f"OTLP2PARQUET_STORAGE_{storage.upper()}_PREFIX": "plain"}
     return [
-        Cell("azure", "plain", plain, with_),
-        Cell("azure", "sql", words | _sql(folder, "azure"), with_),
+        Cell(storage, "plain", plain, with_),
+        Cell(storage, "sql", words | _sql(folder, storage), with_),
     ]
 
 

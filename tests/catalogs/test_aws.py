@@ -21,13 +21,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def aws(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Ministack]:
+def aws(catalog_folders: pytest.TempPathFactory) -> Iterator[Ministack]:
     """The emulation."""
-    if not request.config.getoption("--catalogs"):
-        pytest.skip("an emulation takes its time to start: --catalogs")
-    with Ministack(tmp_path_factory.mktemp("aws")) as running:
+    with Ministack(catalog_folders.mktemp("aws")) as running:
         yield running
 
 

@@ -186,13 +186,9 @@ def test_who_reconciles_without_a_catalog_is_told(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def lake(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[dict[str, str]]:
+def lake(catalog_folders: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The settings for a real Nessie over a real S3 server."""
-    if not request.config.getoption("--catalogs"):
-        pytest.skip("a real Nessie takes its time to start: --catalogs")
-    folder = tmp_path_factory.mktemp("lake")
+    folder = catalog_folders.mktemp("lake")
     with Versitygw(folder) as s3, nessie.Nessie(folder, s3.endpoint) as running:
         yield {
             **QUICK,

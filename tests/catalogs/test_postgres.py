@@ -18,13 +18,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def postgres(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[Postgres]:
+def postgres(catalog_folders: pytest.TempPathFactory) -> Iterator[Postgres]:
     """The database."""
-    if not request.config.getoption("--catalogs"):
-        pytest.skip("a database server is not everywhere: --catalogs")
-    with Postgres(tmp_path_factory.mktemp("postgres")) as running:
+    with Postgres(catalog_folders.mktemp("postgres")) as running:
         yield running
 
 

@@ -109,7 +109,7 @@ class Doubts:
 
     def ended(self, batch: StoringBatch) -> None:
         """Nothing more is done for it."""
-        self._gated.pop(batch.order, None)
+        self.stops_waiting(batch)
         self._pass_on(batch)
 
     # -- what may be done --------------------------------------------------------------------
@@ -158,8 +158,8 @@ class Doubts:
         """It was found to wait for the end of a doubt: it is looked at when that ends."""
         self._gated[batch.order] = batch
 
-    def is_looked_at(self, batch: StoringBatch) -> None:
-        """It does not wait any more, or is found to wait anew."""
+    def stops_waiting(self, batch: StoringBatch) -> None:
+        """It is looked at: it may be found to wait anew."""
         self._gated.pop(batch.order, None)
 
     @property
@@ -210,5 +210,5 @@ class Doubts:
             self._look_again(one)
 
     def _look_again(self, batch: StoringBatch) -> None:
-        self._gated.pop(batch.order, None)
+        self.stops_waiting(batch)
         self._look_at(batch)

@@ -99,7 +99,7 @@ class Schedule:
                 break
             heap = min(heaps, key=lambda heap: heap[0][0])
             _, batch = heapq.heappop(heap)
-            self.doubts.is_looked_at(batch)
+            self.doubts.stops_waiting(batch)
             if heap is self._ready:
                 batch.in_ready = False
             else:

@@ -8,14 +8,14 @@ certificates. What pyiceberg keeps of it are texts, so the settings are found by
 import io
 from collections.abc import Mapping
 from threading import Lock
-from typing import BinaryIO, Final, Self, cast
+from typing import Final, Self, cast
 
 from pyiceberg.io import FileIO, InputFile, InputStream, OutputFile, OutputStream
 
 from otlp2parquet.config import StorageConfig
 from otlp2parquet.errors import NameTakenError
 from otlp2parquet.storage import location_of, store_at
-from otlp2parquet.stores import Store
+from otlp2parquet.stores import Store, writing
 from otlp2parquet.stores.location import root_of
 
 STORAGE: Final = "otlp2parquet.storage"
@@ -70,42 +70,44 @@ class StoreFileIO(FileIO):
         return store, path
 
 
-class StoreInputFile(InputFile):
+class _StoreFile:
+    """What a file that is read and one that is written have alike."""
+
+    _store: Store
+    _path: str
+
+    def __len__(self) -> int:
+        """Its size."""
+        with self._store.open(self._path) as file:
+            return file.seek(0, io.SEEK_END)
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+        try:
+            self._store.open(self._path).close()
+        except FileNotFoundError:
+            return False
+        return True
+
+
+class StoreInputFile(_StoreFile, InputFile):
     """A file that is read."""
 
     def __init__(self, location: str, store: Store, path: str) -> None:
         super().__init__(location)
-        self._store = store
-        self._path = path
-
-    def __len__(self) -> int:
-        """Its size."""
-        return _size(self._store, self._path)
-
-    def exists(self) -> bool:
-        """Whether it is there."""
-        return _exists(self._store, self._path)
+        self._store, self._path = store, path
 
     def open(self, seekable: bool = True) -> InputStream:  # noqa: FBT001, FBT002, ARG002 - pyiceberg's
         """See ``InputFile``."""
         return cast("InputStream", self._store.open(self._path))
 
 
-class StoreOutputFile(OutputFile):
+class StoreOutputFile(_StoreFile, OutputFile):
     """A file that is written: it is there, whole, when its stream is closed."""
 
     def __init__(self, location: str, store: Store, path: str) -> None:
         super().__init__(location)
-        self._store = store
-        self._path = path
-
-    def __len__(self) -> int:
-        """Its size."""
-        return _size(self._store, self._path)
-
-    def exists(self) -> bool:
-        """Whether it is there."""
-        return _exists(self._store, self._path)
+        self._store, self._path = store, path
 
     def to_input_file(self) -> StoreInputFile:
         """See ``OutputFile``."""
@@ -130,12 +132,8 @@ class _Sink(io.BytesIO):
     def close(self) -> None:
         if self.closed:
             return
-        data = self.getvalue()
+        fill = writing(self.getvalue())
         super().close()
-
-        def fill(sink: BinaryIO) -> None:
-            sink.write(data)
-
         try:
             self._store.create(self._path, fill)
         except NameTakenError as error:
@@ -156,16 +154,3 @@ class _Sink(io.BytesIO):
     def __del__(self) -> None:
         """What nobody closed is nothing."""
         super().close()
-
-
-def _size(store: Store, path: str) -> int:
-    with store.open(path) as file:
-        return file.seek(0, io.SEEK_END)
-
-
-def _exists(store: Store, path: str) -> bool:
-    try:
-        store.open(path).close()
-    except FileNotFoundError:
-        return False
-    return True

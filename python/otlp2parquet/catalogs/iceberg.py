@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -149,14 +150,11 @@ class IcebergCatalog:
 
     def _load_of_some(self, name: str) -> Table:
         """As ``_load``, where others make or change the table at the same time."""
-        for attempt in range(LOADS):
-            try:
-                with told():
-                    return self._load(name)
-            except CatalogConflictError:
-                if attempt == LOADS - 1:
-                    raise
-        raise AssertionError
+        for _ in range(LOADS - 1):
+            with suppress(CatalogConflictError), told():
+                return self._load(name)
+        with told():
+            return self._load(name)
 
     def _load(self, name: str) -> Table:
         catalog = self._reached()

@@ -10,13 +10,13 @@ with a dot.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 from uuid import UUID
 
 from otlp2parquet.core.files import PlannedFile, checked_batch_id
 from otlp2parquet.core.schema import TABLE_FOLDERS
 from otlp2parquet.errors import NameTakenError
-from otlp2parquet.stores import Store
+from otlp2parquet.stores import Store, writing
 from otlp2parquet.stores.location import object_uri
 from otlp2parquet.writers.protocol import ColumnStatistics, StoredFile
 
@@ -168,13 +168,8 @@ class ReceiptFolder:
         """
         for extra in range(_MOST_EXTRAS):
             wanted = replace(receipt, extra=extra)
-            body = pack_receipt(wanted)
-
-            def fill(sink: BinaryIO, body: bytes = body) -> None:
-                sink.write(body)
-
             try:
-                self._store.create(wanted.path, fill)
+                self._store.create(wanted.path, writing(pack_receipt(wanted)))
             except NameTakenError:
                 there = self.read(wanted.path)
                 if there is None:  # gone this moment: a table has it

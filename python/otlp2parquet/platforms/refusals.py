@@ -9,8 +9,11 @@ it wrote into its request's head is cut short. Used on the event loop's thread o
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
+
+from otlp2parquet.core.otlp_http import Response
+from otlp2parquet.core.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,35 @@ class Refusals:
         self._monotonic = monotonic
         # In the order of their beginnings, so that only the first has to be looked at.
         self._pairs: OrderedDict[tuple[str, str], _Pair] = OrderedDict()
+
+    def report(
+        self,
+        response: Response,
+        outcome: Outcome | None,
+        *,
+        client: str,
+        path: str,
+        headers: Iterable[tuple[bytes, bytes]],
+    ) -> None:
+        """Take note of an answer with a message: something was refused or left out.
+
+        ``outcome`` is None where a request ended at its head. A warning beside rows that are kept
+        is the sender's; a request without any is not.
+        """
+        rejected, reason = 0, response.reason
+        if outcome is not None and outcome.is_taken:
+            rejected = outcome.rejected
+            if outcome.accepted and not rejected:
+                return
+            reason = "rejected records" if rejected else "nothing understood"
+        self.add(
+            client or "unknown",
+            reason,
+            response.message,
+            path=path,
+            content_type=_content_type(headers),
+            rejected=rejected,
+        )
 
     def add(
         self,
@@ -82,6 +114,13 @@ class Refusals:
                 if not everything:  # its next minute begins, at the end of the order
                     pair.since = now
                     self._pairs[key] = pair
+
+
+def _content_type(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name == b"content-type":
+            return value.decode("latin-1")
+    return ""
 
 
 def _warn(key: tuple[str, str], pair: _Pair) -> None:

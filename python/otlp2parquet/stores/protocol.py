@@ -54,6 +54,15 @@ class Store(Protocol):
         """Remove an object, durably; one that is not there is removed already."""
 
 
+def writing(content: bytes) -> Callable[[BinaryIO], None]:
+    """The ``fill`` of an object whose content is there as a whole."""
+
+    def fill(sink: BinaryIO) -> None:
+        sink.write(content)
+
+    return fill
+
+
 def checked_path(path: str) -> str:
     r"""``path`` if it names something below a root, on every storage; else ``ValueError``.
 

@@ -360,17 +360,7 @@ impl From<ArrowError> for FinishError {
 mod tests {
     use super::*;
 
-    fn field(number: u8, content: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![number << 3 | 2];
-        let mut len = content.len();
-        while len >= 0x80 {
-            bytes.push(len as u8 | 0x80);
-            len >>= 7;
-        }
-        bytes.push(len as u8);
-        bytes.extend_from_slice(content);
-        bytes
-    }
+    use crate::test_support::field;
 
     /// A request of one log record.
     fn log(record: &[u8]) -> Vec<u8> {

@@ -26,6 +26,9 @@ mod schema;
 mod signal;
 #[cfg(test)]
 mod small_tables_test;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod test_support;
 mod text;
 mod times;
 mod traces;

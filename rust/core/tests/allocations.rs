@@ -5,6 +5,9 @@ use std::cell::Cell;
 
 use otlp2parquet_core::{BatchBuilder, Limits, Signal, Strings};
 
+mod support;
+use support::field;
+
 /// The system's allocator, counting what this thread asks of it.
 struct Counting;
 
@@ -31,12 +34,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number << 3 | 2, content.len() as u8 | 0x80, (content.len() >> 7) as u8];
-    bytes.extend_from_slice(content);
-    bytes
-}
 
 fn fixed64(number: u8, value: u64) -> Vec<u8> {
     [&[number << 3 | 1][..], &value.to_le_bytes()].concat()

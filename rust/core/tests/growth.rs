@@ -4,20 +4,11 @@
 use arrow_array::{Array, ListArray, RecordBatch, StringArray};
 use otlp2parquet_core::{BatchBuilder, Limits, Signal, Strings};
 
+mod support;
+use support::field;
+
 /// The most that a column of a request's text takes of each of its bytes (`limits.rs`).
 const MOST: usize = 8;
-
-fn field(number: u8, content: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![number << 3 | 2];
-    let mut len = content.len();
-    while len >= 0x80 {
-        bytes.push(len as u8 | 0x80);
-        len >>= 7;
-    }
-    bytes.push(len as u8);
-    bytes.extend_from_slice(content);
-    bytes
-}
 
 /// A request of one scope that holds a record so many times.
 fn request(record: &[u8], times: usize) -> Vec<u8> {

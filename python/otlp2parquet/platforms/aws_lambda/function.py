@@ -261,18 +261,10 @@ class Function:
             "request_secs": round(secs, 4),
         }
         self._metrics.tell(values, signal=signal or "none")
-        if not response.message or (taken.accepted and not taken.rejected):
-            return
-        reason = response.reason or ("rejected records" if taken.rejected else "nothing understood")
-        fields = dict(request.headers)
-        self._refusals.add(
-            request.client or "unknown",
-            reason,
-            response.message,
-            path=request.path,
-            content_type=fields.get(b"content-type", b"").decode("latin-1"),
-            rejected=taken.rejected,
-        )
+        if response.message:
+            self._refusals.report(
+                response, became, client=request.client, path=request.path, headers=request.headers
+            )
 
     # -- what nobody waits for --------------------------------------------------------------
 

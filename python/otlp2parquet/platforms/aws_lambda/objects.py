@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from otlp2parquet.assembly import Output
@@ -35,7 +35,7 @@ from otlp2parquet.convert.naming import Name
 from otlp2parquet.core.files import PlannedFile
 from otlp2parquet.errors import NameTakenError, StorageRefusedError, StorageUnavailableError
 from otlp2parquet.platforms.aws_lambda.object_events import ObjectReference
-from otlp2parquet.stores import Store
+from otlp2parquet.stores import Store, writing
 from otlp2parquet.stores.protocol import checked_path
 from otlp2parquet.writers import OtlpWriter, StoredFile
 from otlp2parquet.writers.protocol import ArrowArrayExportable, Existing
@@ -306,7 +306,4 @@ class _Marks:
         return read
 
     def _create(self, name: str, content: dict[str, object]) -> None:
-        def fill(sink: BinaryIO) -> None:
-            sink.write(json.dumps(content).encode())
-
-        self._store.create(f"{self._folder}/{name}", fill)
+        self._store.create(f"{self._folder}/{name}", writing(json.dumps(content).encode()))

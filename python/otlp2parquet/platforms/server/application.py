@@ -221,26 +221,11 @@ class Application:
             self._report(scope, response)
 
     def _report(self, scope: Scope, response: Response, outcome: Outcome | None = None) -> None:
-        if outcome is not None and outcome.is_taken:
-            # A warning beside rows that are kept is the sender's; a request without any is not.
-            if outcome.accepted and not outcome.rejected:
-                return
-            reason = "rejected records" if outcome.rejected else "nothing understood"
-        else:
-            reason = response.reason
         client = scope.get("client")
-        self._refusals.add(
-            str(client[0]) if client else "unknown",
-            reason,
-            response.message,
+        self._refusals.report(
+            response,
+            outcome,
+            client=str(client[0]) if client else "",
             path=scope["path"],
-            content_type=_content_type(scope),
-            rejected=outcome.rejected if outcome is not None else 0,
+            headers=scope["headers"],
         )
-
-
-def _content_type(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            return str(value.decode("latin-1"))
-    return ""
