@@ -107,6 +107,18 @@ def test_a_package_lists_its_modules(package: str) -> None:
     assert listed == modules | {path.parent.name for path in init.parent.glob("*/__init__.py")}
 
 
+def test_links_in_documents_lead_somewhere() -> None:
+    """Also to pages that a command writes."""
+    folders = (PROJECT, PROJECT / "docs", PROJECT / "benchmarks")
+    dead = [
+        f"{document.name}: {target}"
+        for document in (path for folder in folders for path in folder.glob("*.md"))
+        for target in re.findall(r"\]\(([^)#\s]+)", document.read_text("utf-8"))
+        if "://" not in target and not (document.parent / target).exists()
+    ]
+    assert dead == []
+
+
 def test_nobody_shares_a_connection_of_duckdb() -> None:
     """A result that one test has not fetched would be in the way of another one."""
     shared = re.compile(r"\bduckdb\.(?:sql|query|execute|read_\w+|from_\w+)\(")
