@@ -48,9 +48,10 @@ def serve(
     closing the terminal stores everything that was acknowledged and ends with 0. Without a
     terminal SIGHUP has tokens and certificates read again.
     """
-    # Before Arrow is loaded: its allocator keeps pages that hold nothing for a second by default,
-    # those of several files, and they are in nobody's budget.
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "10")
+    # Before the extension and Arrow are loaded: their allocators keep pages that hold nothing for a
+    # while, those of several files and batches, and they are in nobody's budget. To give them back
+    # at once costs no measurable time, and halves what a server under load takes.
+    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
     # Here, so that --help does not wait for pyarrow.
     from otlp2parquet.platforms import logs  # noqa: PLC0415
     from otlp2parquet.platforms.server import run  # noqa: PLC0415
