@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -122,6 +123,16 @@ def test_what_needs_pyarrow_says_so_when_it_is_used(name: str) -> None:
 def test_the_fallback_for_crc32_is_the_same_function(data: bytes, value: int) -> None:
     """A segment that was written with one can be read with the other."""
     assert decoder.crc32(data, value) == zlib.crc32(data, value)
+
+
+def test_pages_are_given_back_at_once_when_asked() -> None:
+    """The allocator keeps them for a second by default; afterwards not at all."""
+    program = "from otlp2parquet.core.decoder import give_pages_back as g; print(g(), g())"
+    environment = {name: value for name, value in os.environ.items() if "MIMALLOC" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1000", "0"]
 
 
 def test_the_bound_is_the_decoders_own() -> None:

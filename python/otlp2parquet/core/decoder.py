@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Result,
         Schema,
         crc32,
+        give_pages_back,
         inflates_within,
         process_otlp,
         recognize_json,
@@ -42,6 +43,7 @@ else:
             Result,
             Schema,
             crc32,
+            give_pages_back,
             inflates_within,
             process_otlp,
             recognize_json,
@@ -106,6 +108,10 @@ else:
         def _restore_result(*_: object) -> NoReturn:
             _missing("restore_result")
 
+        def give_pages_back() -> int:
+            """As the decoder's; without it there is no allocator of its own."""
+            return 0
+
         crc32 = zlib.crc32
         DEBUG_BUILD = False
         DECODER = "none"
@@ -139,6 +145,7 @@ __all__ = [
     "Result",
     "Schema",
     "crc32",
+    "give_pages_back",
     "inflates_within",
     "process_otlp",
     "recognize_json",
