@@ -74,6 +74,8 @@ TICK_SECS: Final = 0.1
 LEFT_SECS: Final = 1.0
 """What is left of an invocation's time when its answer is due at the latest."""
 _NO_CONTEXT_SECS: Final = 30.0
+_SCHEDULES: Final = ("aws.events", "aws.scheduler")
+"""Rules of EventBridge, and its scheduler."""
 
 _NOT_COMMITTED: Final = "the catalog has not taken the rows, send them again"
 _TOO_LATE: Final = "the storage has not answered in time, send it again"
@@ -148,7 +150,7 @@ class Function:
                     "internal trouble, see the function's log", reason="internal"
                 )
             return make_result(response, form, head=request.method == "HEAD")
-        if event.get("source") == "aws.events" or event.get("otlp2parquet") == "reconcile":
+        if event.get("source") in _SCHEDULES or event.get("otlp2parquet") == "reconcile":
             return self._reconcile(end)
         messages = list(messages_in(event))
         if messages:
