@@ -48,7 +48,8 @@ log = logging.getLogger(__name__)
 FOLDER: Final = ".otlp2parquet/objects"
 _DONE: Final = "done"
 _END: Final = ".end"
-_UNSAFE: Final = re.compile(r"[^\w.-]")
+_UNSAFE: Final = re.compile(r"[^\w.-]", re.ASCII)
+"""Not in names of files here: 200 letters of any script may be more bytes than a name has."""
 _MOST_TOLD: Final = 100
 """Problems of one object that are logged one by one."""
 
@@ -121,6 +122,7 @@ class ObjectConversions:
             except FileNotFoundError:
                 # Another version has taken its place, and has an event of its own; or it is gone.
                 log.warning("an object is not there any more", extra=_fields(reference))
+                marks.let_go()
                 return None
             finally:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -253,6 +255,8 @@ class _Marks:
         self._folder = f"{FOLDER}/{name}"
         self._reference = reference
         self._now = now
+        self._held = 0
+        """The number of the claim that is held."""
 
     @contextmanager
     def claim(self, node: str, secs: float) -> Iterator[str | None]:
@@ -264,12 +268,16 @@ class _Marks:
         if taken is None:
             yield None
             return
-        number, first_node = taken
+        self._held, first_node = taken
         try:
             yield first_node
         except BaseException:
-            self._create(f"{number}{_END}", {})
+            self.let_go()
             raise
+
+    def let_go(self) -> None:
+        """Give the claim up before its time is over."""
+        self._create(f"{self._held}{_END}", {})
 
     def _take(self, node: str, secs: float) -> tuple[int, str] | None:
         while True:
