@@ -131,6 +131,13 @@ class ServerConfig:
         "Address to listen on. Port 0 takes a free one.",
         short="LISTEN_ADDR",
     )
+    grpc_addr: Address | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_address(),
+        Address("127.0.0.1", 4317),
+        "Address to listen on for OTLP/gRPC; `off` for none. Where it cannot be had, OTLP/HTTP is "
+        "served without it, and a warning says so.",
+        short="GRPC_ADDR",
+    )
     log_level: str = setting(
         values.choice(
             ("trace", "debug", "info", "warn", "error"),
