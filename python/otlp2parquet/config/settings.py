@@ -25,7 +25,6 @@ LOG_FOLDER = ".otlp2parquet"
 """The log's folder where none is named; its first letter keeps readers of tables out of it."""
 
 NOT_YET = (
-    "server.grpc_addr",
     "server.tls.key_password",
     "parquet.bloom_columns",
 )

@@ -28,6 +28,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otlp2parquet.core.otlp_grpc import METHODS
 from tests.components.process import wait_until
+from tests.support import asgi_bench
 from tests.support.requests import logs_request
 from tests.support.server_process import PATIENCE_SECS, Server, bodies_in, environment, logs_of
 
@@ -108,7 +109,7 @@ def test_bad_data_is_said_with_its_place(tmp_path: Path) -> None:
 
 def test_rejected_records_are_a_partial_success(tmp_path: Path) -> None:
     """As over HTTP: a record that cannot be stored is left out, counted and explained."""
-    record = logs_request(3, attributes=10_001)
+    record = asgi_bench.logs_request(3, attributes=10_001)
     with serving(tmp_path) as server:
         over_http = server.post(record)
         code, body, _, _ = call(server.grpc_address, record)
