@@ -6,12 +6,10 @@ Messages are those of the extension. Knows neither OTLP nor tables.
 from typing import Final
 
 from otlp2parquet.core.pure.inflate import IDENTITY, in_quotes, lower_ascii
+from otlp2parquet.core.pure.limits import MAX_PAYLOAD_BYTES
 from otlp2parquet.errors import UnsupportedError
 
 Payload = bytes | bytearray | memoryview | str
-
-MAX_PAYLOAD_BYTES: Final = 192 * 1024 * 1024
-"""As ``core.decoder`` says for every decoder."""
 
 _PROTOBUF: Final = (
     "application/x-protobuf",

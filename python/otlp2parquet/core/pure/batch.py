@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from otlp2parquet.core.pure.inflate import in_quotes
 from otlp2parquet.core.pure.schema import TABLES, Column
 
 _LABELS: Final = frozenset(
@@ -56,6 +57,19 @@ class Schema:
 
     def __arrow_c_schema__(self) -> object:
         return arrow_schema(self._table).__arrow_c_schema__()
+
+
+def table_names() -> list[str]:
+    """The names of the tables, in schema order."""
+    return list(TABLES)
+
+
+def table_schema(table: str) -> Schema:
+    """The Arrow schema of a table; for who has pyarrow."""
+    if table not in TABLES:
+        names = ", ".join(TABLES)
+        raise ValueError(f"found table {in_quotes(table[:64])}, expected one of {names}")
+    return Schema(table)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -33,11 +33,6 @@ def encoding_of(value: str | None) -> str:
             f"found content encoding {in_quotes(lower_ascii(name[:64]))}, expected gzip, zstd, "
             "deflate or identity"
         )
-    if _NAMES[codings[0]] == "zstd":
-        raise UnsupportedError(
-            'found content encoding "zstd", which the decoder in plain Python does not read, '
-            "expected gzip, deflate or identity"
-        )
     return _NAMES[codings[0]]
 
 
@@ -60,7 +55,21 @@ def inflate(payload: bytes, encoding: str, limit: int) -> bytes:
     # "A 0-byte body is empty whatever its Content-Encoding".
     if not payload or encoding == IDENTITY:
         return payload
+    if encoding == "zstd":
+        raise UnsupportedError(
+            'found content encoding "zstd", which the decoder in plain Python does not read, '
+            "expected gzip, deflate or identity"
+        )
     return _gunzip(payload, limit) if encoding == "gzip" else _unzlib(payload, limit)
+
+
+def inflates_within(payload: bytes, content_encoding: str | None, limit: int) -> bool:
+    """Whether a body can be inflated to at most ``limit`` bytes; as ``otlp2parquet.core`` says."""
+    encoding = encoding_of(content_encoding)
+    try:
+        return len(inflate(payload, encoding, limit)) <= limit
+    except (DecodeError, TooLargeError, UnsupportedError):
+        return False
 
 
 def _too_large(limit: int) -> TooLargeError:
