@@ -136,7 +136,9 @@ def test_version_of_the_decoder_in_plain_python(monkeypatch: pytest.MonkeyPatch)
     """Who has it by accident reads that there is a faster one."""
     monkeypatch.setattr(decoder, "DECODER", "pure")
     monkeypatch.setattr(decoder, "DEBUG_BUILD", False)
-    assert "decoder pure (plain Python, the same results but many times slower)," in run("--version")
+    assert "decoder pure (plain Python, the same results but many times slower)," in run(
+        "--version"
+    )
 
 
 class Served(Exception):  # noqa: N818 - a sign, not an error

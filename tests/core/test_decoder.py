@@ -79,7 +79,7 @@ def test_the_package_imports_without_the_extension_and_without_pyarrow() -> None
 
 
 def test_without_the_extension_everything_but_arrow_is_there() -> None:
-    """Requests are decoded, bodies inflated, documents recognized, by the standard library alone."""
+    """Requests are decoded, bodies inflated, documents recognized: no library is needed."""
     body = log(delimited(5, string_value(b"hello")))
     said = in_a_bare_interpreter(
         "import gzip, otlp2parquet\n"

@@ -1,11 +1,11 @@
 """The one door to the decoders: nothing else in the package imports the extension.
 
-There are two, of one contract: the compiled extension ``otlp2parquet._native``, and ``core.pure`` in
-plain Python, which is used where the extension is not installed. ``OTLP2PARQUET_DECODER`` set to
-``native`` or ``pure`` forces one. This is the only thing that the core reads from the environment:
-which decoder there is must be known when this module is imported, before any configuration, and it
-changes no result, only how long one takes. Knows no other module of the package but the names of the
-signals and the errors.
+There are two, of one contract: the compiled extension ``otlp2parquet._native``, and ``core.pure``
+in plain Python, which is used where the extension is not installed. ``OTLP2PARQUET_DECODER`` set
+to ``native`` or ``pure`` forces one. This is the only thing that the core reads from the
+environment: which decoder there is must be known when this module is imported, before any
+configuration, and it changes no result, only how long one takes. Knows no other module of the
+package but the twin and the errors.
 """
 
 import os
@@ -71,7 +71,6 @@ else:
         from otlp2parquet.core.pure.batch import Batch, Schema, table_names, table_schema
         from otlp2parquet.core.pure.batch import restore as _restore_batch
         from otlp2parquet.core.pure.builder import Appended, BatchBuilder, Result, process_otlp
-        from otlp2parquet.core.pure.builder import Result as _restore_result
         from otlp2parquet.core.pure.inflate import inflates_within
         from otlp2parquet.core.pure.otlp_json.recognize import recognize_json
 
@@ -79,6 +78,7 @@ else:
             """As the extension's; without it there is no allocator of its own."""
             return 0
 
+        _restore_result = Result
         crc32 = zlib.crc32
         DEBUG_BUILD = False
         DECODER = "pure"

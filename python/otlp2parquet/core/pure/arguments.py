@@ -39,9 +39,7 @@ def format_of(content_type: str) -> str:
 def check_signal(signal: str) -> None:
     """A signal that does not exist is the caller's mistake."""
     if signal not in ("logs", "traces", "metrics"):
-        raise ValueError(
-            f"found signal {in_quotes(signal[:64])}, expected logs, traces or metrics"
-        )
+        raise ValueError(f"found signal {in_quotes(signal[:64])}, expected logs, traces or metrics")
 
 
 def check_bounds(max_payload_bytes: int, received_at: int | None) -> None:

@@ -12,12 +12,13 @@ from typing import Any, Final
 from otlp2parquet.core.pure.inflate import in_quotes
 from otlp2parquet.core.pure.schema import TABLES, Column
 
-_LABELS: Final = frozenset(
-    "ServiceName ServiceNamespace ServiceInstanceId ResourceAttributes ResourceSchemaUrl ScopeName"
-    " ScopeVersion ScopeAttributes ScopeSchemaUrl SeverityText EventName BodyType TraceState"
-    " SpanName SpanKind StatusCode StatusMessage MetricName MetricDescription MetricUnit"
-    " MetricMetadata AggregationTemporality".split()
-)
+_NAMES: Final = """
+    ServiceName ServiceNamespace ServiceInstanceId ResourceAttributes ResourceSchemaUrl ScopeName
+    ScopeVersion ScopeAttributes ScopeSchemaUrl SeverityText EventName BodyType TraceState SpanName
+    SpanKind StatusCode StatusMessage MetricName MetricDescription MetricUnit MetricMetadata
+    AggregationTemporality
+"""
+_LABELS: Final = frozenset(_NAMES.split())
 """Columns of few different texts: dictionary arrays where asked for."""
 
 
@@ -92,9 +93,7 @@ class Batch:
 
     def __repr__(self) -> str:
         hour = self.hour.isoformat()
-        return (
-            f"<Batch {self.table} service={self.service!r} hour={hour} num_rows={self.num_rows}>"
-        )
+        return f"<Batch {self.table} service={self.service!r} hour={hour} num_rows={self.num_rows}>"
 
     def _record_batch(self) -> Any:
         import pyarrow as pa  # noqa: PLC0415 - see above
@@ -136,7 +135,9 @@ def restore(table: str, service: str | None, hour: int, ipc: bytes) -> Batch:
     import pyarrow as pa  # noqa: PLC0415 - see above
 
     rows = pa.ipc.open_stream(ipc).read_next_batch()
-    forms = [flag for flag in (False, True) if rows.schema == arrow_schema(table, is_dictionary=flag)]
+    forms = [
+        flag for flag in (False, True) if rows.schema == arrow_schema(table, is_dictionary=flag)
+    ]
     if not forms:
         raise RuntimeError(f"found another schema than that of {table}")
     columns: list[Sequence[Any]] = [_values(column) for column in rows.columns]

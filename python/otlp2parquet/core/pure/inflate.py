@@ -22,7 +22,7 @@ _NAMES: Final = {
 
 
 def encoding_of(value: str | None) -> str:
-    """The coding of a Content-Encoding header's value: a list in which identity counts for nothing."""
+    """The coding of a Content-Encoding header's value: a list in which identity is nothing."""
     name = (value or "").strip()
     codings = [lower_ascii(coding.strip()) for coding in name.split(",")]
     codings = [coding for coding in codings if coding not in ("", IDENTITY, "none")]
@@ -44,9 +44,7 @@ def lower_ascii(text: str) -> str:
 def in_quotes(text: str) -> str:
     """A short argument for a message, in double quotes, one line whatever it holds."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
-    shown = (
-        escapes.get(c) or (c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in text
-    )
+    shown = (escapes.get(c) or (c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in text)
     return f'"{"".join(shown)}"'
 
 

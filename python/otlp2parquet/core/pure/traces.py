@@ -195,7 +195,7 @@ def _usual(data: bytes, at: int, stop: int, request: Request, shared: Row) -> Re
         or _NO_SPAN in (span_id, parent_span_id)
     ):
         return None
-    attributes = "{%s}" % ",".join(pieces)
+    attributes = f"{{{','.join(pieces)}}}"
     charge += 2 * (len(attributes) if attributes.isascii() else len(attributes.encode()))
     duration = end_time - start_time
     if charge > _MOST_USUAL or not -I63 <= duration < I63:
@@ -246,7 +246,7 @@ def _general(request: Request, at: int, stop: int, shared: Row) -> Read:
         # "end - start, signed: never clamped".
         duration = end_time - start_time
         if not -I63 <= duration < I63:
-            raise RejectError(at, duration_too_long(start_time, end_time))
+            raise RejectError(at, duration_too_long(start_time, end_time))  # noqa: TRY301 - as others
         rendered = render_attributes(request, at, attributes)
         nested = _nested(request, events, links)
         message, code = request.read(STATUS, status)

@@ -266,7 +266,7 @@ def _key_of(raw: bytes) -> str:
 
 
 def render_attributes(request: Request, owner: int, attributes: Attributes) -> str:
-    """An attribute list as a JSON object; ``owner`` is where the message begins whose list it is."""
+    """An attribute list as a JSON object; ``owner`` is where the message of the list begins."""
     spans = attributes.spans
     check_attributes(owner, attributes)
     if not spans:
@@ -293,5 +293,3 @@ def check_attributes(owner: int, attributes: Attributes) -> None:
     """Whether a list is not too long."""
     if attributes.count > limits.ATTRIBUTES:
         raise RejectError(owner, too_many_attributes(attributes.count))
-
-

@@ -1,7 +1,7 @@
 """Numbers of OTLP/JSON: as JSON numbers or as strings of the same spelling, and exact.
 
-"64-bit integers: strings or numbers; ``1.0`` and ``"1e3"`` are integers too." A double's digits never
-pass through another type. Texts here follow the grammar of a JSON number.
+"64-bit integers: strings or numbers; ``1.0`` and ``"1e3"`` are integers too." A double's digits
+never pass through another type. Texts here follow the grammar of a JSON number.
 """
 
 import re
