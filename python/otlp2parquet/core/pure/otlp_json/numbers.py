@@ -31,7 +31,7 @@ def exact_integer(text: bytes) -> int | None:
     scale = power - len(fraction) + len(significant) - len(digits)
     if scale < 0 or scale + len(digits) > _MOST_DIGITS:
         return None
-    value = int(digits) * 10**scale
+    value: int = int(digits) * 10**scale
     return -value if sign else value
 
 

@@ -205,7 +205,7 @@ class Transcoder(Reader):
                 if tuple(self.tally) != before:
                     tally = _since(self.tally, before)
                 slots.append(
-                    _Slot(field.index, (out_at, len(out)), (text_at, self.at), misfit, tally)
+                    _Slot(field.position, (out_at, len(out)), (text_at, self.at), misfit, tally)
                 )
             byte = self.peek()
             if byte == COMMA:
