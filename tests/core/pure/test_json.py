@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from otlp2parquet.core.decoder import recognize_json as native_recognize_json
-from otlp2parquet.core.pure.otlp_json.numbers import nearest_double
+from otlp2parquet.core.pure.otlp_json.decimals import nearest_double
 from otlp2parquet.core.pure.otlp_json.recognize import recognize_json
 from tests.support import strategies, strategies_json
 from tests.support.equivalence_json import JSON

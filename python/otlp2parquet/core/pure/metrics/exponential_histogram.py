@@ -1,4 +1,4 @@
-"""ExponentialHistogramDataPoint -> otel_metrics_exponential_histogram."""
+"""ExponentialHistogramDataPoint -> otel_metrics_exponential_histogram: one point, one row."""
 
 from typing import Final
 

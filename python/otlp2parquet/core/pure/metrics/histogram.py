@@ -1,4 +1,4 @@
-"""HistogramDataPoint -> otel_metrics_histogram."""
+"""HistogramDataPoint -> otel_metrics_histogram: one point, one row."""
 
 from typing import Final
 

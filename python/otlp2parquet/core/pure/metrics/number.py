@@ -1,4 +1,4 @@
-"""NumberDataPoint -> otel_metrics_gauge and otel_metrics_sum."""
+"""NumberDataPoint -> otel_metrics_gauge and otel_metrics_sum: one point, one row."""
 
 from typing import Any, Final
 

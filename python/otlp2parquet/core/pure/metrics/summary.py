@@ -1,4 +1,4 @@
-"""SummaryDataPoint -> otel_metrics_summary."""
+"""SummaryDataPoint -> otel_metrics_summary: one point, one row."""
 
 from typing import Final
 

@@ -6,7 +6,7 @@ protobuf, so that is what several lines become.
 ``transcoder``   the one pass from text to protobuf
 ``reader``       tokens of JSON in place
 ``strings``      text with its escapes undone
-``numbers``      integers and doubles, exact
+``decimals``     integers and doubles, exact
 ``octets``       hex and base64
 ``output``       protobuf written front to back
 ``places``       where a byte of the text stands

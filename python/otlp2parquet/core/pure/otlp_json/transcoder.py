@@ -15,13 +15,13 @@ from typing import Final, NamedTuple, NoReturn
 from otlp2parquet.core.pure import limits
 from otlp2parquet.core.pure.error import TOO_DEEP, payload_too_large, too_many_records
 from otlp2parquet.core.pure.fields import DESCRIPTORS, ENUMS, Descriptor, Field
+from otlp2parquet.core.pure.otlp_json.decimals import exact_integer, nearest_double
 from otlp2parquet.core.pure.otlp_json.fault import (
     Finding,
     JsonMalformedError,
     JsonMisfitError,
     found,
 )
-from otlp2parquet.core.pure.otlp_json.numbers import exact_integer, nearest_double
 from otlp2parquet.core.pure.otlp_json.octets import describe_id, from_base64, from_hex
 from otlp2parquet.core.pure.otlp_json.output import begin, end, push_len
 from otlp2parquet.core.pure.otlp_json.reader import (
