@@ -83,7 +83,8 @@ def read_any_value(request: Request, parts: list[Span]) -> Value:
 def read_key_value(request: Request, at: int, stop: int) -> tuple[bytes, list[Span]]:
     """The key, and the parts of the value."""
     data = request.data
-    key, value = b"", []
+    key = b""
+    value: list[Span] = []
     while at < stop:
         tag, at = read_tag(data, at, stop)
         if tag == 0x0A:
