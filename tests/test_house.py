@@ -131,7 +131,9 @@ def test_one_door_to_the_decoder() -> None:
     assert found == [DOOR]
 
 
-@pytest.mark.parametrize("package", ["batches", "batches/log", "captures", "convert", "core/pure"])
+@pytest.mark.parametrize(
+    "package", ["batches", "batches/log", "captures", "convert", "core/pure", "writers"]
+)
 def test_a_package_lists_its_modules(package: str) -> None:
     """Where its docstring has such a list, that is what is there."""
     init = PACKAGE / package / "__init__.py"
