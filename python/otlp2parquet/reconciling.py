@@ -12,7 +12,7 @@ from uuid import uuid4
 from otlp2parquet.batches.log.disk import SystemDisk
 from otlp2parquet.batches.log.folder import SUFFIX, node_in
 from otlp2parquet.catalogs.committer import Committer
-from otlp2parquet.catalogs.receipts import ReceiptFolder
+from otlp2parquet.catalogs.receipt_folder import ReceiptFolder
 from otlp2parquet.catalogs.service import open_tables
 from otlp2parquet.config import Config
 from otlp2parquet.errors import ConfigError

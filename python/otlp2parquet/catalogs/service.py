@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from otlp2parquet.catalogs.committer import Committer
 from otlp2parquet.catalogs.connection import Connection, connect, connection_of
 from otlp2parquet.catalogs.places import TablePlaces
-from otlp2parquet.catalogs.receipts import ReceiptFinisher, ReceiptFolder
+from otlp2parquet.catalogs.receipt_folder import ReceiptFinisher, ReceiptFolder
 from otlp2parquet.config import Config
 from otlp2parquet.stores import Store
 
