@@ -95,8 +95,8 @@ class Committer:
 
     ``is_logged`` says whether the log still has a batch of the node: then its receipt could be
     made again. ``forgets`` is for the one process that makes the node's receipts, and for several
-    where ``is_logged`` holds for every batch whose receipt any of them may still make. Without
-    ``lists`` only receipts that it is told of are committed.
+    where ``may_return`` holds for every batch whose receipt any of them may still make; without it
+    that is ``is_logged``. Without ``lists`` only receipts that it is told of are committed.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class Committer:
         *,
         interval_secs: float = 10.0,
         is_logged: Callable[[str], bool] = lambda _: False,
+        may_return: Callable[[str], bool] | None = None,
         logged: Callable[[], Iterable[str]] = tuple,
         forgets: bool = True,
         all_nodes: bool = False,
@@ -121,6 +122,7 @@ class Committer:
         self._receipts = receipts
         self._interval = interval_secs
         self._is_logged = is_logged
+        self._may_return = is_logged if may_return is None else may_return
         self._logged = logged
         self._forgets = forgets
         self._all_nodes = all_nodes
@@ -336,7 +338,7 @@ class Committer:
         if not self._forgets or self._logged_before is None:
             return frozenset()
         # First the log: a batch that has left it has told of its receipts before.
-        left = {key for key in table.committed(self.node) if not self._is_logged(_batch_of(key))}
+        left = {key for key in table.committed(self.node) if not self._may_return(_batch_of(key))}
         with self._lock:
             known = {one.key for one in (*progress.waiting.values(), *progress.committed.values())}
             kept = known | self._unreadable | {key_of(path) for path in present}

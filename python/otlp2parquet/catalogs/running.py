@@ -8,11 +8,12 @@ bounded attempt.
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
 
-from otlp2parquet.catalogs.awaiting import run_now, settled
+from otlp2parquet.catalogs.awaiting import run_now
 from otlp2parquet.catalogs.committer import CommitStatus, Committer
+from otlp2parquet.catalogs.reconciled import reconciled
 
 log = logging.getLogger(__name__)
 
@@ -33,25 +34,7 @@ def commit_within(
     For who may not work behind an answer, as a function of Lambda, which is frozen then. No step
     begins when the time is over; the one that runs has the time limits of its requests.
     """
-    return run_now(committing_within(committer, secs, monotonic, sleep))
-
-
-async def committing_within(
-    committer: Committer,
-    secs: float,
-    monotonic: Callable[[], float],
-    sleep: Callable[[float], Awaitable[None] | None],
-) -> bool:
-    """As ``commit_within``, for clients that are awaited."""
-    end = monotonic() + secs
-    while True:
-        while await committer.step():
-            if monotonic() >= end:
-                return not committer.status().receipts
-        due = committer.secs_until_due()
-        if due is None or not committer.status().receipts or monotonic() + due >= end:
-            return not committer.status().receipts
-        await settled(sleep(due))
+    return not run_now(reconciled(committer, secs, monotonic, sleep, listed=False)).left
 
 
 class CommitThread:

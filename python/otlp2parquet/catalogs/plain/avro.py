@@ -9,12 +9,12 @@ thousands of values. Sections of https://avro.apache.org/docs/1.12.0/specificati
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final
 
 MAGIC: Final = b"Obj\x01"
+DEFLATE: Final = "deflate"
 _SYNC_BYTES: Final = 16
 _MOST_VARINT_BITS: Final = 70
 
@@ -157,7 +157,7 @@ def reader_of(schema: Any, named: dict[str, Read] | None = None) -> Read:  # noq
     if isinstance(schema, str):
         known = _READERS.get(schema)
         # A name may be used before its record is complete, so it is looked up when it is read.
-        return known or (lambda cursor: named[schema](cursor))
+        return known or (lambda cursor: named[schema](cursor))  # noqa: PLW0108 - as said
     if isinstance(schema, list):
         branches = [reader_of(branch, named) for branch in schema]
         return lambda cursor: _branch(branches, cursor.long())(cursor)
@@ -169,9 +169,7 @@ def reader_of(schema: Any, named: dict[str, Read] | None = None) -> Read:  # noq
     if kind == "array":
         item = reader_of(schema["items"], named)
         if schema.get("logicalType") == "map":
-            return lambda cursor: {
-                pair["key"]: pair["value"] for pair in _items(cursor, item)
-            }
+            return lambda cursor: {pair["key"]: pair["value"] for pair in _items(cursor, item)}
         return lambda cursor: list(_items(cursor, item))
     if kind == "map":
         value = reader_of(schema["values"], named)
@@ -223,7 +221,7 @@ class AvroFile:
 def _unpack(packed: bytes, codec: str) -> bytes:
     if codec == "null":
         return packed
-    if codec != "deflate":
+    if codec != DEFLATE:
         raise AvroError(f"found the codec {codec}, expected deflate or null")
     try:
         # "deflate as specified in RFC 1951", without zlib's header
@@ -255,36 +253,30 @@ def read_file(data: bytes) -> AvroFile:
 
 def write_file(
     schema: Any,  # noqa: ANN401 - JSON
-    rows: Iterable[Any],
+    rows: Sequence[Any],
     metadata: Mapping[str, str],
     sync: bytes,
-    behind: AvroFile | None = None,
+    blocks: Sequence[tuple[int, bytes]] = (),
 ) -> bytes:
     """A container file of rows in one block, with the codec deflate.
 
-    ``sync`` are 16 bytes that appear nowhere by chance. The rows of the file ``behind`` come behind
-    them; where it has this schema and codec its blocks are taken over as they are.
+    ``sync`` are 16 bytes that appear nowhere by chance. ``blocks`` of another file of this schema
+    and codec come behind the rows as they are.
     """
-    rows = list(rows)
-    blocks: tuple[tuple[int, bytes], ...] = ()
-    if behind is not None and behind.schema == schema and behind.codec == "deflate":
-        blocks = behind.blocks
-    elif behind is not None:
-        rows += behind.rows()
     write, packed = writer_of(schema), bytearray()
     for row in rows:
         write(row, packed)
     deflate = zlib.compressobj(wbits=-15)
     own = [(len(rows), deflate.compress(bytes(packed)) + deflate.flush())] if rows else []
     out = bytearray(MAGIC)
-    header = {**metadata, "avro.schema": json.dumps(schema), "avro.codec": "deflate"}
+    header = {**metadata, "avro.schema": json.dumps(schema), "avro.codec": DEFLATE}
     write_long(len(header), out)
     for name, value in header.items():
         _write_text(name, out)
         _write_text(value, out)
     out.append(0)
     out += sync
-    for count, block in chain(own, blocks):
+    for count, block in (*own, *blocks):
         write_long(count, out)
         _write_bytes(block, out)
         out += sync

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from otlp2parquet.catalogs.columns import Json, lower_bound, partition_values, upper_bound
-from otlp2parquet.catalogs.plain.avro import AvroFile, write_file
+from otlp2parquet.catalogs.plain.avro import DEFLATE, AvroFile, write_file
 from otlp2parquet.catalogs.receipts import DataFile, Receipt
 from otlp2parquet.core.pure.schema import TABLES
 from otlp2parquet.writers.protocol import Bound
@@ -26,8 +26,18 @@ _PARTITION_TYPES: Final[Mapping[str, Any]] = {
     "hour": "int",
     "month": "int",
     "year": "int",
-    "void": {"type": "long", "logicalType": "timestamp-micros", "adjust-to-utc": True},
 }
+_AVRO_TYPES: Final[Mapping[str, Any]] = {
+    "boolean": "boolean",
+    "int": "int",
+    "long": "long",
+    "float": "float",
+    "double": "double",
+    "string": "string",
+    "date": _DATE,
+    "timestamptz": {"type": "long", "logicalType": "timestamp-micros", "adjust-to-utc": True},
+}
+"""Types of columns; a partition that is always null ("void") has the type of its column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,7 @@ _SUMMARY: Final = {
         _optional("upper_bound", 511, "bytes"),
     ],
 }
-LIST_SCHEMA: Final = {
+LIST_SCHEMA: Final[dict[str, Any]] = {
     "type": "record",
     "name": "manifest_file",
     "fields": [
@@ -130,22 +140,26 @@ LIST_SCHEMA: Final = {
         _optional("key_metadata", 519, "bytes"),
     ],
 }
+_UNSAID: Final = {517: 0, 515: 0, 516: 0}
+"""What format version 1 leaves out: "Default to 0 when reading v1 manifest lists"."""
 
 
 def avro_name(name: str) -> str:
     """The name of a partition's field in Avro, which has no others than letters, digits and _."""
     if _PLAIN_NAME.fullmatch(name):
         return name
-    made = "".join(
-        one if re.match(r"[A-Za-z0-9_]", one) else f"_x{ord(one):X}" for one in name
-    )
+    made = "".join(one if re.match(r"[A-Za-z0-9_]", one) else f"_x{ord(one):X}" for one in name)
     return f"_{made}" if made[:1].isdigit() else made
 
 
-def _partition_fields(spec: Json) -> list[dict[str, Any]]:
+def _partition_fields(target: ManifestTarget) -> list[dict[str, Any]]:
+    types = {field["id"]: field["type"] for field in target.schema["fields"]}
     made = []
-    for field in spec["fields"]:
-        name, kind = avro_name(field["name"]), _PARTITION_TYPES[field["transform"]]
+    for field in target.spec["fields"]:
+        name, kind = avro_name(field["name"]), _PARTITION_TYPES.get(field["transform"])
+        if kind is None:
+            source = types.get(field["source-id"])
+            kind = _AVRO_TYPES.get(source, "string") if isinstance(source, str) else "string"
         one = _optional(name, field["field-id"], kind)
         made.append(one if name == field["name"] else one | {"iceberg-field-name": field["name"]})
     return made
@@ -161,7 +175,7 @@ def single_value(kind: str, value: Bound) -> bytes:
 
 
 def data_file(target: ManifestTarget, table: str, file: DataFile) -> dict[str, Any]:
-    """A stored file as a manifest has it; ``table`` is ours, whose field ids its statistics have."""
+    """A stored file as a manifest has it; its statistics have the field ids of our ``table``."""
     names = {column.field_id: column.name for column in TABLES[table] if not column.is_list}
     fields = {field["name"]: field for field in target.schema["fields"]}
     values, nulls = {}, {}
@@ -232,7 +246,7 @@ def manifest_of(
         "format-version": "2",
         "content": "data",
     }
-    schema = _entry_schema(_partition_fields(target.spec))
+    schema = _entry_schema(_partition_fields(target))
     content = write_file(schema, rows, metadata, sync)
     entry = {
         "manifest_length": len(content),
@@ -269,6 +283,7 @@ def _partition_summaries(
 
 def manifest_list_of(
     entries: Sequence[Mapping[str, Any]],
+    *,
     snapshot_id: int,
     parent_id: int | None,
     sequence_number: int,
@@ -282,4 +297,22 @@ def manifest_list_of(
         "sequence-number": str(sequence_number),
         "format-version": "2",
     }
-    return write_file(LIST_SCHEMA, entries, metadata, sync, parent)
+    if parent is None:
+        return write_file(LIST_SCHEMA, entries, metadata, sync)
+    if parent.schema == LIST_SCHEMA and parent.codec == DEFLATE:
+        # Ours: its blocks are taken over as they are, however many manifests they list.
+        return write_file(LIST_SCHEMA, entries, metadata, sync, parent.blocks)
+    return write_file(LIST_SCHEMA, [*entries, *listed_in(parent)], metadata, sync)
+
+
+def listed_in(manifest_list: AvroFile) -> list[dict[str, Any]]:
+    """What a manifest list says of its manifests, whoever wrote it: fields go by their ids."""
+    theirs = {field["field-id"]: field["name"] for field in manifest_list.schema["fields"]}
+    return [
+        {
+            field["name"]: row[theirs[number]] if number in theirs else _UNSAID.get(number)
+            for field in LIST_SCHEMA["fields"]
+            for number in [field["field-id"]]
+        }
+        for row in manifest_list.rows()
+    ]
