@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from otlp2parquet.catalogs.iceberg import IcebergCatalog
 from otlp2parquet.catalogs.plain import (
     Commits,
     ObjectReceipts,
@@ -22,9 +23,11 @@ from otlp2parquet.catalogs.plain import (
     RestOptions,
     TableOptions,
 )
+from otlp2parquet.catalogs.rest import LimitedRestCatalog
 from tests.support.memory_store import KilledError
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterable, Mapping
 
     from tests.support.rest_catalog import RestCatalogServer
@@ -61,35 +64,47 @@ class FileObjects:
     async def create(self, key: str, content: bytes) -> bool:
         """See ``Objects.create``."""
         await self._life.moment()
-        path = Path("/", key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with path.open("xb") as file:
-                file.write(content)
-        except FileExistsError:
-            return False
+        is_made = _create(Path("/", key), content)
         await self._life.moment()
-        return True
+        return is_made
 
     async def read(self, key: str) -> bytes | None:
         """See ``Objects.read``."""
         await self._life.moment()
-        try:
-            return Path("/", key).read_bytes()
-        except FileNotFoundError:
-            return None
+        return _read(Path("/", key))
 
     async def list(self, prefix: str) -> Iterable[str]:
         """See ``Objects.list``."""
         await self._life.moment()
-        folder = Path("/", prefix)
-        return [str(path)[1:] for path in sorted(folder.rglob("*")) if path.is_file()]
+        return _files_below(Path("/", prefix))
 
     async def delete(self, key: str) -> None:
         """See ``Objects.delete``."""
         await self._life.moment()
-        Path("/", key).unlink(missing_ok=True)
+        _delete(Path("/", key))
         await self._life.moment()
+
+
+def _create(path: Path, content: bytes) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
+
+
+def _files_below(folder: Path) -> list[str]:
+    return [str(path)[1:] for path in sorted(folder.rglob("*")) if path.is_file()]
+
+
+def _delete(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 async def fetch(
@@ -124,8 +139,8 @@ def fetch_within(
     async def ask(
         method: str,
         url: str,
-        headers: Mapping[str, str],
-        body: bytes | None,  # noqa: ARG001
+        _headers: Mapping[str, str],
+        body: bytes | None,
     ) -> tuple[int, bytes]:
         await life.moment()
         path = unquote(urlsplit(url).path)
@@ -161,3 +176,10 @@ def plain_commits(
     """The commits of one request or schedule; receipts lie beside the catalog's tables."""
     receipts = ObjectReceipts(FileObjects(life), str(server.folder / "bucket"))
     return Commits(plain_catalog(server, ask, life), receipts, **options)  # type: ignore[arg-type]
+
+
+def full_client(server: RestCatalogServer, **options: object) -> IcebergCatalog:
+    """The server's client of the same catalog, which is pyiceberg's."""
+    uri = f"{server.uri}/iceberg" if server.nessie else server.uri
+    connect = partial(LimitedRestCatalog, "test", uri=uri)
+    return IcebergCatalog(connect, TableOptions(**options))  # type: ignore[arg-type]

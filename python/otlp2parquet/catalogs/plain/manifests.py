@@ -205,10 +205,11 @@ def data_file(target: ManifestTarget, table: str, file: DataFile) -> dict[str, A
         "partition": dict(partition),
         "record_count": file.rows,
         "file_size_in_bytes": file.bytes,
-        "column_sizes": None,
+        # Not known; some readers want them all the same.
+        "column_sizes": {},
         "value_counts": values,
         "null_value_counts": nulls,
-        "nan_value_counts": None,
+        "nan_value_counts": {},
         "lower_bounds": lower,
         "upper_bounds": upper,
         "key_metadata": None,
