@@ -9,6 +9,7 @@ receipt, and the receipt was not there after the table had been loaded.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -39,6 +40,7 @@ class Commits:
         monotonic: Callable[[], float] = time.monotonic,
         time_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._catalog = catalog
         self._receipts = receipts
@@ -46,6 +48,7 @@ class Commits:
         self._monotonic = monotonic
         self._time_ms = time_ms
         self._sleep = sleep
+        self._jitter = jitter
         self._committer = self._make(lists=False)
 
     def _make(self, *, lists: bool) -> Committer:
@@ -59,6 +62,7 @@ class Commits:
             lists=lists,
             monotonic=self._monotonic,
             time_ms=self._time_ms,
+            jitter=self._jitter,
         )
 
     def _may_return(self, batch_id: str) -> bool:
