@@ -32,13 +32,7 @@ from otlp2parquet.core.schema import SCHEMA_VERSION
 from otlp2parquet.errors import ConfigError, NameTakenError, StorageError
 from otlp2parquet.stores import LocalStore, Store
 from otlp2parquet.version import __version__
-from otlp2parquet.writers.encode_pyarrow import (
-    Compression,
-    ParquetSettings,
-    arrow_table,
-    with_field_ids,
-    write_parquet,
-)
+from otlp2parquet.writers.encode_pyarrow import arrow_table, with_field_ids, write_parquet
 from otlp2parquet.writers.footer import Footer, column_statistics, found_file, read_footer
 from otlp2parquet.writers.protocol import (
     ArrowArrayExportable,
@@ -46,6 +40,7 @@ from otlp2parquet.writers.protocol import (
     Existing,
     StoredFile,
 )
+from otlp2parquet.writers.settings import Compression, ParquetSettings
 
 
 class ParquetWriter:
