@@ -90,7 +90,7 @@ def test_rows_come_back(rows: list[Any], others: list[Any]) -> None:
 
 def test_what_is_cut_is_an_error() -> None:
     """At every byte but the ends of blocks."""
-    rows = [
+    rows: list[Any] = [
         {"flag": True, "number": 1, "ratio": None, "text": "a", "counts": {1: b"x"}, "list": []}
     ]
     whole = write_file(SCHEMA, rows, {}, SYNC)

@@ -99,7 +99,9 @@ async def one_request(commits: Commits, clock: Clock, number: int) -> Receipt:
 
 def files_of(server: RestCatalogServer) -> Counter[str]:
     """The files that the table has."""
-    table = server.state.tables["otlp", TABLE]
+    table = server.state.tables.get(("otlp", TABLE))
+    if table is None:
+        return Counter()
     io, current = PyArrowFileIO(), table.current_snapshot()
     assert current is not None
     return Counter(
@@ -246,11 +248,10 @@ def test_every_file_once_whatever_meets(server: RestCatalogServer, seed: int) ->
 
     asyncio.run(all_of_them())
     share[0] = 0.0
-    for _ in range(3):
-        report = asyncio.run(commits_of(server, clock).reconcile(SECS))
-    assert report.is_complete
+    report = asyncio.run(commits_of(server, clock).reconcile(SECS))
+    assert report.is_complete, report
     counted = files_of(server)
-    assert max(counted.values()) == 1
+    assert max(counted.values(), default=1) == 1
     assert expected <= set(counted) <= doubtful
     assert receipts_left(server) == []
 

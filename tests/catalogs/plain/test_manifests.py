@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 SYNC = bytes(16)
 HOURS = st.integers(-400_000, 1_000_000).map(lambda hours: hours * 3600)
-BOUNDS = {
+BOUNDS: dict[str, st.SearchStrategy[Any]] = {
     "timestamp": st.integers(-(1 << 60), 1 << 60),
     "int32": st.integers(-(1 << 31), (1 << 31) - 1),
     "int64": st.integers(-(1 << 63), (1 << 63) - 1),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -86,7 +86,7 @@ def test_what_is_no_catalog_is_an_error(
 ) -> None:
     """Whatever stands in front of it."""
 
-    async def ask(*_: object) -> tuple[int, bytes]:
+    async def ask(*_: Any) -> tuple[int, bytes]:
         return answer
 
     client = RestClient(RestOptions("http://x"), ask)
@@ -97,7 +97,7 @@ def test_what_is_no_catalog_is_an_error(
 def test_no_request_waits_for_ever() -> None:
     """A catalog that takes a request and says nothing is one that is away."""
 
-    async def ask(*_: object) -> tuple[int, bytes]:
+    async def ask(*_: Any) -> tuple[int, bytes]:
         await asyncio.Event().wait()
         raise AssertionError
 
