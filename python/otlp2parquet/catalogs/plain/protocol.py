@@ -12,7 +12,7 @@ class Fetch(Protocol):
     """Sends one HTTP request, once."""
 
     async def __call__(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, /
     ) -> tuple[int, bytes]:
         """The status and the body of the answer; any exception where there is none.
 
