@@ -112,7 +112,7 @@ async def fetch(
 ) -> tuple[int, bytes]:
     """See ``Fetch``."""
     parts = urlsplit(url)
-    connection = HTTPConnection(parts.netloc, timeout=20)
+    connection = HTTPConnection(parts.netloc, timeout=60)
     try:
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         connection.request(method, target, body, dict(headers))
