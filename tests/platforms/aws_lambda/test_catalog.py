@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pytest
 
 from otlp2parquet.catalogs.connection import connect, connection_of
-from otlp2parquet.catalogs.receipts import ReceiptFolder
+from otlp2parquet.catalogs.receipt_folder import ReceiptFolder
 from otlp2parquet.platforms.aws_lambda import function as lambda_function
 from otlp2parquet.platforms.aws_lambda import settings as lambda_settings
 from otlp2parquet.platforms.aws_lambda.metrics import Metrics

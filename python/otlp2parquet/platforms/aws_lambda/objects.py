@@ -28,7 +28,8 @@ from uuid import UUID
 
 from otlp2parquet.assembly import Output
 from otlp2parquet.captures import Problem, find_inputs
-from otlp2parquet.catalogs.receipts import Receipt, ReceiptFinisher, ReceiptFolder
+from otlp2parquet.catalogs.receipt_folder import ReceiptFinisher, ReceiptFolder
+from otlp2parquet.catalogs.receipts import Receipt
 from otlp2parquet.convert import ChunkReport, ConvertOptions, Journal, convert_files
 from otlp2parquet.convert.journal import ConversionPlan
 from otlp2parquet.convert.naming import Name
