@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.core import outcome
@@ -25,11 +25,11 @@ from otlp2parquet.core.otlp_http import (
     unavailable,
 )
 from otlp2parquet.core.outcome import NO_MEMORY, Outcome, RefusedError
-from otlp2parquet.core.signals import Signal
+from otlp2parquet.core.pure.builder import process_otlp
 from otlp2parquet.platforms import health
 from otlp2parquet.platforms.cloudflare_worker.bucket import Bucket
 from otlp2parquet.platforms.cloudflare_worker.settings import WorkerSettings
-from otlp2parquet.platforms.cloudflare_worker.storing import Encode, PlainBatch, store
+from otlp2parquet.platforms.cloudflare_worker.storing import store
 from otlp2parquet.platforms.refusals import Refusals
 
 log = logging.getLogger(__name__)
@@ -61,31 +61,6 @@ class BodyCutError(Exception):
     """A body ended before it was complete."""
 
 
-class Decoded(Protocol):
-    """What a decoder gives: see ``core``."""
-
-    batches: list[Any]
-    accepted: int
-    rejected: int
-    message: str
-
-
-class Decode(Protocol):
-    """``process_otlp`` of ``core.pure``."""
-
-    def __call__(
-        self,
-        payload: bytes,
-        signal: Signal,
-        *,
-        content_type: str,
-        content_encoding: str | None,
-        received_at: int,
-        max_payload_bytes: int,
-        max_memory_bytes: int,
-    ) -> Decoded: ...
-
-
 class Application:
     """Answers requests. One lives as long as the runtime keeps a Worker's memory.
 
@@ -96,16 +71,12 @@ class Application:
     def __init__(
         self,
         settings: WorkerSettings,
-        decode: Decode,
-        encode: Encode,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         time_ns: Callable[[], int] = time.time_ns,
         batch_id: Callable[[], str] = new_batch_id,
     ) -> None:
         self._settings = settings
-        self._decode = decode
-        self._encode = encode
         self._time_ns = time_ns
         self._batch_id = batch_id
         self._tokens = Tokens(settings.tokens) if settings.tokens else None
@@ -190,7 +161,7 @@ class Application:
         return b"".join(parts)
 
     async def _keep(self, head: ExportHead, body: bytes, bucket: Bucket) -> Outcome:
-        decoded = self._decode(
+        decoded = process_otlp(
             body,
             head.signal,
             content_type=head.media_type,
@@ -199,10 +170,9 @@ class Application:
             max_payload_bytes=self._settings.max_payload_bytes,
             max_memory_bytes=MEMORY_BYTES,
         )
-        batches: list[PlainBatch] = decoded.batches
-        if batches:
+        if decoded.batches:
             batch_id = self._batch_id()
-            files = await store(batches, batch_id, bucket, self._settings.layout, self._encode)
+            files = await store(decoded.batches, batch_id, bucket, self._settings.layout)
             fields = {"batch_id": batch_id, "rows": decoded.accepted, "files": len(files)}
             log.info("request stored", extra={"fields": {"signal": head.signal, **fields}})
         return outcome.taken(decoded.accepted, decoded.rejected, decoded.message, len(body))

@@ -15,7 +15,6 @@ from workers import Response as WorkerResponse
 from workers import WorkerEntrypoint
 
 from otlp2parquet.core.otlp_http import Response, unavailable
-from otlp2parquet.core.pure import process_otlp
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms import health, logs
 from otlp2parquet.platforms.cloudflare_worker.application import (
@@ -30,7 +29,6 @@ from otlp2parquet.platforms.cloudflare_worker.settings import (
     WorkerSettings,
     read_settings,
 )
-from otlp2parquet.writers.encode_stdlib import encode
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +70,7 @@ class _Worker:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
-        self.application = Application(settings, process_otlp, encode)
+        self.application = Application(settings)
 
 
 _made: list[_Worker | ConfigError] = []

@@ -6,8 +6,9 @@ taken back, so that whoever sends again finds nothing there twice. Knows no requ
 """
 
 import asyncio
+import io
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -16,6 +17,8 @@ from otlp2parquet.core.layout import Layout
 from otlp2parquet.errors import NameTakenError, StorageUnavailableError, TooLargeError
 from otlp2parquet.platforms.cloudflare_worker.bucket import Bucket
 from otlp2parquet.version import __version__
+from otlp2parquet.writers.encode_stdlib import write_parquet
+from otlp2parquet.writers.settings import ParquetSettings
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,10 @@ STORE_SECS: Final = 6.0
 TAKE_BACK_SECS: Final = 2.0
 
 
+SETTINGS: Final = ParquetSettings("gzip", row_group_rows=100_000)
+"""What the standard library can compress with."""
+
+
 class PlainBatch(Group, Protocol):
     """Rows of one table, service and hour, with their columns as plain sequences."""
 
@@ -36,12 +43,8 @@ class PlainBatch(Group, Protocol):
     def columns(self) -> Sequence[Sequence[Any]]: ...  # noqa: D102 - a member of a protocol
 
 
-Encode = Callable[[str, Sequence[PlainBatch], Mapping[str, str]], bytes]
-"""A table's batches, one after another, with a file's metadata as the bytes of a Parquet file."""
-
-
 async def store(
-    batches: Sequence[PlainBatch], batch_id: str, bucket: Bucket, layout: Layout, encode: Encode
+    batches: Sequence[PlainBatch], batch_id: str, bucket: Bucket, layout: Layout
 ) -> list[PlannedFile]:
     """Store the rows of a request; the files that have them.
 
@@ -60,7 +63,7 @@ async def store(
     try:
         async with asyncio.timeout(STORE_SECS):
             for start in range(0, len(files), AT_ONCE):
-                await _store(files[start : start + AT_ONCE], by_group, batch_id, bucket, encode)
+                await _store(files[start : start + AT_ONCE], by_group, batch_id, bucket)
     except BaseException as error:
         # The names are this request's own, so what has one of them and is not taken by something
         # else is of no use to anybody.
@@ -82,13 +85,11 @@ async def _store(
     by_group: Mapping[object, Sequence[PlainBatch]],
     batch_id: str,
     bucket: Bucket,
-    encode: Encode,
 ) -> None:
     contents = {}
     for file in files:
         rows = [batch for group in file.groups for batch in by_group[group]]
-        metadata = file_metadata(file, batch_id, __version__)
-        contents[file.name(batch_id)] = encode(file.table, rows, metadata)
+        contents[file.name(batch_id)] = encode(file, rows, batch_id)
     done = await asyncio.gather(
         *(bucket.create(name, content) for name, content in contents.items()),
         return_exceptions=True,
@@ -96,6 +97,14 @@ async def _store(
     for failed in done:
         if failed is not None:
             raise failed
+
+
+def encode(file: PlannedFile, batches: Sequence[PlainBatch], batch_id: str) -> bytes:
+    """The bytes of a file of the batch with the rows of ``batches``, one after another."""
+    sink = io.BytesIO()
+    metadata = file_metadata(file, batch_id, __version__)
+    write_parquet(file.table, [batch.columns for batch in batches], sink, SETTINGS, metadata)
+    return sink.getvalue()
 
 
 async def _take_back(bucket: Bucket, names: Sequence[str]) -> None:
