@@ -19,12 +19,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from otlp2parquet import BatchBuilder
-from otlp2parquet.writers.columns import (
-    PLAIN_COLUMNS,
-    dictionary_paths,
-    leaf_path,
-    statistics_paths,
-)
+from otlp2parquet.writers.columns import PLAIN_COLUMNS
+from otlp2parquet.writers.encode_pyarrow import dictionary_paths, leaf_path, statistics_paths
 
 from .measure import one_core
 from .payloads import (

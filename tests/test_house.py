@@ -96,7 +96,7 @@ def test_one_door_to_the_decoder() -> None:
     assert found == [PACKAGE / "core" / "decoder.py"]
 
 
-@pytest.mark.parametrize("package", ["batches", "batches/log", "captures", "convert"])
+@pytest.mark.parametrize("package", ["batches", "batches/log", "captures", "convert", "writers"])
 def test_a_package_lists_its_modules(package: str) -> None:
     """Where its docstring has such a list, that is what is there."""
     init = PACKAGE / package / "__init__.py"

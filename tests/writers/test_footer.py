@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from otlp2parquet import ColumnStatistics, ParquetWriter
 from otlp2parquet.core.files import FoundFile
 from otlp2parquet.core.schema import TABLE_FOLDERS, table_schema
+from otlp2parquet.writers.bounds import merged_statistics
 from otlp2parquet.writers.columns import STATISTICS_COLUMNS
 from otlp2parquet.writers.footer import (
     column_statistics,
     found_file,
-    merged_statistics,
     read_footer,
     statistics_columns,
 )

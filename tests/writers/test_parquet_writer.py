@@ -22,7 +22,8 @@ from otlp2parquet import (
     process_otlp,
 )
 from otlp2parquet.core.schema import TABLE_FOLDERS, table_schema
-from otlp2parquet.writers.columns import PLAIN_COLUMNS, STATISTICS_COLUMNS, leaf_path
+from otlp2parquet.writers.columns import PLAIN_COLUMNS, STATISTICS_COLUMNS
+from otlp2parquet.writers.encode_pyarrow import leaf_path
 from tests.support.requests import (
     HOUR,
     logs_request,

@@ -17,7 +17,8 @@ from pyiceberg.table import Table
 
 from otlp2parquet.catalogs.receipts import DataFile, Receipt
 from otlp2parquet.catalogs.shape import TableShape
-from otlp2parquet.writers.encode_pyarrow import ParquetSettings, with_field_ids, write_parquet
+from otlp2parquet.writers.encode_pyarrow import with_field_ids, write_parquet
+from otlp2parquet.writers.settings import ParquetSettings
 
 _DIGEST_DIGITS: Final = 12
 

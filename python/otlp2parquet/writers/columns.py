@@ -6,8 +6,6 @@ run it again before changing them.
 
 from typing import Final
 
-import pyarrow as pa
-
 PLAIN_COLUMNS: Final = frozenset(
     {
         # Nearly every value differs: a dictionary costs time and an index, and saves nothing.
@@ -55,18 +53,11 @@ whose values lie together in a file, so that a reader can skip. A tenth of the w
 goes to statistics when every column has them."""
 
 
-def leaf_path(field: pa.Field) -> str:
-    """The dotted path of a column's values in the Parquet schema."""
-    if pa.types.is_list(field.type):
-        return f"{field.name}.list.element"
-    return str(field.name)
+DICTIONARY_BYTES: Final = 128 << 20
+"""The largest dictionary of a column chunk. Over this a column falls back to plain, and the same
+large resource would be written for every row. One request brings at most 64 MiB, unless an
+operator allows more, so no single value reaches it."""
 
-
-def dictionary_paths(schema: pa.Schema) -> list[str]:
-    """Paths of the columns that are written with a dictionary."""
-    return [leaf_path(field) for field in schema if field.name not in PLAIN_COLUMNS]
-
-
-def statistics_paths(schema: pa.Schema) -> list[str]:
-    """Paths of the columns that carry statistics."""
-    return [leaf_path(field) for field in schema if field.name in STATISTICS_COLUMNS]
+BOUND_BYTES: Final = 4096
+"""The longest bound that Parquet files have: pyarrow's own, which it does not ask for. Where one
+of the two is longer there is neither."""

@@ -6,57 +6,17 @@ file object. What a file's footer says is read in ``footer``.
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import BinaryIO, Final, Literal, get_args
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from otlp2parquet.core import Batch
 from otlp2parquet.core.schema import table_schema
-from otlp2parquet.errors import ConfigError
-from otlp2parquet.writers.columns import dictionary_paths, statistics_paths
+from otlp2parquet.writers.columns import DICTIONARY_BYTES, PLAIN_COLUMNS, STATISTICS_COLUMNS
 from otlp2parquet.writers.protocol import ArrowArrayExportable
-
-Compression = Literal["zstd", "snappy", "gzip", "none"]
-
-_DEFAULT_LEVELS: Final[Mapping[str, int]] = {"zstd": 1, "gzip": 6}
-_LEVELS: Final[Mapping[str, range]] = {"zstd": range(1, 23), "gzip": range(1, 10)}
-# Over this a column falls back to plain, and the same large resource would be written for
-# every row. One request brings at most 64 MiB, unless an operator allows more, so no single value
-# reaches it.
-_DICTIONARY_BYTES: Final = 128 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class ParquetSettings:
-    """The choices an operator has; ``level`` ``None`` is the compression's default."""
-
-    compression: Compression = "zstd"
-    level: int | None = None
-    row_group_rows: int = 262_144
-
-    def __post_init__(self) -> None:
-        if self.compression not in get_args(Compression):
-            known = ", ".join(get_args(Compression))
-            raise ConfigError(f"compression is {self.compression!r}: expected one of {known}")
-        if self.level is not None:
-            levels = _LEVELS.get(self.compression)
-            if levels is None:
-                raise ConfigError(f"{self.compression} has no level, but level is {self.level}")
-            if self.level not in levels:
-                raise ConfigError(
-                    f"{self.compression} level is {self.level}: "
-                    f"expected {levels[0]} to {levels[-1]}"
-                )
-        if self.row_group_rows < 1:
-            raise ConfigError(f"row_group_rows is {self.row_group_rows}: expected at least 1")
-
-    @property
-    def effective_level(self) -> int | None:
-        """The level that is used; ``None`` for a compression without levels."""
-        return self.level if self.level is not None else _DEFAULT_LEVELS.get(self.compression)
+from otlp2parquet.writers.settings import ParquetSettings
 
 
 def arrow_table(table: str, batches: Sequence[ArrowArrayExportable]) -> pa.Table:
@@ -167,6 +127,23 @@ def _fields_of(table: str, schema: pa.Schema) -> tuple[pa.Schema, tuple[int, ...
     return pa.schema(fields), tuple(must_be_given)
 
 
+def leaf_path(field: pa.Field) -> str:
+    """The dotted path of a column's values in the Parquet schema."""
+    if pa.types.is_list(field.type):
+        return f"{field.name}.list.element"
+    return str(field.name)
+
+
+def dictionary_paths(schema: pa.Schema) -> list[str]:
+    """Paths of the columns that are written with a dictionary."""
+    return [leaf_path(field) for field in schema if field.name not in PLAIN_COLUMNS]
+
+
+def statistics_paths(schema: pa.Schema) -> list[str]:
+    """Paths of the columns that carry statistics."""
+    return [leaf_path(field) for field in schema if field.name in STATISTICS_COLUMNS]
+
+
 def write_parquet(
     rows: pa.Table, sink: BinaryIO, settings: ParquetSettings, metadata: Mapping[str, str]
 ) -> pq.FileMetaData:
@@ -183,7 +160,7 @@ def write_parquet(
         compression=settings.compression,
         compression_level=settings.effective_level,
         use_dictionary=dictionary_paths(schema),
-        dictionary_pagesize_limit=_DICTIONARY_BYTES,
+        dictionary_pagesize_limit=DICTIONARY_BYTES,
         write_statistics=statistics_paths(schema),
         write_page_index=True,
         # The Arrow schema in the footer would turn dictionary arrays into a type on reading.

@@ -4,7 +4,6 @@ Knows Parquet's metadata. Must not know where the file lies.
 """
 
 import io
-import math
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -15,8 +14,9 @@ import pyarrow.parquet as pq
 
 from otlp2parquet.core.files import BATCH_ID_KEY, PART_KEY, TABLE_KEY, FoundFile
 from otlp2parquet.core.schema import table_schema
+from otlp2parquet.writers.bounds import merged_statistics
 from otlp2parquet.writers.columns import STATISTICS_COLUMNS
-from otlp2parquet.writers.protocol import Bound, ColumnStatistics
+from otlp2parquet.writers.protocol import ColumnStatistics
 
 _TAIL_BYTES: Final = 8  # "4-byte length in bytes of file metadata (little endian)", then "PAR1"
 _FIRST_READ_BYTES: Final = 64 << 10
@@ -96,30 +96,3 @@ def statistics_columns(table: str) -> dict[int, int]:
         if field.name in STATISTICS_COLUMNS:
             columns[index] = int(values.metadata[_FIELD_ID])
     return columns
-
-
-def merged_statistics(chunks: list[pq.Statistics]) -> ColumnStatistics:
-    """One column's statistics over its row groups.
-
-    A row group of nulls alone has no bounds and changes none. One that has values but no bounds
-    (its texts are too long, its numbers NaN) leaves the file without.
-    """
-    null_count = sum(chunk.null_count for chunk in chunks)
-    with_values = [chunk for chunk in chunks if chunk.has_min_max or chunk.num_values]
-    if not with_values or not all(chunk.has_min_max for chunk in with_values):
-        return ColumnStatistics(null_count, None, None)
-    # Raw: timestamps as their integers. Bytes are ordered as the texts are whose UTF-8 they are.
-    lower = min(chunk.min_raw for chunk in with_values)
-    upper = max(chunk.max_raw for chunk in with_values)
-    return ColumnStatistics(null_count, _bound(lower), _bound(upper))
-
-
-def _bound(raw: Bound | bytes) -> Bound | None:
-    if isinstance(raw, bytes):
-        try:
-            return raw.decode()
-        except UnicodeDecodeError:  # bytes that are no text have no order in ours
-            return None
-    if isinstance(raw, float) and not math.isfinite(raw):
-        return None  # bounds nothing, and JSON has no word for it
-    return raw

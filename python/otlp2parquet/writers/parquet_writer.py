@@ -27,13 +27,7 @@ from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout, utc_hour
 from otlp2parquet.errors import ConfigError, NameTakenError, StorageError
 from otlp2parquet.stores import LocalStore, Store
 from otlp2parquet.version import __version__
-from otlp2parquet.writers.encode_pyarrow import (
-    Compression,
-    ParquetSettings,
-    arrow_table,
-    with_field_ids,
-    write_parquet,
-)
+from otlp2parquet.writers.encode_pyarrow import arrow_table, with_field_ids, write_parquet
 from otlp2parquet.writers.footer import Footer, column_statistics, found_file, read_footer
 from otlp2parquet.writers.protocol import (
     ArrowArrayExportable,
@@ -41,6 +35,7 @@ from otlp2parquet.writers.protocol import (
     Existing,
     StoredFile,
 )
+from otlp2parquet.writers.settings import Compression, ParquetSettings
 
 
 class ParquetWriter:
