@@ -80,10 +80,11 @@ class Answer(NamedTuple):
 
 
 class WorkerRuntime(RunningProcess):
-    """The Worker of a deployed folder, under real Pyodide with the real SDK, over Miniflare's R2."""
+    """The Worker of a deployed folder, under Pyodide with the real SDK, over Miniflare's R2."""
 
     def __init__(self, harness: Path, sources: Path, log: Path) -> None:
         self._ports = log.with_suffix(".ports")
+        self._ports.unlink(missing_ok=True)
         runtime = build_worker_runtime()
         command = ["node", harness, runtime, sources, self._ports]
         super().__init__(command, log, cwd=runtime)
@@ -128,7 +129,11 @@ class WorkerRuntime(RunningProcess):
         self.order("clear")
 
     def fail(self, *faults: str) -> None:
-        """What befalls the next calls of R2, in order: ``put lost``, ``put hangs`` …"""
+        """What befalls the next calls of R2, in order.
+
+        ``put fails``: it was not done. ``put lost``: it was, and nobody hears of it. ``put hangs``:
+        it was not, and nobody hears of it. Also for ``head`` and ``delete``; ``put works`` is none.
+        """
         self.order("faults", faults)
 
     def keys(self) -> list[str]:
