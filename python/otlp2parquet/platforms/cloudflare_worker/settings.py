@@ -152,7 +152,9 @@ def _path_prefix(text: str) -> str:
 def _size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     unit = _UNITS.get(match["unit"].lower()) if match else None
-    size = int(float(match["number"]) * unit) if match and unit is not None else 0
+    size = 0
+    if match and unit is not None and (match["unit"] or match["number"].isdigit()):
+        size = int(float(match["number"]) * unit)
     if not 1 <= size <= MOST_PAYLOAD_BYTES:
         raise ValueError(
             f"found {_found(text)}, expected a number of bytes from 1 to {MOST_PAYLOAD_BYTES}, or "
