@@ -1,4 +1,4 @@
-"""Small requests by their shape, and the one way to hold the two decoders together.
+"""Small requests by their shape, and the one way to hold decoders and oracle together.
 
 Knows field numbers of OTLP, to be able to write what no library writes; it knows no outcome.
 """
@@ -16,6 +16,7 @@ from otlp2parquet import BatchBuilder, DecodeError, TooLargeError, process_otlp
 from tests.support import oracle
 from tests.support.canonical import exact_rows, groups_of
 from tests.support.strategies import FIXED64, delimited, nested, tag
+from tests.support.twins import assert_twin, facts_of, facts_of_error
 
 if TYPE_CHECKING:
     from otlp2parquet import Signal
@@ -26,18 +27,16 @@ LOG = SPAN = METRIC = (1, 2, 2)
 
 
 def assert_same(payload: bytes, signal: Signal, received_at: int | None = None) -> None:
-    """Hold the native decoder against the oracle on one payload."""
+    """Hold the native decoder against the oracle on one payload, and its twin to it."""
     builder = BatchBuilder()
     try:
         want = oracle.decode(payload, signal, received_at)
-    except oracle.UndecodableError:
-        with pytest.raises(DecodeError):
+    except (oracle.UndecodableError, oracle.OverLimitError) as error:
+        is_malformed = isinstance(error, oracle.UndecodableError)
+        with pytest.raises(DecodeError if is_malformed else TooLargeError) as caught:
             builder.append(payload, signal, received_at=received_at)
         assert builder.finish() == []
-        return
-    except oracle.OverLimitError:
-        with pytest.raises(TooLargeError):
-            builder.append(payload, signal, received_at=received_at)
+        assert_twin(payload, signal, facts_of_error(caught.value), {}, received_at=received_at)
         return
     appended = builder.append(payload, signal, received_at=received_at)
     groups = groups_of(builder.finish())
@@ -47,6 +46,7 @@ def assert_same(payload: bytes, signal: Signal, received_at: int | None = None) 
     counts = (appended.accepted, appended.rejected, appended.undated)
     assert counts == (want.accepted, want.rejected, want.undated)
     assert bool(appended.message) == want.speaks, appended.message
+    assert_twin(payload, signal, facts_of(appended), groups, received_at=received_at)
 
 
 def string_value(text: bytes) -> bytes:

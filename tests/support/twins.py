@@ -11,54 +11,56 @@ from typing import TYPE_CHECKING, Any
 from otlp2parquet import _native
 from otlp2parquet.core.pure import builder as pure
 from otlp2parquet.errors import OtlpError
-from tests.support.canonical import exact, exact_rows, rows_of
+from tests.support.canonical import exact, exact_rows, groups_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from otlp2parquet import Signal
+    from tests.support.oracle import Row
 
-PROTOBUF = "application/x-protobuf"
-NAMES = ("BatchBuilder", "process_otlp")
+    Groups = Mapping[tuple[str, str | None, datetime], list[Row]]
 
 
-def said(what: Callable[[], Any]) -> tuple[Any, ...]:
-    """What a call gives, or the error that it raises."""
+def said(call: Callable[[], Any]) -> tuple[Any, ...]:
+    """What an append gives, or the error that it raises."""
     try:
-        result = what()
+        return facts_of(call())
     except OtlpError as error:
-        place = getattr(error, "offset", None), getattr(error, "path", "")
-        return type(error).__name__, str(error), *place
-    return (
-        result.accepted,
-        result.rejected,
-        result.message,
-        result.unstored,
-        getattr(result, "undated", None),
-    )
+        return facts_of_error(error)
 
 
-def column_rows(columns: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """The rows of a batch in plain Python, comparable to the bit."""
-    return [[exact(value) for value in row] for row in zip(*columns, strict=True)]
+def facts_of(appended: Any) -> tuple[Any, ...]:
+    """What an append says of a request that it takes."""
+    counts = appended.accepted, appended.rejected, appended.undated
+    return *counts, appended.message, appended.unstored
 
 
-def assert_same_batches(native: Iterable[Any], pure: Iterable[Any]) -> None:
-    """The same batches in the same order with the same rows."""
-    native, pure = list(native), list(pure)
-    assert [(batch.table, batch.service, batch.hour, batch.num_rows) for batch in native] == [
-        (batch.table, batch.service, batch.hour, batch.num_rows) for batch in pure
-    ]
-    for one, other in zip(native, pure, strict=True):
-        rows = [[value for _, value in row] for row in exact_rows(rows_of(one))]
-        assert rows == column_rows(other.columns), (one.table, one.service, one.hour)
+def facts_of_error(error: BaseException) -> tuple[Any, ...]:
+    """What an error says: its class, its text, and the place."""
+    place = getattr(error, "offset", None), getattr(error, "path", "")
+    return type(error).__name__, str(error), *place
 
 
-def assert_twins(payload: bytes, signal: Signal, **options: Any) -> None:
+def assert_twin(
+    payload: bytes | str, signal: Signal, facts: tuple[Any, ...], groups: Groups, **options: Any
+) -> None:
+    """Hold the twin to what the extension said of one body, and to its rows."""
+    builder = pure.BatchBuilder()
+    assert said(lambda: builder.append(payload, signal, **options)) == facts
+    assert (builder.num_rows, builder.num_groups) == (sum(map(len, groups.values())), len(groups))
+    batches = builder.finish()
+    assert [(batch.table, batch.service, batch.hour) for batch in batches] == list(groups)
+    for batch, rows in zip(batches, groups.values(), strict=True):
+        assert batch.num_rows == len(rows)
+        wanted = [[value for _, value in row] for row in exact_rows(rows)]
+        found = zip(*batch.columns, strict=True)
+        assert [[exact(value) for value in row] for row in found] == wanted, batch
+
+
+def assert_twins(payload: bytes | str, signal: Signal, **options: Any) -> None:
     """Hold the extension and its twin together on one body."""
-    builders = _native.BatchBuilder(), pure.BatchBuilder()
-    results = [said(lambda b=b: b.append(payload, signal, **options)) for b in builders]  # type: ignore[misc]
-    assert results[0] == results[1]
-    assert builders[0].num_rows == builders[1].num_rows
-    assert builders[0].num_groups == builders[1].num_groups
-    assert_same_batches(builders[0].finish(), builders[1].finish())
+    builder = _native.BatchBuilder()
+    facts = said(lambda: builder.append(payload, signal, **options))
+    assert_twin(payload, signal, facts, groups_of(builder.finish()), **options)

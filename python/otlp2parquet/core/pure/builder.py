@@ -21,11 +21,12 @@ from otlp2parquet.core.pure.error import MalformedError, payload_too_large, too_
 from otlp2parquet.core.pure.explain import malformed, message
 from otlp2parquet.core.pure.fields import REQUESTS
 from otlp2parquet.core.pure.inflate import encoding_of, inflate
+from otlp2parquet.core.pure.otlp_json import transcode
 from otlp2parquet.core.pure.placing import Key, Row, Rows
 from otlp2parquet.core.pure.request import OBJECT_FACTOR, Request
 from otlp2parquet.core.pure.schema import TABLES
 from otlp2parquet.core.pure.well_formed import check
-from otlp2parquet.errors import TooLargeError, UnsupportedError
+from otlp2parquet.errors import TooLargeError
 
 _APPEND: Final[dict[str, Callable[[Request, dict[str, Rows]], None]]] = {
     "logs": logs.append,
@@ -142,20 +143,24 @@ class BatchBuilder:
             raise TooLargeError(payload_too_large(len(data), limit))
         if self._num_bytes >= limits.FULL_BYTES:
             raise TooLargeError("found full builders, expected a finish before the next append")
+        size = held = len(data)
+        json = None
         if form != "protobuf":
-            raise UnsupportedError(
-                f"found content type {content_type}, which the decoder in plain Python does not "
-                "read, expected application/x-protobuf"
-            )
+            json = transcode(data, signal, limit, are_lines=form == "lines")
+            data = json.data
+            held += len(data)
         if max_memory_bytes is None:
-            total = limits.memory(len(data))
-            room = max(0, total - len(data)) // 8 * 7
+            total = limits.memory(size)
+            room = max(0, total - held) // 8 * 7
         else:
             total = max_memory_bytes
-            room = max(0, total - len(data)) // OBJECT_FACTOR
+            room = max(0, total - held) // OBJECT_FACTOR
         request = Request(
             data, received_at or 0, self._stamp, total=total, room=room, repeats=repeats
         )
+        if json is not None:
+            # What the text had and these bytes have not counts all the same.
+            request.records = request.rejected = json.rejected
         tables = {table: Rows(table, self._groups) for table in TABLES}
         _read(request, signal, tables)
         self._stamp = request.stamp
@@ -163,7 +168,7 @@ class BatchBuilder:
         return Appended(
             request.rows,
             request.rejected,
-            message(request, signal),
+            message(request, signal, json),
             request.undated,
             {
                 "unknown_fields": request.unknown_fields,

@@ -4,7 +4,7 @@ The field path of a place is found here, by walking the payload once more along 
 descriptors. Messages hold counts, reasons and places, never payload.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from otlp2parquet.core.pure.error import MalformedError
 from otlp2parquet.core.pure.fields import REQUESTS, Descriptor
@@ -12,6 +12,9 @@ from otlp2parquet.core.pure.request import MOST_EXPLAINED, Request
 from otlp2parquet.core.pure.well_formed import count_before
 from otlp2parquet.core.pure.wire import read_len, read_tag, skip
 from otlp2parquet.errors import DecodeError
+
+if TYPE_CHECKING:
+    from otlp2parquet.core.pure.otlp_json import Transcoded
 
 RECORDS: Final = {"logs": "log records", "traces": "spans", "metrics": "data points"}
 """How answers call the records: the names of OTLP's ``rejected_*`` fields."""
@@ -25,25 +28,44 @@ def malformed(what: str, message: str, offset: int, path: str) -> DecodeError:
     return DecodeError(f"malformed {what} at byte {offset}{place}: {message}", offset, path)
 
 
-def message(request: Request, signal: str) -> str:
+def message(request: Request, signal: str, json: "Transcoded | None" = None) -> str:
     """The ``error_message`` of a partial success: counts, reasons, places; never payload."""
     parts = []
-    reasons = []
+    reasons = [] if json is None else json.reasons()
+    explained = min(len(reasons) + len(request.rejects), MOST_EXPLAINED)
     for reject in request.rejects:
         path = locate(REQUESTS[signal], request.data, reject.offset)
-        reasons.append(f"{shorten(path)}: {reject.why}")
-    if request.rejected:
-        more = "; …" if request.rejected > min(len(reasons), MOST_EXPLAINED) else ""
+        if json is None:
+            reasons.append(f"{shorten(path)}: {reject.why}")
+        else:
+            reasons.append(json.reason(reject.offset, path, reject.why))
+    left_out = 0 if json is None else json.empty_groups
+    if request.rejected + left_out:
+        more = "; …" if request.rejected + left_out > explained else ""
+        groups = " and parts without any" if left_out else ""
         told = "; ".join(without_repeats(reasons))
-        parts.append(f"rejected {request.rejected} {RECORDS[signal]}: {told}{more}")
+        parts.append(f"rejected {request.rejected} {RECORDS[signal]}{groups}: {told}{more}")
     if request.replaced:
-        parts.append(f"replaced {request.replaced} invalid UTF-8 sequences by U+FFFD")
-    if request.first_unknown is not None and request.records == 0:
-        offset, number = request.first_unknown
-        path = locate(REQUESTS[signal], request.data, offset)
-        place = f"{shorten(path)}: " if path else ""
-        parts.append(f"{place}found the unknown field {number}, and no {RECORDS[signal]}")
+        what = "" if json is None else " or lone surrogates"
+        parts.append(f"replaced {request.replaced} invalid UTF-8 sequences{what} by U+FFFD")
+    if json is not None and json.unknown_values:
+        parts.append(f"read {json.unknown_values} values without a known member as null")
+    if json is not None and json.base64_ids:
+        parts.append(f"read {json.base64_ids} ids as base64, expected hex")
+    unknown = _unknown_instead(request, signal) if json is None else json.unknown_instead()
+    if not left_out and unknown is not None:
+        parts.append(f"{unknown}, and no {RECORDS[signal]}")
     return "; ".join(parts)
+
+
+def _unknown_instead(request: Request, signal: str) -> str | None:
+    """"When a request that is not empty yields no record at all": the first unknown thing in it."""
+    if request.first_unknown is None or request.records:
+        return None
+    offset, number = request.first_unknown
+    path = locate(REQUESTS[signal], request.data, offset)
+    place = f"{shorten(path)}: " if path else ""
+    return f"{place}found the unknown field {number}"
 
 
 def without_repeats(reasons: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ beside it the names that senders of long ago use. Knows no bytes.
 import re
 from typing import Final, NamedTuple
 
-from otlp2parquet.core.pure.wire import FIXED32, FIXED64, LEN, VARINT
+from otlp2parquet.core.pure.wire import FIXED32, FIXED64, LEN, VARINT, varint
 
 SEVERITY_NUMBERS: Final = (
     "SEVERITY_NUMBER_UNSPECIFIED",
@@ -61,34 +61,34 @@ KeyValue
   1 key Text | 2 value Message AnyValue | 3 keyStrindex Int32
 EntityRef
   1 schemaUrl Text | 2 type Text | 3 idKeys Texts | 4 descriptionKeys Texts
-Resource
+Resource length=2
   1 attributes Messages KeyValue | 2 droppedAttributesCount Uint32
   3 entityRefs Messages EntityRef
-Scope
+Scope length=2
   1 name Text | 2 version Text | 3 attributes Messages KeyValue
   4 droppedAttributesCount Uint32
 
-LogsRequest
+LogsRequest length=5
   1 resourceLogs Groups ResourceLogs
-ResourceLogs
+ResourceLogs length=5
   1 resource Message Resource | 2 scopeLogs Groups ScopeLogs | 3 schemaUrl Text
   1000 instrumentationLibraryLogs Groups ScopeLogs
-ScopeLogs
+ScopeLogs length=5
   1 scope Message Scope | 2 logRecords Records LogRecord | 3 schemaUrl Text
-LogRecord
+LogRecord length=2
   1 timeUnixNano Fixed64 | 11 observedTimeUnixNano Fixed64
   2 severityNumber Enum SEVERITY_NUMBERS | 3 severityText Text | 5 body Message AnyValue
   6 attributes Messages KeyValue | 7 droppedAttributesCount Uint32 | 8 flags Fixed32
   9 traceId Id 16 | 10 spanId Id 8 | 12 eventName Text
 
-TracesRequest
+TracesRequest length=5
   1 resourceSpans Groups ResourceSpans
-ResourceSpans
+ResourceSpans length=5
   1 resource Message Resource | 2 scopeSpans Groups ScopeSpans | 3 schemaUrl Text
   1000 instrumentationLibrarySpans Groups ScopeSpans
-ScopeSpans
+ScopeSpans length=5
   1 scope Message Scope | 2 spans Records Span | 3 schemaUrl Text
-Span
+Span length=2
   1 traceId Id 16 | 2 spanId Id 8 | 3 traceState Text | 4 parentSpanId Id 8 | 16 flags Fixed32
   5 name Text | 6 kind Enum SPAN_KINDS | 7 startTimeUnixNano Fixed64
   8 endTimeUnixNano Fixed64 | 9 attributes Messages KeyValue | 10 droppedAttributesCount Uint32
@@ -103,52 +103,52 @@ Link
 Status
   2 message Text | 3 code Enum STATUS_CODES
 
-MetricsRequest
+MetricsRequest length=5
   1 resourceMetrics Groups ResourceMetrics
-ResourceMetrics
+ResourceMetrics length=5
   1 resource Message Resource | 2 scopeMetrics Groups ScopeMetrics | 3 schemaUrl Text
   1000 instrumentationLibraryMetrics Groups ScopeMetrics
-ScopeMetrics
+ScopeMetrics length=5
   1 scope Message Scope | 2 metrics Groups Metric | 3 schemaUrl Text
-Metric oneof=5,7,9,10,11,4,6,8
+Metric length=5 oneof=5,7,9,10,11,4,6,8
   1 name Text | 2 description Text | 3 unit Text | 5 gauge Message Gauge | 7 sum Message Sum
   9 histogram Message Histogram | 10 exponentialHistogram Message ExponentialHistogram
   11 summary Message Summary | 12 metadata Messages KeyValue
   4 intGauge Old OldData | 6 intSum Old OldData | 8 intHistogram Old OldData
   4 doubleGauge Old OldData | 6 doubleSum Old OldData | 8 doubleHistogram Old OldData
   4 doubleSummary Old OldData
-OldData
+OldData length=5
   1 dataPoints Records OldPoint
-OldPoint
-Gauge
+OldPoint length=2
+Gauge length=5
   1 dataPoints Records NumberDataPoint
-Sum
+Sum length=5
   1 dataPoints Records NumberDataPoint | 2 aggregationTemporality Enum TEMPORALITIES
   3 isMonotonic Bool
-Histogram
+Histogram length=5
   1 dataPoints Records HistogramDataPoint | 2 aggregationTemporality Enum TEMPORALITIES
-ExponentialHistogram
+ExponentialHistogram length=5
   1 dataPoints Records ExponentialHistogramDataPoint
   2 aggregationTemporality Enum TEMPORALITIES
-Summary
+Summary length=5
   1 dataPoints Records SummaryDataPoint
-NumberDataPoint oneof=4,6
+NumberDataPoint length=2 oneof=4,6
   7 attributes Messages KeyValue | 2 startTimeUnixNano Fixed64 | 3 timeUnixNano Fixed64
   4 asDouble Double | 6 asInt Sfixed64 | 5 exemplars Messages Exemplar | 8 flags Uint32
   1 labels Labels
-HistogramDataPoint
+HistogramDataPoint length=2
   9 attributes Messages KeyValue | 2 startTimeUnixNano Fixed64 | 3 timeUnixNano Fixed64
   4 count Fixed64 | 5 sum Double | 6 bucketCounts Fixed64s | 7 explicitBounds Doubles
   8 exemplars Messages Exemplar | 10 flags Uint32 | 11 min Double | 12 max Double
   1 labels Labels
-ExponentialHistogramDataPoint
+ExponentialHistogramDataPoint length=2
   1 attributes Messages KeyValue | 2 startTimeUnixNano Fixed64 | 3 timeUnixNano Fixed64
   4 count Fixed64 | 5 sum Double | 6 scale Sint32 | 7 zeroCount Fixed64
   8 positive Message Buckets | 9 negative Message Buckets | 10 flags Uint32
   11 exemplars Messages Exemplar | 12 min Double | 13 max Double | 14 zeroThreshold Double
 Buckets
   1 offset Sint32 | 2 bucketCounts Uint64s
-SummaryDataPoint
+SummaryDataPoint length=2
   7 attributes Messages KeyValue | 2 startTimeUnixNano Fixed64 | 3 timeUnixNano Fixed64
   4 count Fixed64 | 5 sum Double | 6 quantileValues Messages ValueAtQuantile | 8 flags Uint32
   1 labels Labels
@@ -174,6 +174,7 @@ class Field(NamedTuple):
     index: int
     displaces: frozenset[int]
     """The indexes of the fields that this one takes the place of: its own, or its ``oneof``'s."""
+    tag_bytes: bytes
 
     @property
     def message(self) -> "tuple[Descriptor, bool] | None":
@@ -188,8 +189,12 @@ class Field(NamedTuple):
 class Descriptor:
     """A message: its fields in the order of the table, by tag, and by their names in JSON."""
 
-    def __init__(self, name: str, fields: tuple[Field, ...], *, nests: bool) -> None:
+    def __init__(
+        self, name: str, fields: tuple[Field, ...], *, nests: bool, length_bytes: int
+    ) -> None:
         self.name = name
+        self.length_bytes = length_bytes
+        """Set aside for the length where JSON becomes protobuf; a longer message is moved."""
         self.fields = fields
         self.nests = nests
         """An array or key-value list: one level of nesting."""
@@ -233,10 +238,14 @@ def _read_table() -> dict[str, Descriptor]:
                 of[0] if of else "",
                 index,
                 together if index in together else frozenset((index,)),
+                varint(int(number) << 3 | _WIRE.get(kind, LEN)),
             )
             for index, (number, camel, kind, *of) in enumerate(entries)
         )
-        descriptors[name] = Descriptor(name, fields, nests="nests" in options)
+        length_bytes = next((int(o[7:]) for o in options if o.startswith("length=")), 1)
+        descriptors[name] = Descriptor(
+            name, fields, nests="nests" in options, length_bytes=length_bytes
+        )
     return descriptors
 
 

@@ -65,6 +65,18 @@ def read_len(data: bytes, at: int, stop: int) -> Span:
     return start, start + length
 
 
+def varint(value: int) -> bytes:
+    """A varint."""
+    if value < 0x80:
+        return bytes((value,))
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
 def skip(data: bytes, tag: int, at: int, stop: int) -> int:
     """Where the field ends whose tag was read before ``at``; groups without recursion."""
     kind = tag & 7
