@@ -82,7 +82,9 @@ class Answer(NamedTuple):
 class WorkerRuntime(RunningProcess):
     """The Worker of a deployed folder, under Pyodide with the real SDK, over Miniflare's R2."""
 
-    def __init__(self, harness: Path, sources: Path, log: Path) -> None:
+    def __init__(self, harness: Path, sources: Path, log: Path, prelude: str = "") -> None:
+        """``prelude`` is Python that each isolate runs before its first event."""
+        self._prelude = prelude
         self._ports = log.with_suffix(".ports")
         self._ports.unlink(missing_ok=True)
         runtime = build_worker_runtime()
@@ -122,7 +124,8 @@ class WorkerRuntime(RunningProcess):
 
     def restart(self, variables: Mapping[str, str] | None = None, *, bucket: bool = True) -> None:
         """An isolate of its own, as after an eviction: memory is new, the bucket is what it was."""
-        self.order("restart", {"variables": dict(variables or {}), "bucket": bucket})
+        asked = {"variables": dict(variables or {}), "bucket": bucket, "prelude": self._prelude}
+        self.order("restart", asked)
 
     def clear(self) -> None:
         """Empty the bucket, forget faults and the lines of the log."""

@@ -150,10 +150,9 @@ def _run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
     """The nodes below ``node``, but what stands under ``if TYPE_CHECKING``."""
     for child in ast.iter_child_nodes(node):
         yield child
-        if isinstance(child, ast.If) and isinstance(child.test, ast.Name):
-            if child.test.id == "TYPE_CHECKING":
-                for other in child.orelse:
-                    yield other
-                    yield from _run_time_nodes(other)
-                continue
-        yield from _run_time_nodes(child)
+        below: list[ast.AST] = [child]
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            below = list(child.orelse)
+            yield from below
+        for one in below:
+            yield from _run_time_nodes(one)

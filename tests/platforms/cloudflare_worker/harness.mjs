@@ -93,10 +93,11 @@ python.runPython("before = set(sys.modules)");
 
 // An isolate: the sources are imported anew, and the class is made for each event.
 let Default, env;
-function restart({ variables, bucket }) {
+function restart({ variables, bucket, prelude }) {
   env = { ...variables, ...(bucket ? { OTLP_BUCKET: new R2Bucket() } : {}) };
   python.runPython("forget()");
   Default = python.pyimport("entry").Default;
+  python.runPython(prelude);
 }
 const context = { waitUntil() {}, passThroughOnException() {} };
 
@@ -152,7 +153,7 @@ const orders = {
       cursor = found.cursor;
     }
   },
-  put: ({ key, content }) => storage.put(key, content),
+  drop: () => front.closeAllConnections(), // whoever waits for an answer gets none
   async scheduled() {
     const worker = Default(context, env);
     await worker.scheduled({ cron: "* * * * *", scheduledTime: Date.now() }, env, context);
@@ -180,7 +181,7 @@ const control = createServer(async (incoming, outgoing) => {
   }
 });
 
-restart({ variables: {}, bucket: true });
+restart({ variables: {}, bucket: true, prelude: "" });
 const listening = (server) => new Promise((done) => server.listen(0, "127.0.0.1", () => done(server.address().port)));
 const both = [await listening(front), await listening(control)];
 writeFileSync(`${ports}.partial`, JSON.stringify(both));

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.core import outcome
@@ -202,7 +202,7 @@ class _Share:
         self._application = application
         self._held = 0
 
-    def __enter__(self) -> "_Share":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -92,7 +92,7 @@ class Bucket:
         for start in range(0, len(keys), MOST_DELETED):
             try:
                 await self._binding.delete(keys[start : start + MOST_DELETED])
-            except Exception as error:  # noqa: BLE001 - whatever a binding raises is R2's trouble
+            except Exception as error:
                 _tell("delete", keys[start], error)
                 raise StorageUnavailableError("R2 did not remove files") from error
 

@@ -32,6 +32,9 @@ from otlp2parquet.platforms.cloudflare_worker.settings import (
 
 log = logging.getLogger(__name__)
 
+Js = Any
+"""An object of JavaScript, or of the SDK around one."""
+
 _CARRIERS: Final = b"content-length"
 """The runtime counts the bytes that it sends itself."""
 
@@ -39,7 +42,7 @@ _CARRIERS: Final = b"content-length"
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types
     """The Worker: ``fetch`` answers a request, ``scheduled`` is called by the cron trigger."""
 
-    async def fetch(self, request: Any) -> Any:
+    async def fetch(self, request: Js) -> Js:
         """The response to one request."""
         asked = _request(request.js_object)
         worker = _worker(self.env)
@@ -51,7 +54,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types
             response = _misconfigured(asked, worker)
         return _response(response, is_head=asked.method == "HEAD")
 
-    async def scheduled(self, *_: Any) -> None:
+    async def scheduled(self, *_: object) -> None:
         """Finish what was cut off: without a catalog there is nothing that could be."""
         _worker(self.env)
         log.info("there is nothing to reconcile: no catalog is configured")
@@ -76,7 +79,7 @@ class _Worker:
 _made: list[_Worker | ConfigError] = []
 
 
-def _worker(env: Any) -> _Worker | ConfigError:
+def _worker(env: Js) -> _Worker | ConfigError:
     """The Worker of these variables, which stay the same for as long as its memory lives."""
     if not _made:
         logs.configure("info", "json", _Console())
@@ -97,7 +100,7 @@ def _worker(env: Any) -> _Worker | ConfigError:
     return _made[0]
 
 
-def _variables(env: Any) -> dict[str, str]:
+def _variables(env: Js) -> dict[str, str]:
     """Variables and secrets with the prefix. The SDK's wrapper hides which names there are."""
     names = js.Object.keys(getattr(env, "_env", env))
     return {name: str(getattr(env, name)) for name in names if name.startswith(PREFIX)}
@@ -114,7 +117,7 @@ def _misconfigured(request: Request, worker: _Worker | ConfigError) -> Response:
     return unavailable("the Worker is not configured rightly, see /health", reason="configuration")
 
 
-def _request(request: Any) -> Request:
+def _request(request: Js) -> Request:
     fields = tuple(
         (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
         for name, value in request.headers
@@ -124,7 +127,7 @@ def _request(request: Any) -> Request:
     return Request(request.method, urlsplit(request.url).path, fields, chunks, str(client or ""))
 
 
-async def _chunks(stream: Any) -> AsyncGenerator[bytes, None]:
+async def _chunks(stream: Js) -> AsyncGenerator[bytes, None]:
     """The chunks of a body; who stops early lets the runtime drop the rest."""
     if not hasattr(stream, "getReader"):  # null: there is no body
         return
@@ -145,7 +148,7 @@ async def _chunks(stream: Any) -> AsyncGenerator[bytes, None]:
             reader.cancel()
 
 
-def _response(response: Response, *, is_head: bool) -> Any:
+def _response(response: Response, *, is_head: bool) -> Js:
     headers = {n.decode(): v.decode() for n, v in response.headers if n != _CARRIERS}
     body = None if is_head else response.body
     return WorkerResponse(body, status=response.status, headers=headers)
