@@ -116,12 +116,11 @@ def column_index(written: WrittenChunk) -> bytes | None:
 def _boundary_order(pages: Iterable[Statistics]) -> int:
     """Whether both bounds only rise, or only fall; pages of nulls have none."""
     bounds = [page.bounds for page in pages if page.bounds is not None]
-    both = [sorted(bounds, key=lambda one: one[side]) == bounds for side in (0, 1)]
-    if all(both):
-        return _ASCENDING
-    bounds.reverse()
-    both = [sorted(bounds, key=lambda one: one[side]) == bounds for side in (0, 1)]
-    return _DESCENDING if all(both) else _UNORDERED
+    for order, ordered in ((_ASCENDING, bounds), (_DESCENDING, bounds[::-1])):
+        lower, upper = [low for low, _ in ordered], [high for _, high in ordered]
+        if bounds and lower == sorted(lower) and upper == sorted(upper):
+            return order
+    return _UNORDERED
 
 
 def offset_index(written: WrittenChunk) -> bytes:
