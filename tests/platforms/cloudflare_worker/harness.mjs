@@ -35,14 +35,16 @@ const miniflare = new Miniflare({
 });
 const storage = await miniflare.getR2Bucket("BUCKET");
 let faults = [];
-let calls = {};
+// What waiting for R2 took, where one call at a time waits.
+let waited = 0;
 
 async function call(name, words) {
-  calls[name] = (calls[name] ?? 0) + 1;
   const next = faults[0]?.startsWith(`${name} `) ? faults.shift().slice(name.length + 1) : "";
   if (next === "fails") throw new Error(`${name}: Internal Error (10001)`);
   if (next === "hangs") return await new Promise(() => {});
+  const started = performance.now();
   const result = await storage[name](...words);
+  waited += performance.now() - started;
   if (next === "lost") throw new Error("Network connection lost.");
   return result;
 }
@@ -104,6 +106,7 @@ const context = { waitUntil() {}, passThroughOnException() {} };
 let took = 0;
 async function dispatch(request) {
   const asked = python_from_rpc(request); // as Cloudflare's own runtime wraps it
+  waited = 0;
   const started = performance.now();
   const worker = Default(context, env);
   const result = await worker.fetch(asked);
@@ -137,12 +140,10 @@ const orders = {
   restart: (asked) => restart(asked),
   async clear() {
     faults = [];
-    calls = {};
     lines.length = 0;
     for (const key of await orders.keys()) await storage.delete(key);
   },
   faults: (asked) => { faults = asked; },
-  calls: () => calls,
   lines: () => lines,
   async keys() {
     const keys = [];
@@ -159,7 +160,7 @@ const orders = {
     await worker.scheduled({ cron: "* * * * *", scheduledTime: Date.now() }, env, context);
     worker.destroy();
   },
-  figures: () => ({ ms: took, memory: python._module.HEAPU8.length }),
+  figures: () => ({ ms: took, python_ms: took - waited, memory: python._module.HEAPU8.length }),
   python: (source) => python.runPython(source),
 };
 const control = createServer(async (incoming, outgoing) => {
