@@ -88,7 +88,7 @@ class WorkerRuntime(RunningProcess):
         self._ports = log.with_suffix(".ports")
         self._ports.unlink(missing_ok=True)
         runtime = build_worker_runtime()
-        command = ["node", harness, runtime, sources, self._ports]
+        command: list[str | Path] = ["node", harness, runtime, sources, self._ports]
         super().__init__(command, log, cwd=runtime)
         self.wait_ready(self._ports.exists, READY_SECS)
         self.port, self._orders = json.loads(self._ports.read_text())

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout
 from otlp2parquet.errors import ConfigError
@@ -167,7 +167,7 @@ def _layout(text: str) -> Layout:
     layout = text.lower()
     if layout not in LAYOUTS:
         raise ValueError(f"found {_found(text)}, expected one of {', '.join(LAYOUTS)}")
-    return cast("Layout", layout)
+    return layout
 
 
 def _folder(text: str) -> str:
