@@ -23,7 +23,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-cost \
 	fuzz-long \
 	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket \
-	prove-convert prove-catalog simulate stores catalogs hostile wheels lambda lambda-zips \
+	prove-convert prove-catalog simulate stores catalogs hostile wheels lambda lambda-zips worker \
 	test-wheel components docs format clean
 
 help: ## Show this list.
@@ -249,6 +249,12 @@ lambda-zips: dev
 	$(BIN)/otlp2parquet deploy aws --package --force --wheels dist --output dist/lambda $(LAMBDA_ARCHS)
 	$(BIN)/python -m pytest tests/deploy tests/platforms/aws_lambda --lambda dist/lambda -q
 	$(BIN)/python -m benchmarks.lambda_figures dist/lambda
+
+worker: components ## Make the Worker for Cloudflare, test it, write its figures (docs/worker_figures.md).
+	rm -rf dist/worker
+	$(BIN)/otlp2parquet deploy cloudflare --output dist/worker
+	$(BIN)/python -m pytest tests/deploy tests/platforms/cloudflare_worker --worker -q
+	$(BIN)/python -m benchmarks.worker_figures dist/worker
 
 clean: ## Remove what was built here (never ./data, nor the cache of components).
 	rm -rf $(VENV) dist build target .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

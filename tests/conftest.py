@@ -51,11 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     ``--catalogs``: commits to real and emulated catalogs, which take long to start.
     ``--lambda FOLDER``: the zips for AWS Lambda in it, not the packages that are installed here.
     ``--stores``: the promises of a store on every emulator, also those that take long to get.
+    ``--worker``: a dry run of a Worker's deployment, too.
     """
     parser.addoption("--full", action="store_true", help="run the proofs of durability in full")
     parser.addoption("--catalogs", action="store_true", help="try real and emulated catalogs")
     parser.addoption("--lambda", metavar="FOLDER", help="test the zips for AWS Lambda in a folder")
     parser.addoption("--stores", action="store_true", help="try every store, also slow ones")
+    parser.addoption("--worker", action="store_true", help="have wrangler look at the Worker")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otlp2parquet.deploy.worker import imports, needed_modules
 from tests.support.layers import PACKAGE, drawing, drawn, imported_parts, imports_of, part_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ or thread among it."""
 DOOR = PACKAGE / "core" / "decoder.py"
 ARROW = PACKAGE / "core" / "pure" / "batch.py"
 """Gives rows as Arrow to who has pyarrow, which it loads inside of what needs it."""
+
+RUNTIME = frozenset({"js", "workers"})
+"""What only Cloudflare's runtime has; one module of a Worker's knows it."""
 
 CORE_PACKAGES = frozenset({"otlp2parquet"})
 
@@ -211,6 +215,15 @@ sys.exit(f"loaded {{foreign}}" if foreign else 0)
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_the_worker_imports_is_the_standard_library_alone() -> None:
+    """And what Cloudflare's runtime has: a Worker's bundle holds no other package."""
+    for name, path in needed_modules().items():
+        found = {one.partition(".")[0] for one in imports(path)} - {PACKAGE.name}
+        of_the_runtime = RUNTIME if name.endswith("cloudflare_worker.entrypoint") else set()
+        foreign = found - sys.stdlib_module_names - of_the_runtime
+        assert not foreign, f"{name} imports {foreign}"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

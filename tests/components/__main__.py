@@ -27,6 +27,7 @@ from .lambda_runtime import build_cfn_lint, build_lambda_emulator, build_lambda_
 from .ministack import build_ministack
 from .nessie import build_nessie
 from .s3 import build_minio, build_versitygw
+from .worker_runtime import build_worker_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ def main() -> int:
             return 0
         tell(build_telemetrygen, build_collector, build_javascript, build_versitygw)
         tell(build_spark, build_spark_s3a, build_duckdb_s3)
-        tell(build_lambda_emulator, build_lambda_runtime, build_cfn_lint)
+        tell(build_lambda_emulator, build_lambda_runtime, build_cfn_lint, build_worker_runtime)
         for name in ENVIRONMENTS:
             print(f"python sdk {name}: {build_python_sdk(name)}", flush=True)
     except ComponentError as error:

@@ -19,7 +19,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "ls": "Show which tables and hours a storage holds.",
         "schema": "Show the columns of the tables.",
         "config": "Show the configuration in effect and where each value comes from.",
-        "deploy": "Write what it takes to run on AWS Lambda.",
+        "deploy": "Write what it takes to run on AWS Lambda or Cloudflare Workers.",
     }
 )
 """Every command: the module of its name in this package holds it under that name."""

@@ -1,6 +1,6 @@
-"""``otlp2parquet deploy aws``: the template of a stack, and the zip of its function.
+"""``otlp2parquet deploy``: what it takes to run on somebody's cloud, written into a folder.
 
-Knows the terminal. The work is in ``otlp2parquet.deploy``. Calls nothing at AWS.
+Knows the terminal. The work is in ``otlp2parquet.deploy``. Calls no cloud.
 """
 
 from pathlib import Path
@@ -9,16 +9,50 @@ from typing import Final, cast
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.deploy import artifact
+from otlp2parquet.deploy import artifact, worker
 from otlp2parquet.deploy.artifact import MACHINES, Architecture
 from otlp2parquet.deploy.template import template
 from otlp2parquet.errors import ConfigError
 
 _MIB: Final = 1 << 20
+_KIB: Final = 1 << 10
 
 
-@click.command(context_settings=CONTEXT_SETTINGS)
-@click.argument("cloud", type=click.Choice(["aws"]))
+@click.group(context_settings=CONTEXT_SETTINGS)
+def deploy() -> None:
+    """Write what it takes to run on AWS Lambda or on Cloudflare Workers.
+
+    Nothing at a cloud is called: what is written says with which commands it is deployed.
+    """
+
+
+@deploy.command(context_settings=CONTEXT_SETTINGS)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Folder for the Worker, made if missing. [default: the current one]",
+)
+def cloudflare(output: Path) -> None:
+    """Write the folder of a Cloudflare Worker; nothing at Cloudflare is called.
+
+    It holds wrangler's configuration, the sources that the Worker needs, and a README.md with the
+    commands that deploy it. Nothing is overwritten.
+    """
+    try:
+        made = worker.write(output)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(
+        f"{output}: a Worker of {made.modules} modules, {made.source_bytes / _KIB:.0f} KiB, "
+        f"{made.compressed_bytes / _KIB:.1f} KiB compressed"
+    )
+    click.echo(f"{output / 'README.md'} says how it is deployed, and how it is closed by a token")
+
+
+@deploy.command(context_settings=CONTEXT_SETTINGS)
 @click.option(
     "-o",
     "--output",
@@ -52,9 +86,8 @@ _MIB: Final = 1 << 20
     is_flag=True,
     help="Write over a template that is there and differs, as one that was edited does.",
 )
-def deploy(
+def aws(
     *,
-    cloud: str,  # noqa: ARG001 - there is one yet
     output: Path,
     package: bool,
     architectures: tuple[str, ...],

@@ -115,8 +115,19 @@ def cli_page() -> str:
         for name in COMMANDS:
             command = main.get_command(context, name)
             if command is not None:
-                sections.append(_help(f"otlp2parquet {name}", command, context))
+                sections += _helps(f"otlp2parquet {name}", command, context)
     return _CLI_INTRO + "\n".join(sections)
+
+
+def _helps(title: str, command: click.Command, parent: click.Context) -> list[str]:
+    """The help page of a command, and of each below it."""
+    pages = [_help(title, command, parent)]
+    if isinstance(command, click.Group):
+        name = title.rpartition(" ")[2]
+        with click.Context(command, info_name=name, parent=parent) as context:
+            for below, inner in sorted(command.commands.items()):
+                pages += _helps(f"{title} {below}", inner, context)
+    return pages
 
 
 def _help(title: str, command: click.Command, parent: click.Context | None) -> str:

@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import Any, Final, Protocol, Self
 
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout, partition_path, utc_hour
+from otlp2parquet.core.schema import SCHEMA_VERSION
 
 BATCH_ID_KEY: Final = "otlp2parquet.batch_id"
 PART_KEY: Final = "otlp2parquet.part"
@@ -184,6 +185,20 @@ def is_the_file(
     if found is None or found.batch_id != batch_id or found.part != part:
         return False
     return found.rows in rows or (or_more and found.rows > min(rows))
+
+
+def file_metadata(file: PlannedFile, batch_id: str, version: str) -> dict[str, str]:
+    """What a file's footer says of it beside its columns, whoever writes it.
+
+    ``version`` is that of the package that writes.
+    """
+    return {
+        SCHEMA_VERSION_KEY: str(SCHEMA_VERSION),
+        TABLE_KEY: file.table,
+        VERSION_KEY: version,
+        BATCH_ID_KEY: batch_id,
+        PART_KEY: str(file.part),
+    }
 
 
 def checked_batch_id(batch_id: object) -> str:

@@ -8,7 +8,7 @@ import json
 import logging
 import sys
 import time
-from typing import Final
+from typing import Final, TextIO
 
 LEVELS: Final = {
     "trace": logging.DEBUG,
@@ -63,12 +63,12 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(data, default=str, ensure_ascii=False)
 
 
-def configure(level: str, form: str) -> None:
-    """Send everything that this process logs to standard error, in one form.
+def configure(level: str, form: str, stream: TextIO | None = None) -> None:
+    """Send everything that this process logs to standard error, or ``stream``, in one form.
 
     ``level`` holds for otlp2parquet; of libraries only warnings and worse are shown.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

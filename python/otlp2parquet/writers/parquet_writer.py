@@ -15,20 +15,15 @@ import pyarrow as pa
 from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.core import Batch
 from otlp2parquet.core.files import (
-    BATCH_ID_KEY,
-    PART_KEY,
-    SCHEMA_VERSION_KEY,
-    TABLE_KEY,
-    VERSION_KEY,
     FoundFile,
     Group,
     PlannedFile,
     checked_batch_id,
+    file_metadata,
     is_the_file,
     plan_files,
 )
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout, utc_hour
-from otlp2parquet.core.schema import SCHEMA_VERSION
 from otlp2parquet.errors import ConfigError, NameTakenError, StorageError
 from otlp2parquet.stores import LocalStore, Store
 from otlp2parquet.version import __version__
@@ -133,13 +128,7 @@ class ParquetWriter:
         rows = arrow_table(file.table, batches)
         if field_ids := self._field_ids_of(file.table):
             rows = with_field_ids(file.table, rows, field_ids)
-        metadata = {
-            SCHEMA_VERSION_KEY: str(SCHEMA_VERSION),
-            TABLE_KEY: file.table,
-            VERSION_KEY: __version__,
-            BATCH_ID_KEY: batch_id,
-            PART_KEY: str(file.part),
-        }
+        metadata = file_metadata(file, batch_id, __version__)
         statistics = {}
 
         def fill(sink: BinaryIO) -> None:

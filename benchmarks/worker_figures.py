@@ -1,0 +1,116 @@
+"""The Worker of Cloudflare Workers: the size of its bundle, time and memory for a request.
+
+``python -m benchmarks.worker_figures FOLDER`` measures the Worker that ``otlp2parquet deploy
+cloudflare`` has written into a folder, and writes ``docs/worker_figures.md``. It runs under Pyodide
+with Cloudflare's SDK in one Node process; the machine is not Cloudflare's.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from tests.components.worker_runtime import WorkerRuntime
+from tests.support.requests import logs_request
+
+ROOT: Final = Path(__file__).parents[1]
+PAGE: Final = ROOT / "docs" / "worker_figures.md"
+HARNESS: Final = ROOT / "tests" / "platforms" / "cloudflare_worker" / "harness.mjs"
+RECORDS: Final = (20, 500, 5000)
+RUNS: Final = 7
+KIB: Final = 1 << 10
+MIB: Final = 1 << 20
+FREE_MS: Final = 10
+"""Processor time that the free plan gives a request."""
+
+
+def measure(folder: Path) -> list[tuple[int, int, float, float, float]]:
+    """For each size: records, bytes, the first and the median milliseconds, MiB of memory."""
+    found = []
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "node.log"
+        with WorkerRuntime(HARNESS, folder / "src", log) as worker:
+            worker.restart({"OTLP2PARQUET_LOG_LEVEL": "error"})
+            for records in RECORDS:
+                body = logs_request(records)
+                headers = [
+                    (b"content-type", b"application/x-protobuf"),
+                    (b"content-length", b"%d" % len(body)),
+                ]
+                times = []
+                memory = 0.0
+                for _ in range(RUNS):
+                    answer = worker.fetch("POST", "/v1/logs", headers, body)
+                    assert answer.status == 200, worker.log
+                    figures = worker.order("figures")
+                    times.append(figures["python_ms"])
+                    memory = figures["memory"] / MIB
+                found.append((records, len(body), times[0], statistics.median(times), memory))
+    return found
+
+
+def page(folder: Path, found: list[tuple[int, int, float, float, float]]) -> str:
+    """docs/worker_figures.md."""
+    sources = [path.read_bytes() for path in sorted((folder / "src").rglob("*.py"))]
+    size, compressed = sum(map(len, sources)), len(gzip.compress(b"".join(sources), mtime=0))
+    (small, _, _, small_ms, _), *_, (large, _, _, large_ms, _) = found
+    each_ms = (large_ms - small_ms) / (large - small)
+    base_ms = max(0.0, small_ms - small * each_ms)
+    held = max(0, int((FREE_MS - base_ms) / each_ms))
+    lines = [
+        "# Figures of the Worker",
+        "",
+        "<!-- Written by `make worker`; not to be edited. -->",
+        "",
+        "Measured on the folder that `otlp2parquet deploy cloudflare` writes, under Pyodide with",
+        "Cloudflare's SDK on this machine, not at Cloudflare. Absolute times move with the machine.",
+        "",
+        "## Size",
+        "",
+        f"{len(sources)} modules, {size / KIB:.0f} KiB; {compressed / KIB:.1f} KiB compressed (gzip,",
+        "as wrangler says the size of an upload). Cloudflare takes 3 MB on the free plan.",
+        "",
+        "## A request",
+        "",
+        f"Log records in protobuf, median of {RUNS} requests one after another. The time is that from",
+        "the call of `fetch` to its response without the waiting for R2: what a Worker's processor",
+        "time is made of. Memory is that of the WebAssembly instance after them, the interpreter and",
+        "the standard library included.",
+        "",
+        "| records | bytes | first, ms | later, ms | ms a record | memory, MiB |",
+        "|--:|--:|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {records:,} | {size:,} | {first:.0f} | {later:.0f} | {later / records:.3f} | {mib:.0f} |"
+        for records, size, first, later, mib in found
+    ]
+    lines += [
+        "",
+        f"A request costs about {base_ms:.1f} ms and {each_ms * 1000:.0f} µs a record here. The free",
+        (
+            f"plan's {FREE_MS} ms hold {held} records by that."
+            if held
+            else f"plan's {FREE_MS} ms hold no request by that."
+        ),
+        "",
+        f"(Python {platform.python_version()} drives it, {os.cpu_count()} cores)",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    folder = Path(sys.argv[1])
+    PAGE.write_text(page(folder, measure(folder)), encoding="utf-8")
+    sys.stdout.write(f"{PAGE}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""The folder of a Cloudflare Worker: wrangler's configuration, a page of commands, the sources.
+
+Knows which modules the Worker's entry point imports, by reading them, and what wrangler expects of
+a folder. Calls nothing at Cloudflare, and overwrites nothing.
+"""
+
+import ast
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from otlp2parquet.errors import ConfigError
+from otlp2parquet.version import __version__
+
+PACKAGE: Final = Path(__file__).parents[1]
+ENTRY: Final = "otlp2parquet.platforms.cloudflare_worker.entrypoint"
+SOURCES: Final = "src"
+"""The folder of the sources. Wrangler bundles every .py file in the folder of its main module."""
+
+_ENTRY: Final = f'''\
+"""The Worker: wrangler's main module. Everything is in the package beside it."""
+
+from {ENTRY} import Default
+
+__all__ = ["Default"]
+'''
+_VERSION: Final = f'''\
+"""The version of the package that this Worker was made of."""
+
+__version__ = "{__version__}"
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFolder:
+    """A folder that was written."""
+
+    paths: tuple[Path, ...]
+    """Of its files."""
+    modules: int
+    source_bytes: int
+    compressed_bytes: int
+    """By gzip, all sources together: as wrangler says the size of an upload."""
+
+
+def needed_modules(entry: str = ENTRY) -> dict[str, Path]:
+    """Every module of the package that ``entry`` imports, itself and the packages above included.
+
+    Imports in functions count too, those for types do not. What is no Python source, as the
+    extension, is left out: whoever imports it does without.
+    """
+    found: dict[str, Path] = {}
+    waiting = [entry]
+    while waiting:
+        name = waiting.pop()
+        above = name.rpartition(".")[0]
+        path = _source(name)
+        if path is None or name in found:
+            continue
+        found[name] = path
+        waiting += [above] if above else []
+        waiting += [one for one in imports(path) if one.partition(".")[0] == PACKAGE.name]
+    return dict(sorted(found.items()))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a source may import when it runs, those of the package absolutely named."""
+    for node in _run_time_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def write(output: Path) -> WorkerFolder:
+    """Write the folder. Raises ``ConfigError`` where one of its files is there already."""
+    contents = _contents()
+    there = [name for name in contents if (output / name).exists()]
+    if there:
+        raise ConfigError(
+            f"{output / there[0]} is there already: expected a folder without it, nothing is "
+            "overwritten"
+        )
+    for name, content in contents.items():
+        path = output / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+    sources = [content.encode() for name, content in contents.items() if name.endswith(".py")]
+    return WorkerFolder(
+        tuple(output / name for name in contents),
+        len(sources),
+        sum(len(source) for source in sources),
+        len(gzip.compress(b"".join(sources), mtime=0)),
+    )
+
+
+def _contents() -> dict[str, str]:
+    beside = files(__package__)
+    contents = {
+        "wrangler.toml": beside.joinpath("worker_wrangler.toml").read_text(encoding="utf-8"),
+        "README.md": beside.joinpath("worker_readme.md").read_text(encoding="utf-8"),
+        f"{SOURCES}/entry.py": _ENTRY,
+    }
+    for name, path in needed_modules().items():
+        relative = path.relative_to(PACKAGE.parent).as_posix()
+        # An installed package knows its version by metadata that a bundle does not have.
+        is_version = name == "otlp2parquet.version"
+        source = _VERSION if is_version else path.read_text("utf-8")
+        contents[f"{SOURCES}/{relative}"] = without_documentation(source)
+    return contents
+
+
+def without_documentation(source: str) -> str:
+    """A module that does the same, without comments and docstrings but the first line of its own.
+
+    They would be a third of what is uploaded, and of what is read at each cold start.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            texts = [one for one in node.body if _is_text(one)]
+            node.body = [one for one in node.body if one not in texts] or [ast.Pass()]
+    first = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+    return f'"""{first}"""\n{ast.unparse(tree)}\n'
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """Whether a statement is nothing but a text: a docstring, wherever it stands."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _source(name: str) -> Path | None:
+    """The source of a module of the package; None where it has none."""
+    path = PACKAGE.parent.joinpath(*name.split("."))
+    if (path / "__init__.py").is_file():
+        return path / "__init__.py"
+    return path.with_suffix(".py") if path.with_suffix(".py").is_file() else None
+
+
+def _run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes below ``node``, but what stands under ``if TYPE_CHECKING``."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        below: list[ast.AST] = [child]
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            below = list(child.orelse)
+            yield from below
+        for one in below:
+            yield from _run_time_nodes(one)

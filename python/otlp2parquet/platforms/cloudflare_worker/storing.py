@@ -1,0 +1,118 @@
+"""The rows of one request become files in the bucket: all of them, or none that anybody counts on.
+
+A request is a batch: its files are planned as a server's are (``core.files``), encoded one after
+another, and stored under a batch id of their own. Where one cannot be stored, those that are get
+taken back, so that whoever sends again finds nothing there twice. Knows no request and no runtime.
+"""
+
+import asyncio
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from otlp2parquet.core.files import Group, PlannedFile, file_metadata, group_key, plan_files
+from otlp2parquet.core.layout import Layout
+from otlp2parquet.errors import NameTakenError, StorageUnavailableError, TooLargeError
+from otlp2parquet.platforms.cloudflare_worker.bucket import Bucket
+from otlp2parquet.version import __version__
+from otlp2parquet.writers.encode_stdlib import write_parquet
+from otlp2parquet.writers.settings import ParquetSettings
+
+log = logging.getLogger(__name__)
+
+MOST_FILES: Final = 200
+"""Of one request. Cloudflare counts what a Worker asks of R2 for one request (1,000 at most), and
+a file may take several attempts and look-ups."""
+AT_ONCE: Final = 6
+"""Cloudflare lets a Worker wait for as many answers at a time; more would queue."""
+STORE_SECS: Final = 6.0
+"""How long storing may take. Clients give up after ten seconds, most of them."""
+TAKE_BACK_SECS: Final = 2.0
+
+
+SETTINGS: Final = ParquetSettings("gzip", row_group_rows=100_000)
+"""What the standard library can compress with."""
+
+
+class PlainBatch(Group, Protocol):
+    """Rows of one table, service and hour, with their columns as plain sequences."""
+
+    @property
+    def columns(self) -> Sequence[Sequence[Any]]: ...  # noqa: D102 - a member of a protocol
+
+
+async def store(
+    batches: Sequence[PlainBatch], batch_id: str, bucket: Bucket, layout: Layout
+) -> list[PlannedFile]:
+    """Store the rows of a request; the files that have them.
+
+    Raises ``TooLargeError`` where they are too many, and ``StorageError`` when they are not all
+    stored: then nothing is left, unless R2 does not let it be removed either.
+    """
+    files = plan_files(batches, layout)
+    if len(files) > MOST_FILES:
+        raise TooLargeError(
+            f"the records would become {len(files)} files, one for each table, service and hour, "
+            f"and {MOST_FILES} are the most for one request; expected fewer of them in it"
+        )
+    by_group: dict[object, list[PlainBatch]] = {}
+    for batch in batches:
+        by_group.setdefault(group_key(batch), []).append(batch)
+    try:
+        async with asyncio.timeout(STORE_SECS):
+            for start in range(0, len(files), AT_ONCE):
+                await _store(files[start : start + AT_ONCE], by_group, batch_id, bucket)
+    except BaseException as error:
+        # The names are this request's own, so what has one of them and is not taken by something
+        # else is of no use to anybody.
+        taken = error.path if isinstance(error, NameTakenError) else None
+        names = [file.name(batch_id) for file in files]
+        await _take_back(bucket, [name for name in names if name != taken])
+        if isinstance(error, TimeoutError):
+            message = "R2 did not take the files in time, send the request again"
+            raise StorageUnavailableError(message) from error
+        if isinstance(error, NameTakenError):  # its own message has the name, which a sender chose
+            message = "something else has the name of a file, send the request again"
+            raise StorageUnavailableError(message) from error
+        raise
+    return files
+
+
+async def _store(
+    files: Sequence[PlannedFile],
+    by_group: Mapping[object, Sequence[PlainBatch]],
+    batch_id: str,
+    bucket: Bucket,
+) -> None:
+    contents = {}
+    for file in files:
+        rows = [batch for group in file.groups for batch in by_group[group]]
+        contents[file.name(batch_id)] = encode(file, rows, batch_id)
+    done = await asyncio.gather(
+        *(bucket.create(name, content) for name, content in contents.items()),
+        return_exceptions=True,
+    )
+    for failed in done:
+        if failed is not None:
+            raise failed
+
+
+def encode(file: PlannedFile, batches: Sequence[PlainBatch], batch_id: str) -> bytes:
+    """The bytes of a file of the batch with the rows of ``batches``, one after another."""
+    sink = io.BytesIO()
+    metadata = file_metadata(file, batch_id, __version__)
+    write_parquet(file.table, [batch.columns for batch in batches], sink, SETTINGS, metadata)
+    return sink.getvalue()
+
+
+async def _take_back(bucket: Bucket, names: Sequence[str]) -> None:
+    with suppress(TimeoutError):
+        try:
+            async with asyncio.timeout(TAKE_BACK_SECS):
+                await bucket.delete(names)
+        except StorageUnavailableError as error:
+            log.warning("files of a refused request may be left: %s", error)
+            return
+        log.info("a request's files were taken back", extra={"fields": {"files": len(names)}})

@@ -1,0 +1,1 @@
+"""Tests of the Worker of Cloudflare Workers."""

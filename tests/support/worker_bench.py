@@ -1,0 +1,132 @@
+"""An application of a Worker in this process, over a bucket in memory that fails as a test says."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from hashlib import md5
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from otlp2parquet.platforms.cloudflare_worker.application import (
+    Application,
+    BodyCutError,
+    Request,
+)
+from otlp2parquet.platforms.cloudflare_worker.bucket import Bucket
+from otlp2parquet.platforms.cloudflare_worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Mapping
+
+    from otlp2parquet.core.otlp_http import Response
+
+PROTOBUF = (b"content-type", b"application/x-protobuf")
+
+
+class MemoryR2:
+    """What is asked of an R2 binding, in memory. ``faults`` befall the next calls, in order.
+
+    They are those of the harness: ``put fails``, ``put lost``, ``put hangs``, and so for others.
+    """
+
+    def __init__(self, *faults: str) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.faults = list(faults)
+        self.calls: list[str] = []
+        self.options: list[Mapping[str, Any]] = []
+
+    async def put(self, key: str, value: bytes, options: Mapping[str, Any], /) -> Any:
+        """Store an object if there is none."""
+        self.options.append(options)
+        lost = await self._call("put")
+        assert options["onlyIf"] == {"etagDoesNotMatch": "*"}
+        assert options["md5"] == md5(value, usedforsecurity=False).hexdigest()
+        if key in self.objects:
+            return None
+        self.objects[key] = value
+        if lost:
+            raise OSError("Network connection lost.")
+        return SimpleNamespace(size=len(value))
+
+    async def head(self, key: str, /) -> Any:
+        """What there is of an object."""
+        await self._call("head")
+        value = self.objects.get(key)
+        if value is None:
+            return None
+        return SimpleNamespace(size=len(value), etag=md5(value, usedforsecurity=False).hexdigest())
+
+    async def delete(self, keys: list[str], /) -> None:
+        """Remove objects."""
+        lost = await self._call("delete")
+        for key in keys:
+            self.objects.pop(key, None)
+        if lost:
+            raise OSError("Network connection lost.")
+
+    async def _call(self, name: str) -> bool:
+        """Whether the answer of this call is lost."""
+        self.calls.append(name)
+        fault = self.faults.pop(0) if self.faults and self.faults[0].startswith(name) else ""
+        if fault.endswith("fails"):
+            raise OSError(f"{name}: Internal Error (10001)")
+        if fault.endswith("hangs"):
+            await asyncio.get_running_loop().create_future()
+        return fault.endswith("lost")
+
+
+async def no_pause(_secs: float) -> None:
+    """Wait for nothing."""
+
+
+async def chunked(*chunks: bytes, cut: bool = False) -> AsyncGenerator[bytes, None]:
+    """A body in chunks; ``cut`` before it is complete."""
+    for chunk in chunks:
+        yield chunk
+    if cut:
+        raise BodyCutError
+
+
+class WorkerBench:
+    """An application, and what it has stored."""
+
+    def __init__(self, *faults: str, **settings: Any) -> None:
+        self.r2 = MemoryR2(*faults)
+        self.settings = WorkerSettings(**settings)
+        self.application = Application(self.settings)
+        self.bucket = Bucket(self.r2, self.settings.prefix, sleep=no_pause)
+
+    def ask(
+        self,
+        method: str = "POST",
+        path: str = "/v1/logs",
+        headers: Iterable[tuple[bytes, bytes]] = (PROTOBUF,),
+        body: bytes | AsyncGenerator[bytes, None] = b"",
+    ) -> Response:
+        """The answer to a request."""
+        return asyncio.run(self.answer(method, path, headers, body))
+
+    async def answer(
+        self,
+        method: str = "POST",
+        path: str = "/v1/logs",
+        headers: Iterable[tuple[bytes, bytes]] = (PROTOBUF,),
+        body: bytes | AsyncGenerator[bytes, None] = b"",
+    ) -> Response:
+        """As ``ask``, in a loop that runs."""
+        chunks = chunked(*[body] if body else []) if isinstance(body, bytes) else body
+        request = Request(method, path, tuple(headers), chunks)
+        return await self.application.answer(request, self.bucket)
+
+    @property
+    def rows(self) -> int:
+        """Rows in the bucket's files."""
+        return sum(pq.read_metadata(io.BytesIO(one)).num_rows for one in self.r2.objects.values())
+
+    def table(self, key: str) -> pa.Table:
+        """The rows of a file."""
+        return pq.read_table(io.BytesIO(self.r2.objects[key]))
