@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.catalogs.reconciled import Report
+from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.cli.options import config_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import OtlpError
