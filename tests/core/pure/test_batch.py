@@ -72,7 +72,7 @@ def test_results_pickle() -> None:
     result = pure.process_otlp(BODIES["traces"], "traces", received_at=NOW)
     assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301 - our own
     (batch,) = _native.process_otlp(BODIES["traces"], "traces", received_at=NOW).batches
-    _, arguments = batch.__reduce__()  # type: ignore[misc]
+    _, arguments = batch.__reduce__()
     restored = pure_batch.restore(*arguments)
     assert arrow_facts([restored]) == arrow_facts([batch])
     assert [list(column) for column in restored.columns] == [
