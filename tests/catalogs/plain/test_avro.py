@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otlp2parquet.catalogs.plain.avro import (
@@ -78,6 +78,7 @@ def test_whole_numbers_are_avros(number: int, packed: str) -> None:
     assert out.hex() == packed
 
 
+@settings(max_examples=40)
 @given(ROWS, ROWS)
 def test_rows_come_back(rows: list[Any], others: list[Any]) -> None:
     """With the blocks of another file behind them, which are taken over as they are."""
