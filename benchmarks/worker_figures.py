@@ -68,35 +68,36 @@ def page(folder: Path, found: list[tuple[int, int, float, float, float]]) -> str
         "",
         "<!-- Written by `make worker`; not to be edited. -->",
         "",
-        "Measured on the folder that `otlp2parquet deploy cloudflare` writes, under Pyodide with",
-        "Cloudflare's SDK on this machine, not at Cloudflare. Absolute times move with the machine.",
+        "Measured on the folder that `otlp2parquet deploy cloudflare` writes, under Pyodide",
+        "with Cloudflare's SDK on this machine, not at Cloudflare. Times move with the machine.",
         "",
         "## Size",
         "",
-        f"{len(sources)} modules, {size / KIB:.0f} KiB; {compressed / KIB:.1f} KiB compressed (gzip,",
-        "as wrangler says the size of an upload). Cloudflare takes 3 MB on the free plan.",
+        f"{len(sources)} modules, {size / KIB:.0f} KiB; {compressed / KIB:.1f} KiB compressed",
+        "(gzip, as wrangler says the size of an upload). Cloudflare takes 3 MB on the free plan.",
         "",
         "## A request",
         "",
-        f"Log records in protobuf, median of {RUNS} requests one after another. The time is that from",
-        "the call of `fetch` to its response without the waiting for R2: what a Worker's processor",
-        "time is made of. Memory is that of the WebAssembly instance after them, the interpreter and",
-        "the standard library included.",
+        f"Log records in protobuf, median of {RUNS} requests one after another. The time is that",
+        "from the call of `fetch` to its response without the waiting for R2: what a Worker's",
+        "processor time is made of. Memory is that of the WebAssembly instance after them, the",
+        "interpreter and the standard library included.",
         "",
         "| records | bytes | first, ms | later, ms | ms a record | memory, MiB |",
         "|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
-        f"| {records:,} | {size:,} | {first:.0f} | {later:.0f} | {later / records:.3f} | {mib:.0f} |"
+        f"| {records:,} | {size:,} | {first:.0f} | {later:.0f} | {later / records:.3f} "
+        f"| {mib:.0f} |"
         for records, size, first, later, mib in found
     ]
     lines += [
         "",
-        f"A request costs about {base_ms:.1f} ms and {each_ms * 1000:.0f} µs a record here. The free",
+        f"A request costs about {base_ms:.1f} ms and {each_ms * 1000:.0f} µs a record here.",
         (
-            f"plan's {FREE_MS} ms hold {held} records by that."
+            f"The free plan's {FREE_MS} ms hold {held} records by that."
             if held
-            else f"plan's {FREE_MS} ms hold no request by that."
+            else f"The free plan's {FREE_MS} ms hold no request by that."
         ),
         "",
         f"(Python {platform.python_version()} drives it, {os.cpu_count()} cores)",
