@@ -21,7 +21,7 @@ import otlp2parquet
 from otlp2parquet import _native
 from otlp2parquet.cli import COMMANDS, main
 from otlp2parquet.cli.reference import PAGES
-from otlp2parquet.core import DECODER
+from otlp2parquet.core import DECODER, decoder
 from otlp2parquet.core.schema import COLUMN_NOTES, TABLE_FOLDERS, table_schema
 from tests.support.tables import all_batches, write
 
@@ -127,9 +127,18 @@ def test_sql(tmp_path: Path, table: str) -> None:
 
 def test_version() -> None:
     """--version says which package, which decoder and which pyarrow are in use."""
-    expected = f"otlp2parquet {otlp2parquet.__version__}, decoder {DECODER}"
-    expected += " (debug build)" if _native.DEBUG_BUILD else ""
+    build = ", a debug build" if _native.DEBUG_BUILD else ""
+    expected = f"otlp2parquet {otlp2parquet.__version__}, decoder {DECODER} (compiled{build})"
     assert run("--version") == f"{expected}, pyarrow {pa.__version__}\n"
+
+
+def test_version_of_the_decoder_in_plain_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has it by accident reads that there is a faster one."""
+    monkeypatch.setattr(decoder, "DECODER", "pure")
+    monkeypatch.setattr(decoder, "DEBUG_BUILD", False)
+    assert "decoder pure (plain Python, the same results but many times slower)," in run(
+        "--version"
+    )
 
 
 class Served(Exception):  # noqa: N818 - a sign, not an error

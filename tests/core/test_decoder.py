@@ -18,6 +18,8 @@ import otlp2parquet
 from otlp2parquet.core import decoder
 from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES, BatchBuilder
 from otlp2parquet.version import UNKNOWN
+from tests.support.shapes import log, string_value
+from tests.support.strategies import delimited
 
 PACKAGE = Path(otlp2parquet.__file__).parent
 
@@ -73,36 +75,83 @@ def test_the_package_imports_without_the_extension_and_without_pyarrow() -> None
         "otlp2parquet.partition_path.__name__, decoder.crc32(b'123456789'), "
         "otlp2parquet.new_batch_id().count('-')]\n"
     )
-    assert said == ["none", UNKNOWN, "partition_path", 0xCBF43926, 4]
+    assert said == ["pure", UNKNOWN, "partition_path", 0xCBF43926, 4]
+
+
+def test_without_the_extension_everything_but_arrow_is_there() -> None:
+    """Requests are decoded, bodies inflated, documents recognized: no library is needed."""
+    body = log(delimited(5, string_value(b"hello")))
+    said = in_a_bare_interpreter(
+        "import gzip, otlp2parquet\n"
+        "from otlp2parquet import core\n"
+        "from otlp2parquet.core import decoder, schema\n"
+        f"body = {body!r}\n"
+        "result = otlp2parquet.process_otlp(gzip.compress(body), 'logs', content_encoding='gzip')\n"
+        "builder = otlp2parquet.BatchBuilder(max_payload_bytes=500)\n"
+        "appended = builder.append(b'{}', 'traces', content_type='application/json')\n"
+        "said = [result.accepted, result.batches[0].num_rows, appended.accepted,\n"
+        "    core.recognize_json(b'{}')[0], core.inflates_within(b'', 'gzip', 5),\n"
+        "    decoder.table_names(), sorted(name for name in sys.modules\n"
+        "    if name.partition('.')[0] not in sys.stdlib_module_names | {'otlp2parquet'})]\n"
+    )
+    assert said == [1, 1, 0, "whole", True, decoder.table_names(), ["__main__"]]
 
 
 @pytest.mark.parametrize(
     "use",
     [
-        "otlp2parquet.process_otlp(b'', 'logs')",
-        "otlp2parquet.BatchBuilder(max_payload_bytes=5)",
-        "otlp2parquet.Batch()",
-        "otlp2parquet.Result()",
-        "otlp2parquet.Appended()",
-        "core.recognize_json(b'{}')",
-        "core.inflates_within(b'', 'gzip', 5)",
-        "schema.table_schema('otel_logs')",
-        "decoder.table_names()",
+        "otlp2parquet.process_otlp(BODY, 'logs').batches[0].__arrow_c_array__()",
+        "otlp2parquet.process_otlp(BODY, 'logs').batches[0].__arrow_c_stream__()",
+        "schema.table_schema('otel_logs').__arrow_c_schema__()",
         "decoder.restore_batch('otel_logs', None, 0, b'')",
-        "decoder.restore_result([], 0, 0, '', {})",
     ],
 )
-def test_what_needs_the_extension_says_so_when_it_is_used(use: str) -> None:
-    """Not before, and in words that name what is missing and what would help."""
+def test_arrow_without_pyarrow_says_what_is_missing(use: str) -> None:
+    """When it is used, and not before."""
     said = in_a_bare_interpreter(
         "import otlp2parquet\n"
-        "from otlp2parquet import core\n"
         "from otlp2parquet.core import decoder, schema\n"
+        f"BODY = {log(b'')!r}\n"
         f"try:\n {use}\n said = 'nothing'\n"
         "except ImportError as error:\n said = str(error)\n"
     )
+    assert said == "No module named 'pyarrow'"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("", "native"),
+        ("native", "native"),
+        ("pure", "pure"),
+        ("rust", "environment OTLP2PARQUET_DECODER: found 'rust', expected native or pure"),
+    ],
+)
+def test_the_environment_forces_a_decoder(word: str, said: str) -> None:
+    """One of two words, or an error that names both."""
+    program = (
+        "try:\n import otlp2parquet.core as core\n print(core.DECODER)\n"
+        "except Exception as error:\n print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "OTLP2PARQUET_DECODER": word},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == said
+
+
+def test_the_extension_is_missed_where_it_is_forced() -> None:
+    """In words that name what is missing and what would help."""
+    said = in_a_bare_interpreter(
+        "import os\n"
+        "os.environ['OTLP2PARQUET_DECODER'] = 'native'\n"
+        "try:\n import otlp2parquet\n said = 'nothing'\n"
+        "except ImportError as error:\n said = str(error)\n"
+    )
     assert isinstance(said, str)
-    assert use.partition("(")[0].rpartition(".")[2] in said
     assert "the extension otlp2parquet._native" in said
     assert "expected a wheel of otlp2parquet for this platform" in said
 
@@ -143,7 +192,7 @@ def test_the_bound_is_the_decoders_own() -> None:
 
 
 def test_the_bound_stands_once() -> None:
-    """In the decoder's module; whoever checks against it takes it from there."""
+    """Among the limits; whoever checks against it takes it from there."""
     written = re.compile(r"\b192\s*<<\s*20\b|\b201_?326_?592\b")
     found = [path for path in PACKAGE.rglob("*.py") if written.search(path.read_text("utf-8"))]
-    assert found == [PACKAGE / "core" / "decoder.py"]
+    assert found == [PACKAGE / "core" / "pure" / "limits.py"]

@@ -67,18 +67,30 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+_DECODERS: Final = {
+    "native": "compiled",
+    "pure": "plain Python, the same results but many times slower",
+}
+"""What each decoder is, for people."""
+
+
 def _show_version(ctx: click.Context, _parameter: click.Parameter, wanted: object) -> None:
     if not wanted or ctx.resilient_parsing:
         return
     # Loaded here: neither the decoder nor package metadata is needed to print a help page.
-    from importlib.metadata import version  # noqa: PLC0415
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
 
     from otlp2parquet.core.decoder import DEBUG_BUILD, DECODER  # noqa: PLC0415
     from otlp2parquet.version import __version__  # noqa: PLC0415
 
-    build = " (debug build)" if DEBUG_BUILD else ""
+    build = ", a debug build" if DEBUG_BUILD else ""
+    try:
+        pyarrow = version("pyarrow")
+    except PackageNotFoundError:
+        pyarrow = "not installed"
     click.echo(
-        f"otlp2parquet {__version__}, decoder {DECODER}{build}, pyarrow {version('pyarrow')}"
+        f"otlp2parquet {__version__}, decoder {DECODER} ({_DECODERS[DECODER]}{build}), "
+        f"pyarrow {pyarrow}"
     )
     ctx.exit()
 

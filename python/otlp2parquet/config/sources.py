@@ -14,6 +14,7 @@ from pathlib import Path
 from otlp2parquet.config.row import PREFIX, Setting
 from otlp2parquet.config.settings import NOT_YET
 from otlp2parquet.config.values import found
+from otlp2parquet.core.decoder import VARIABLE as DECODER
 
 CONFIG_PATH = PREFIX + "CONFIG"
 CONFIG_CONTENT = PREFIX + "CONFIG_CONTENT"
@@ -130,7 +131,8 @@ def read_file(path: Path, table: Mapping[str, Setting], *, if_ours: bool = False
 def read_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -> Layer:
     """The layer of the environment. A variable that is empty counts as not set, but for guards."""
     layer = Layer()
-    known = {CONFIG_PATH, CONFIG_CONTENT}
+    # The decoder was chosen before any setting is read.
+    known = {CONFIG_PATH, CONFIG_CONTENT, DECODER}
     for key, row in table.items():
         given: list[Raw] = []
         for name in row.env_names:

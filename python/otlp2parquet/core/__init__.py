@@ -3,9 +3,11 @@
 Knows OTLP and the tables. Must not know sockets, files, clocks, environment variables or
 pyarrow: the same bytes give the same batches, everywhere (a test holds the imports to that).
 
-The decoder comes by ``core.decoder``, which is the only module that knows the extension; this is
-the reference of what it gives. ``DECODER`` names the implementation in use: ``native``, or
-``none`` where the extension is not installed. ``MAX_PAYLOAD_BYTES`` is its bound for one request.
+The decoder comes by ``core.decoder``, which is the only module that knows the extension, and the
+only one that asks the environment something: which of two decoders is wanted. This is the reference
+of what they give. ``DECODER`` names the one in use: ``native``, the extension, or ``pure``, plain
+Python with the same results (``core.pure`` says what differs). ``MAX_PAYLOAD_BYTES`` is the bound
+for one request.
 
 ``Result``, from ``process_otlp``:
     ``batches``   one ``Batch`` per (table, service, hour) met, in the order of the tables and

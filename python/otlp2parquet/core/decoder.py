@@ -1,17 +1,25 @@
-"""The one door to the decoder: nothing else in the package imports the extension.
+"""The one door to the decoders: nothing else in the package imports the extension.
 
-The decoder is a compiled extension, ``otlp2parquet._native``. Where it is not installed, this
-module still imports, and with it the whole core: schemas, paths and answers need no decoder. What
-needs one then raises ``ImportError`` when it is used, and says what is missing. Knows no other
-module of the package but the names of the signals.
+There are two, of one contract: the compiled extension ``otlp2parquet._native``, and ``core.pure``
+in plain Python, which is used where the extension is not installed. ``OTLP2PARQUET_DECODER`` set
+to ``native`` or ``pure`` forces one. This is the only thing that the core reads from the
+environment: which decoder there is must be known when this module is imported, before any
+configuration, and it changes no result, only how long one takes. Knows no other module of the
+package but the twin and the errors.
 """
 
+import os
 import zlib
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
-MAX_PAYLOAD_BYTES: Final = 192 << 20
-"""The largest request, decompressed, that the decoder takes whatever its caller allows. A column
-then stays within Arrow's 32-bit offsets, because rendering grows a request at most eightfold."""
+from otlp2parquet.core.pure.limits import MAX_PAYLOAD_BYTES
+from otlp2parquet.errors import ConfigError
+
+VARIABLE: Final = "OTLP2PARQUET_DECODER"
+
+_wanted = os.environ.get(VARIABLE, "")
+if _wanted not in ("", "native", "pure"):
+    raise ConfigError(f"environment {VARIABLE}: found {_wanted!r}, expected native or pure")
 
 if TYPE_CHECKING:
     from otlp2parquet._native import (
@@ -35,6 +43,8 @@ if TYPE_CHECKING:
     DECODER: str
 else:
     try:
+        if _wanted == "pure":
+            raise ImportError("the environment asks for the other one")  # noqa: TRY301 - as if absent
         from otlp2parquet._native import (
             DEBUG_BUILD,
             Appended,
@@ -53,74 +63,31 @@ else:
         from otlp2parquet._native import restore_batch as _restore_batch
         from otlp2parquet._native import restore_result as _restore_result
     except ImportError as error:
-        _why = str(error)
-
-        def _missing(name: str) -> NoReturn:
+        if _wanted == "native":
             raise ImportError(
-                f"{name} needs the decoder, the extension otlp2parquet._native, which cannot be "
-                f"imported ({_why}): expected a wheel of otlp2parquet for this platform"
-            )
-
-        class _Missing:
-            """Stands for a class of the decoder: it can be named, but not made."""
-
-            def __new__(cls, *_: object, **__: object) -> NoReturn:
-                _missing(cls.__name__)
-
-        class Appended(_Missing):
-            """What an append gives."""
-
-        class Batch(_Missing):
-            """The rows of one table, service and hour."""
-
-        class BatchBuilder(_Missing):
-            """Open batches that many requests append to."""
-
-        class Result(_Missing):
-            """What ``process_otlp`` gives."""
-
-        class Schema(_Missing):
-            """The Arrow schema of a table."""
-
-        def inflates_within(*_: object, **__: object) -> NoReturn:
-            """As the decoder's; here it raises ``ImportError``."""
-            _missing("inflates_within")
-
-        def process_otlp(*_: object, **__: object) -> NoReturn:
-            """As the decoder's; here it raises ``ImportError``."""
-            _missing("process_otlp")
-
-        def recognize_json(*_: object, **__: object) -> NoReturn:
-            """As the decoder's; here it raises ``ImportError``."""
-            _missing("recognize_json")
-
-        def table_names() -> NoReturn:
-            """As the decoder's; here it raises ``ImportError``."""
-            _missing("table_names")
-
-        def table_schema(*_: object, **__: object) -> NoReturn:
-            """As the decoder's; here it raises ``ImportError``."""
-            _missing("table_schema")
-
-        def _restore_batch(*_: object) -> NoReturn:
-            _missing("restore_batch")
-
-        def _restore_result(*_: object) -> NoReturn:
-            _missing("restore_result")
+                f"environment {VARIABLE} asks for the extension otlp2parquet._native, which cannot "
+                f"be imported ({error}): expected a wheel of otlp2parquet for this platform"
+            ) from error
+        from otlp2parquet.core.pure.batch import Batch, Schema, table_names, table_schema
+        from otlp2parquet.core.pure.batch import restore as _restore_batch
+        from otlp2parquet.core.pure.builder import Appended, BatchBuilder, Result, process_otlp
+        from otlp2parquet.core.pure.inflate import inflates_within
+        from otlp2parquet.core.pure.otlp_json.recognize import recognize_json
 
         def give_pages_back() -> int:
-            """As the decoder's; without it there is no allocator of its own."""
+            """As the extension's; without it there is no allocator of its own."""
             return 0
 
+        _restore_result = Result
         crc32 = zlib.crc32
         DEBUG_BUILD = False
-        DECODER = "none"
+        DECODER = "pure"
     else:
         DECODER = "native"
 
 
 def restore_batch(table: str, service: str | None, hour: int, ipc: bytes) -> Batch:
-    """The batch of a pickle: pickles name this function, wherever the decoder comes from.
+    """The batch of a pickle: pickles of the extension's batches name this function.
 
     ``ipc`` is an Arrow IPC stream of one record batch, with the schema of ``table``; with another
     one it is a ``RuntimeError``.
@@ -139,6 +106,7 @@ __all__ = [
     "DEBUG_BUILD",
     "DECODER",
     "MAX_PAYLOAD_BYTES",
+    "VARIABLE",
     "Appended",
     "Batch",
     "BatchBuilder",

@@ -6,12 +6,10 @@ Messages are those of the extension. Knows neither OTLP nor tables.
 from typing import Final
 
 from otlp2parquet.core.pure.inflate import IDENTITY, in_quotes, lower_ascii
+from otlp2parquet.core.pure.limits import MAX_PAYLOAD_BYTES
 from otlp2parquet.errors import UnsupportedError
 
 Payload = bytes | bytearray | memoryview | str
-
-MAX_PAYLOAD_BYTES: Final = 192 * 1024 * 1024
-"""As ``core.decoder`` says for every decoder."""
 
 _PROTOBUF: Final = (
     "application/x-protobuf",
@@ -41,9 +39,7 @@ def format_of(content_type: str) -> str:
 def check_signal(signal: str) -> None:
     """A signal that does not exist is the caller's mistake."""
     if signal not in ("logs", "traces", "metrics"):
-        raise ValueError(
-            f"found signal {in_quotes(signal[:64])}, expected logs, traces or metrics"
-        )
+        raise ValueError(f"found signal {in_quotes(signal[:64])}, expected logs, traces or metrics")
 
 
 def check_bounds(max_payload_bytes: int, received_at: int | None) -> None:

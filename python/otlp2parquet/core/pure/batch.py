@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from otlp2parquet.core.pure.inflate import in_quotes
 from otlp2parquet.core.pure.schema import TABLES, Column
 
-_LABELS: Final = frozenset(
-    "ServiceName ServiceNamespace ServiceInstanceId ResourceAttributes ResourceSchemaUrl ScopeName"
-    " ScopeVersion ScopeAttributes ScopeSchemaUrl SeverityText EventName BodyType TraceState"
-    " SpanName SpanKind StatusCode StatusMessage MetricName MetricDescription MetricUnit"
-    " MetricMetadata AggregationTemporality".split()
-)
+_NAMES: Final = """
+    ServiceName ServiceNamespace ServiceInstanceId ResourceAttributes ResourceSchemaUrl ScopeName
+    ScopeVersion ScopeAttributes ScopeSchemaUrl SeverityText EventName BodyType TraceState SpanName
+    SpanKind StatusCode StatusMessage MetricName MetricDescription MetricUnit MetricMetadata
+    AggregationTemporality
+"""
+_LABELS: Final = frozenset(_NAMES.split())
 """Columns of few different texts: dictionary arrays where asked for."""
 
 
@@ -58,6 +60,19 @@ class Schema:
         return arrow_schema(self._table).__arrow_c_schema__()
 
 
+def table_names() -> list[str]:
+    """The names of the tables, in schema order."""
+    return list(TABLES)
+
+
+def table_schema(table: str) -> Schema:
+    """The Arrow schema of a table; for who has pyarrow."""
+    if table not in TABLES:
+        names = ", ".join(TABLES)
+        raise ValueError(f"found table {in_quotes(table[:64])}, expected one of {names}")
+    return Schema(table)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Batch:
     """The rows of one table, service and hour, in the order in which they were appended."""
@@ -78,9 +93,7 @@ class Batch:
 
     def __repr__(self) -> str:
         hour = self.hour.isoformat()
-        return (
-            f"<Batch {self.table} service={self.service!r} hour={hour} num_rows={self.num_rows}>"
-        )
+        return f"<Batch {self.table} service={self.service!r} hour={hour} num_rows={self.num_rows}>"
 
     def _record_batch(self) -> Any:
         import pyarrow as pa  # noqa: PLC0415 - see above
@@ -122,7 +135,9 @@ def restore(table: str, service: str | None, hour: int, ipc: bytes) -> Batch:
     import pyarrow as pa  # noqa: PLC0415 - see above
 
     rows = pa.ipc.open_stream(ipc).read_next_batch()
-    forms = [flag for flag in (False, True) if rows.schema == arrow_schema(table, is_dictionary=flag)]
+    forms = [
+        flag for flag in (False, True) if rows.schema == arrow_schema(table, is_dictionary=flag)
+    ]
     if not forms:
         raise RuntimeError(f"found another schema than that of {table}")
     columns: list[Sequence[Any]] = [_values(column) for column in rows.columns]

@@ -2,5 +2,5 @@
 
 
 def name_of(names: tuple[str, ...], number: int) -> str:
-    """"OTLP's name, an unknown number as its decimal text"."""
+    """The name that OTLP has for it; "an unknown number as its decimal text"."""
     return names[number] if 0 <= number < len(names) else str(number)

@@ -59,7 +59,7 @@ def message(request: Request, signal: str, json: "Transcoded | None" = None) -> 
 
 
 def _unknown_instead(request: Request, signal: str) -> str | None:
-    """"When a request that is not empty yields no record at all": the first unknown thing in it."""
+    """The first unknown thing in a request that "is not empty and yields no record at all"."""
     if request.first_unknown is None or request.records:
         return None
     offset, number = request.first_unknown

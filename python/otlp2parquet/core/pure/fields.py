@@ -171,7 +171,8 @@ class Field(NamedTuple):
     kind: str
     of: str
     """The message, the enum, or the number of bytes of an id; empty for other kinds."""
-    index: int
+    position: int
+    """Among the fields of its message."""
     displaces: frozenset[int]
     """The indexes of the fields that this one takes the place of: its own, or its ``oneof``'s."""
     tag_bytes: bytes

@@ -22,7 +22,7 @@ _NAMES: Final = {
 
 
 def encoding_of(value: str | None) -> str:
-    """The coding of a Content-Encoding header's value: a list in which identity counts for nothing."""
+    """The coding of a Content-Encoding header's value: a list in which identity is nothing."""
     name = (value or "").strip()
     codings = [lower_ascii(coding.strip()) for coding in name.split(",")]
     codings = [coding for coding in codings if coding not in ("", IDENTITY, "none")]
@@ -32,11 +32,6 @@ def encoding_of(value: str | None) -> str:
         raise UnsupportedError(
             f"found content encoding {in_quotes(lower_ascii(name[:64]))}, expected gzip, zstd, "
             "deflate or identity"
-        )
-    if _NAMES[codings[0]] == "zstd":
-        raise UnsupportedError(
-            'found content encoding "zstd", which the decoder in plain Python does not read, '
-            "expected gzip, deflate or identity"
         )
     return _NAMES[codings[0]]
 
@@ -49,9 +44,7 @@ def lower_ascii(text: str) -> str:
 def in_quotes(text: str) -> str:
     """A short argument for a message, in double quotes, one line whatever it holds."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\0": "\\0"}
-    shown = (
-        escapes.get(c) or (c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in text
-    )
+    shown = (escapes.get(c) or (c if c.isprintable() else f"\\u{{{ord(c):x}}}") for c in text)
     return f'"{"".join(shown)}"'
 
 
@@ -60,7 +53,21 @@ def inflate(payload: bytes, encoding: str, limit: int) -> bytes:
     # "A 0-byte body is empty whatever its Content-Encoding".
     if not payload or encoding == IDENTITY:
         return payload
+    if encoding == "zstd":
+        raise UnsupportedError(
+            'found content encoding "zstd", which the decoder in plain Python does not read, '
+            "expected gzip, deflate or identity"
+        )
     return _gunzip(payload, limit) if encoding == "gzip" else _unzlib(payload, limit)
+
+
+def inflates_within(payload: bytes, content_encoding: str | None, limit: int) -> bool:
+    """Whether a body can be inflated to at most ``limit`` bytes; as ``otlp2parquet.core`` says."""
+    encoding = encoding_of(content_encoding)
+    try:
+        return len(inflate(payload, encoding, limit)) <= limit
+    except (DecodeError, TooLargeError, UnsupportedError):
+        return False
 
 
 def _too_large(limit: int) -> TooLargeError:

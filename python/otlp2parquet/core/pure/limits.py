@@ -4,6 +4,9 @@ from typing import Final
 
 PAYLOAD_BYTES: Final = 64 << 20
 """Bytes of the decompressed payload, unless the caller says otherwise."""
+MAX_PAYLOAD_BYTES: Final = 192 << 20
+"""The largest request, decompressed, that a decoder takes whatever its caller allows. A column then
+stays within Arrow's 32-bit offsets, because rendering grows a request at most eightfold."""
 RECORDS: Final = 1_000_000
 """Log records, spans or data points of one request."""
 NESTED: Final = 1_000_000

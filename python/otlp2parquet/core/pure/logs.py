@@ -1,7 +1,7 @@
 """ExportLogsServiceRequest -> otel_logs.
 
-A record is read twice over at most: first as nearly every sender writes it (``_usual``), in one loop
-that leaves no trace; where something in it is unusual, in the general way.
+A record is read twice over at most: first as nearly every sender writes it (``_usual``), in one
+loop that leaves no trace; where something in it is unusual, in the general way.
 """
 
 from struct import Struct
@@ -76,9 +76,7 @@ Read = tuple[int, Row, int]
 """The time that decides the hour, the row, and what it is to be charged with."""
 
 
-def _usual(
-    data: bytes, at: int, stop: int, request: Request, shared: Row
-) -> Read | None:
+def _usual(data: bytes, at: int, stop: int, request: Request, shared: Row) -> Read | None:
     """A record without anything unusual: fields of one-byte tags, each once but attributes.
 
     Lengths are not compared with the end while it goes: whatever passes it is found at the end.
@@ -175,7 +173,7 @@ def _usual(
         return None
     if at != stop or len(pieces) > limits.ATTRIBUTES:
         return None
-    attributes = "{%s}" % ",".join(pieces)
+    attributes = f"{{{','.join(pieces)}}}"
     charge += 2 * (len(attributes) if attributes.isascii() else len(attributes.encode()))
     if charge > _MOST_USUAL:
         return None
@@ -225,7 +223,7 @@ def _general(request: Request, at: int, stop: int, shared: Row) -> Read:
 
 
 def _body(request: Request, parts: list[Span]) -> tuple[str | None, str | None]:
-    """"A string body verbatim (no quotes); any other kind as JSON text; null when absent"."""
+    """Body and BodyType: "a string body verbatim, any other kind as JSON text"."""
     if not parts:
         return None, None
     value = read_any_value(request, parts)
@@ -236,5 +234,3 @@ def _body(request: Request, parts: list[Span]) -> tuple[str | None, str | None]:
     push_value(request, out, value, 0)
     request.end(request.size)
     return "".join(out), value[0]
-
-

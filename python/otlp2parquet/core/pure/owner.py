@@ -68,7 +68,7 @@ def read_scope(request: Request, parts: list[Span], schema_url: bytes) -> Owner:
 
 
 def _read_service(request: Request, attributes: list[Span]) -> list[str]:
-    """"The first resource attribute with the key; null when it is empty or not a string"."""
+    """The service: "the first resource attribute with the key, null when not a string"."""
     notes = request.notes()
     names: list[str | None] = [None] * 3
     for at, stop in attributes:

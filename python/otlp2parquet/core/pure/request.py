@@ -5,8 +5,8 @@ records mean: those are the signals' own.
 
 **Its measure.** A request is charged with the same bytes for the same things as the extension
 charges it, so that both refuse the same ones. A row of Python objects takes more memory than a row
-of Arrow columns: ``OBJECT_FACTOR`` is how much more at most, so a bound on memory that a caller gives
-is divided by it, and then holds.
+of Arrow columns: ``OBJECT_FACTOR`` is how much more at most, so a bound on memory that a caller
+gives is divided by it, and then holds.
 """
 
 from collections.abc import Mapping

@@ -195,7 +195,7 @@ def _usual(data: bytes, at: int, stop: int, request: Request, shared: Row) -> Re
         or _NO_SPAN in (span_id, parent_span_id)
     ):
         return None
-    attributes = "{%s}" % ",".join(pieces)
+    attributes = f"{{{','.join(pieces)}}}"
     charge += 2 * (len(attributes) if attributes.isascii() else len(attributes.encode()))
     duration = end_time - start_time
     if charge > _MOST_USUAL or not -I63 <= duration < I63:
@@ -246,7 +246,7 @@ def _general(request: Request, at: int, stop: int, shared: Row) -> Read:
         # "end - start, signed: never clamped".
         duration = end_time - start_time
         if not -I63 <= duration < I63:
-            raise RejectError(at, duration_too_long(start_time, end_time))
+            raise RejectError(at, duration_too_long(start_time, end_time))  # noqa: TRY301 - as others
         rendered = render_attributes(request, at, attributes)
         nested = _nested(request, events, links)
         message, code = request.read(STATUS, status)
@@ -266,14 +266,15 @@ def _general(request: Request, at: int, stop: int, shared: Row) -> Read:
 
 def _nested(request: Request, events: list[Span], links: list[Span]) -> tuple[list[Any], ...]:
     """The columns from EventsTimestamp on: one item an event, one item a link."""
-    of_events = [_event(request, *span) for span in events]
-    of_links = [_link(request, *span) for span in links]
-    return (
-        *(list(items) for items in zip(*of_events, strict=True)),
-        *([] for _ in range(0 if of_events else 5)),
-        *(list(items) for items in zip(*of_links, strict=True)),
-        *([] for _ in range(0 if of_links else 6)),
-    )
+    columns: tuple[list[Any], ...] = tuple([] for _ in range(11))
+    # At once into the columns: a million events have no rows of their own.
+    for span in events:
+        for column, value in zip(columns, _event(request, *span), strict=False):
+            column.append(value)
+    for span in links:
+        for column, value in zip(columns[5:], _link(request, *span), strict=True):
+            column.append(value)
+    return columns
 
 
 def _event(request: Request, at: int, stop: int) -> tuple[Any, ...]:

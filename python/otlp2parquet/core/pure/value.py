@@ -83,7 +83,8 @@ def read_any_value(request: Request, parts: list[Span]) -> Value:
 def read_key_value(request: Request, at: int, stop: int) -> tuple[bytes, list[Span]]:
     """The key, and the parts of the value."""
     data = request.data
-    key, value = b"", []
+    key = b""
+    value: list[Span] = []
     while at < stop:
         tag, at = read_tag(data, at, stop)
         if tag == 0x0A:
@@ -266,7 +267,7 @@ def _key_of(raw: bytes) -> str:
 
 
 def render_attributes(request: Request, owner: int, attributes: Attributes) -> str:
-    """An attribute list as a JSON object; ``owner`` is where the message begins whose list it is."""
+    """An attribute list as a JSON object; ``owner`` is where the message of the list begins."""
     spans = attributes.spans
     check_attributes(owner, attributes)
     if not spans:
@@ -293,5 +294,3 @@ def check_attributes(owner: int, attributes: Attributes) -> None:
     """Whether a list is not too long."""
     if attributes.count > limits.ATTRIBUTES:
         raise RejectError(owner, too_many_attributes(attributes.count))
-
-

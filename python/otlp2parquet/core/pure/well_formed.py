@@ -1,8 +1,8 @@
 """Whether bytes are a well-formed message, and where they are not, by a walk along descriptors.
 
 The readers of records notice that something is wrong and not where; and what they have no use for
-(a rejected record, the loser of a ``oneof``) must be well-formed all the same. Both ask here, once a
-request. They accept exactly what ``check`` accepts; tests compare both with the official parser.
+(a rejected record, the loser of a ``oneof``) must be well-formed all the same. Both ask here, once
+a request. They accept exactly what ``check`` accepts; tests compare both with the official parser.
 """
 
 from otlp2parquet.core.pure import error
@@ -12,7 +12,7 @@ from otlp2parquet.core.pure.wire import read_len, read_tag, read_varint, skip
 
 
 def check(message: Descriptor, data: bytes, at: int, stop: int, depth: int) -> None:
-    """Raise ``MalformedError`` with its path; values nested deeper than ``depth`` are not entered."""
+    """Raise ``MalformedError`` with its path; deeper than ``depth`` nothing is looked into."""
     start = at
     by_tag = message.by_tag
     while at < stop:

@@ -72,9 +72,7 @@ def append(request: Request, tables: dict[str, Rows]) -> None:
     walk(request, read_scope)
 
 
-def _read_metric(
-    request: Request, metric: Metric, at: int, stop: int
-) -> tuple[int, list[Span]]:
+def _read_metric(request: Request, metric: Metric, at: int, stop: int) -> tuple[int, list[Span]]:
     """Read and render what stands beside the points; gives the kind and where its parts are."""
     data, begin = request.data, at
     texts = {0x0A: b"", 0x12: b"", 0x1A: b""}

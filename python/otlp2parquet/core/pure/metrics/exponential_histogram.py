@@ -1,4 +1,4 @@
-"""ExponentialHistogramDataPoint -> otel_metrics_exponential_histogram."""
+"""ExponentialHistogramDataPoint -> otel_metrics_exponential_histogram: one point, one row."""
 
 from typing import Final
 
@@ -29,9 +29,7 @@ ROW_BYTES: Final = BASE_BYTES + STATISTICS_BYTES + 42
 """What a row is charged with beside its text."""
 
 
-def read(
-    request: Request, metric: Metric, at: int, stop: int, shared: Row
-) -> tuple[int, Row]:
+def read(request: Request, metric: Metric, at: int, stop: int, shared: Row) -> tuple[int, Row]:
     """A row of otel_metrics_exponential_histogram."""
     (
         attributes, start, time, count, total, scale, zeros, positive, negative, flags, exemplars,

@@ -1,4 +1,4 @@
-"""HistogramDataPoint -> otel_metrics_histogram."""
+"""HistogramDataPoint -> otel_metrics_histogram: one point, one row."""
 
 from typing import Final
 
@@ -28,12 +28,11 @@ ROW_BYTES: Final = BASE_BYTES + STATISTICS_BYTES + 12
 """What a row is charged with beside its text."""
 
 
-def read(
-    request: Request, metric: Metric, at: int, stop: int, shared: Row
-) -> tuple[int, Row]:
+def read(request: Request, metric: Metric, at: int, stop: int, shared: Row) -> tuple[int, Row]:
     """A row of otel_metrics_histogram."""
     (
-        start, time, count, total, least, most, counts, bounds, exemplars, labels, attributes, flags,
+        start, time, count, total, least, most, counts, bounds, exemplars, labels, attributes,
+        flags,
     ) = request.read(POINT, [(at, stop)])  # fmt: skip
     check_labels(at, labels)
     notes = request.notes()

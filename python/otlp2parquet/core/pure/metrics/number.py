@@ -1,4 +1,4 @@
-"""NumberDataPoint -> otel_metrics_gauge and otel_metrics_sum."""
+"""NumberDataPoint -> otel_metrics_gauge and otel_metrics_sum: one point, one row."""
 
 from typing import Any, Final
 
@@ -36,14 +36,12 @@ def read_gauge(
     return time or request.received_at, (*row, exemplars, *_numbers(value))
 
 
-def read_sum(
-    request: Request, metric: Metric, at: int, stop: int, shared: Row
-) -> tuple[int, Row]:
+def read_sum(request: Request, metric: Metric, at: int, stop: int, shared: Row) -> tuple[int, Row]:
     """A row of otel_metrics_sum."""
     time, row = read_gauge(request, metric, at, stop, shared)
     return time, (*row, name_of(TEMPORALITIES, metric.temporality), metric.is_monotonic)
 
 
 def _numbers(value: Any) -> tuple[float | None, int | None]:
-    """"Null when the point has no value; an int is also given as its double"."""
+    """Value and IntValue: "null when the point has no value; an int also as its double"."""
     return (float(value), value) if isinstance(value, int) else (value, None)

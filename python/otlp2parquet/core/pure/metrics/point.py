@@ -1,4 +1,4 @@
-"""What data points of all kinds have: their metric's values, and the columns from there to Flags."""
+"""What data points of all kinds have: their metric's values, and the columns up to Flags."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -59,7 +59,7 @@ def base(
 
 
 def check_count(at: int, count: int) -> None:
-    """"Counts above 2^63-1 make that record rejected"."""
+    """A count must fit: "counts above 2^63-1 make that record rejected"."""
     if count >= I63:
         raise RejectError(at, count_too_large(count))
 

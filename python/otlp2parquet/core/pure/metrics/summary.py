@@ -1,4 +1,4 @@
-"""SummaryDataPoint -> otel_metrics_summary."""
+"""SummaryDataPoint -> otel_metrics_summary: one point, one row."""
 
 from typing import Final
 
@@ -24,9 +24,7 @@ ROW_BYTES: Final = BASE_BYTES + 24
 """What a row is charged with beside its text."""
 
 
-def read(
-    request: Request, metric: Metric, at: int, stop: int, shared: Row
-) -> tuple[int, Row]:
+def read(request: Request, metric: Metric, at: int, stop: int, shared: Row) -> tuple[int, Row]:
     """A row of otel_metrics_summary."""
     start, time, count, total, _, labels, attributes, flags = request.read(POINT, [(at, stop)])
     check_labels(at, labels)

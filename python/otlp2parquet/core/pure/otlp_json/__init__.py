@@ -1,12 +1,12 @@
 """OTLP/JSON and JSON lines: text -> protobuf bytes of the same request -> the readers of those.
 
-A line of JSON lines is a request of its own; requests one after another are one request in protobuf,
-so that is what several lines become.
+A line of JSON lines is a request of its own; requests one after another are one request in
+protobuf, so that is what several lines become.
 
 ``transcoder``   the one pass from text to protobuf
 ``reader``       tokens of JSON in place
 ``strings``      text with its escapes undone
-``numbers``      integers and doubles, exact
+``decimals``     integers and doubles, exact
 ``octets``       hex and base64
 ``output``       protobuf written front to back
 ``places``       where a byte of the text stands
@@ -38,9 +38,7 @@ class Transcoded:
         self.text = transcoder.text
         self.data = bytes(transcoder.out)
         """The protobuf."""
-        _, self.rejected, self.empty_groups, self.base64_ids, self.unknown_values = (
-            transcoder.tally
-        )
+        _, self.rejected, self.empty_groups, self.base64_ids, self.unknown_values = transcoder.tally
         self._marks = transcoder.marks
         self._explained = transcoder.explained
         self._unknown_instead = transcoder.unknown_instead
@@ -144,7 +142,7 @@ def _read_document(transcoder: Transcoder, message: Descriptor) -> None:
 
 
 def _read_lines(transcoder: Transcoder, message: Descriptor) -> None:
-    """"One export request a line; blank lines are skipped"."""
+    """Read "one export request a line; blank lines are skipped"."""
     text = transcoder.text
     start = 0
     while start < len(text):

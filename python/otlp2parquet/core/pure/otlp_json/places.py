@@ -4,6 +4,7 @@ Off the usual way, by a second walk: one, however deep the place is and whatever
 Keys that OTLP does not know are never named: they are the sender's own text.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from otlp2parquet.core.pure.fields import DESCRIPTORS, Descriptor
@@ -42,13 +43,11 @@ class _Frame:
 
 
 def locate(message: Descriptor, text: bytes, start: int, at: int) -> str:
-    """The path of the innermost known field whose value holds ``at``, from the value at ``start``."""
+    """The path of the innermost known field whose value holds ``at``; ``start`` begins it all."""
     frames: list[_Frame] = []
-    try:
+    # Where the text breaks off, what the place is inside of is known so far.
+    with suppress(JsonMalformedError):
         _walk(Reader(text, start), message, at, frames)
-    except JsonMalformedError:
-        # The text breaks off; what it is inside of is known so far.
-        pass
     path = ""
     for frame in frames:
         if frame.message is None:

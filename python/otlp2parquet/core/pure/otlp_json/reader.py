@@ -1,8 +1,8 @@
 """A pull reader over JSON text (RFC 8259): tokens in place, nothing built, nothing recursive.
 
-It knows JSON and no message. Text inside of strings is given as it stands, escapes and invalid UTF-8
-included: what becomes of those is the tables' rule, not JSON's. Every string and number that is
-passed over is checked all the same: a request is JSON or it is not.
+It knows JSON and no message. Text inside of strings is given as it stands, escapes and invalid
+UTF-8 included: what becomes of those is the tables' rule, not JSON's. Every string and number that
+is passed over is checked all the same: a request is JSON or it is not.
 """
 
 import re
@@ -103,9 +103,7 @@ class Reader:
                 self.at = at + 1
                 return text[start:at], True
             if text[at] != 0x5C:
-                raise JsonMalformedError(
-                    at, found("a control character inside text", "it escaped")
-                )
+                raise JsonMalformedError(at, found("a control character inside text", "it escaped"))
             escape = _ESCAPE.match(text, at, self.end)
             if not escape:
                 raise JsonMalformedError(

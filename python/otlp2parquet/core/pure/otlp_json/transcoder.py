@@ -1,9 +1,9 @@
 """JSON text -> protobuf bytes of the same export request, in one pass.
 
 The readers of protobuf are the one door to the tables, so JSON and protobuf of one request give the
-same rows by construction. Here is what JSON has and protobuf does not: null, keys given twice, values
-of a wrong type. Records that are not what OTLP says are left out here, with their count and reason;
-limits of single records are the protobuf readers' business.
+same rows by construction. Here is what JSON has and protobuf does not: null, keys given twice,
+values of a wrong type. Records that are not what OTLP says are left out here, with their count and
+reason; limits of single records are the protobuf readers' business.
 """
 
 import re
@@ -15,13 +15,13 @@ from typing import Final, NamedTuple, NoReturn
 from otlp2parquet.core.pure import limits
 from otlp2parquet.core.pure.error import TOO_DEEP, payload_too_large, too_many_records
 from otlp2parquet.core.pure.fields import DESCRIPTORS, ENUMS, Descriptor, Field
+from otlp2parquet.core.pure.otlp_json.decimals import exact_integer, nearest_double
 from otlp2parquet.core.pure.otlp_json.fault import (
     Finding,
     JsonMalformedError,
     JsonMisfitError,
     found,
 )
-from otlp2parquet.core.pure.otlp_json.numbers import exact_integer, nearest_double
 from otlp2parquet.core.pure.otlp_json.octets import describe_id, from_base64, from_hex
 from otlp2parquet.core.pure.otlp_json.output import begin, end, push_len
 from otlp2parquet.core.pure.otlp_json.reader import (
@@ -48,14 +48,14 @@ _MOST_UNKNOWN: Final = 64
 """How many unknown keys of a request are remembered, of which the first may be told."""
 
 _KEY: Final = re.compile(rb'"([^"\\\x00-\x1f]*)"[ \n\r\t]*:[ \n\r\t]*')
-_DIGITS: Final = re.compile(rb'(?:0|[1-9][0-9]{0,18})(?![0-9.eE])')
+_DIGITS: Final = re.compile(rb"(?:0|[1-9][0-9]{0,18})(?![0-9.eE])")
 _USUAL: Final = re.compile(
     rb'\{"key":"([^"\\\x00-\x1f]{0,100})","value":\{"(?:'
     rb'stringValue":"([^"\\\x00-\x1f]{0,100})"'
     rb'|intValue":(?:"(0|[1-9][0-9]{0,17})"|(0|[1-9][0-9]{0,17}))'
     rb'|doubleValue":(-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,14})?)'
     rb'|boolValue":(true|false)'
-    rb')\}\}'
+    rb")\}\}"
 )
 """A KeyValue as nearly every sender spells it, in this order and without white space."""
 
@@ -205,7 +205,7 @@ class Transcoder(Reader):
                 if tuple(self.tally) != before:
                     tally = _since(self.tally, before)
                 slots.append(
-                    _Slot(field.index, (out_at, len(out)), (text_at, self.at), misfit, tally)
+                    _Slot(field.position, (out_at, len(out)), (text_at, self.at), misfit, tally)
                 )
             byte = self.peek()
             if byte == COMMA:
@@ -235,7 +235,7 @@ class Transcoder(Reader):
             self.skip_value()
 
     def _take_back(self, slots: list[_Slot], at: int) -> None:
-        """"Duplicate object key: the last one counts"; "oneof given twice: the last one counts".
+        """Of a "duplicate object key the last one counts", and of the members of a ``oneof``.
 
         Takes out what the earlier member left. What stands behind it moves: a field moves at most
         once in front of any other, for from then on it stands behind it.
@@ -503,9 +503,7 @@ class Transcoder(Reader):
         if match is not None:
             value = int(match[0])
             after = match.end()
-            if value <= most and (
-                not is_quoted or (after < self.end and text[after] == QUOTE)
-            ):
+            if value <= most and (not is_quoted or (after < self.end and text[after] == QUOTE)):
                 self.at = after + is_quoted
                 return value
         return self._read_any_integer(least, most)
@@ -563,7 +561,7 @@ class Transcoder(Reader):
         raise self.misfit("true or false")
 
     def _read_enum(self, names: tuple[str, ...], byte: int) -> int:
-        """"Integers; also integer strings and the known names; an unknown name rejects"."""
+        """Read "integers; also integer strings and the known names"."""
         least, most = _BOUNDS["Enum"]
         if byte != QUOTE:
             return self._read_integer(least, most)
@@ -587,7 +585,7 @@ class Transcoder(Reader):
         push_len(self.out, tag, raw)
 
     def _read_id(self, tag: bytes, length: int, byte: int) -> None:
-        """"Hex, any case; ``""`` = absent. Base64 only where it is unmistakable"."""
+        """Read "hex, any case; empty is absent; base64 only where it is unmistakable"."""
         start = self.at
         if byte != QUOTE:
             raise self.misfit("hex text")

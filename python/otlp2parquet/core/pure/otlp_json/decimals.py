@@ -1,7 +1,7 @@
 """Numbers of OTLP/JSON: as JSON numbers or as strings of the same spelling, and exact.
 
-"64-bit integers: strings or numbers; ``1.0`` and ``"1e3"`` are integers too." A double's digits never
-pass through another type. Texts here follow the grammar of a JSON number.
+"64-bit integers: strings or numbers; ``1.0`` and ``"1e3"`` are integers too." A double's digits
+never pass through another type. Texts here follow the grammar of a JSON number.
 """
 
 import re
@@ -31,7 +31,7 @@ def exact_integer(text: bytes) -> int | None:
     scale = power - len(fraction) + len(significant) - len(digits)
     if scale < 0 or scale + len(digits) > _MOST_DIGITS:
         return None
-    value = int(digits) * 10**scale
+    value: int = int(digits) * 10**scale
     return -value if sign else value
 
 
