@@ -12,7 +12,7 @@ from otlp2parquet.core.pure.schema import TABLES
 from otlp2parquet.writers import ParquetSettings, encode_pyarrow
 from otlp2parquet.writers.columns import PLAIN_COLUMNS, STATISTICS_COLUMNS
 from otlp2parquet.writers.encode_stdlib import write_parquet
-from tests.support.parquet_pages import Chunk, read_chunks, read_footer
+from tests.support.parquet_pages import GZIP, UNCOMPRESSED, Chunk, read_chunks, read_footer
 from tests.support.plain import arrow_batch, made_up_batch, plain_columns
 
 if TYPE_CHECKING:
@@ -242,3 +242,10 @@ def test_page_indexes_are_pyarrows(monkeypatch: pytest.MonkeyPatch) -> None:
             orders.add(chunk.column_index[4])
     assert chunk_of(content, "EventName").column_index is None
     assert orders == {0, 1, 2}
+
+
+@pytest.mark.parametrize(("rows", "codec"), [(7, UNCOMPRESSED), (8, GZIP)])
+def test_small_chunks_are_not_compressed(rows: int, codec: int) -> None:
+    """Below 64 bytes it is not tried, also where it would make a chunk smaller."""
+    content = encoded(LOGS, rows_of(LOGS, rows), ParquetSettings("gzip"))
+    assert chunk_of(content, "Timestamp").metadata[4] == codec

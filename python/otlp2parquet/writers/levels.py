@@ -4,7 +4,6 @@ Knows how the columns of the tables are nested: not at all, or a required list o
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from otlp2parquet.writers.hybrid import hybrid, repeated
 
@@ -42,8 +41,3 @@ def list_levels(lengths: Sequence[int], nulls: int, given: Given) -> tuple[int, 
         items = iter(given())
         definition = bytes([level and 1 + next(items) for level in definition])
     return len(repetition), with_length(hybrid(repetition, 1)) + with_length(hybrid(definition, 2))
-
-
-def given_of(values: Sequence[Any]) -> Given:
-    """For values that lie there as they are."""
-    return lambda: bytes([value is not None for value in values])
