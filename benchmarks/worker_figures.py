@@ -68,8 +68,8 @@ def page(folder: Path, found: list[tuple[int, int, float, float, float]]) -> str
         "",
         "<!-- Written by `make worker`; not to be edited. -->",
         "",
-        "Measured on the folder that `otlp2parquet deploy cloudflare` writes, under Pyodide with",
-        "Cloudflare's SDK on this machine, not at Cloudflare. Times move with the machine.",
+        "Measured on the folder that `otlp2parquet deploy cloudflare` writes, under Pyodide",
+        "with Cloudflare's SDK on this machine, not at Cloudflare. Times move with the machine.",
         "",
         "## Size",
         "",
@@ -87,9 +87,9 @@ def page(folder: Path, found: list[tuple[int, int, float, float, float]]) -> str
         "|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
-        f"| {records:,} | {bytes_:,} | {first:.0f} | {later:.0f} | {later / records:.3f} "
+        f"| {records:,} | {size:,} | {first:.0f} | {later:.0f} | {later / records:.3f} "
         f"| {mib:.0f} |"
-        for records, bytes_, first, later, mib in found
+        for records, size, first, later, mib in found
     ]
     lines += [
         "",

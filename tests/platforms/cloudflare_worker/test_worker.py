@@ -278,7 +278,10 @@ def test_the_official_exporter_sends_to_it(worker: WorkerRuntime, tmp_path: Path
     """Of the Python SDK; compressed, too."""
     provider = TracerProvider()
     for compression in (Compression.NoCompression, Compression.Gzip):
-        exporter = OTLPSpanExporter(f"{worker.endpoint}/v1/traces", compression=compression)
+        # The default of 10 s is for servers; who gives up and sends again sends twice.
+        exporter = OTLPSpanExporter(
+            f"{worker.endpoint}/v1/traces", compression=compression, timeout=300
+        )
         provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("test")
     for number in range(3):
