@@ -20,7 +20,7 @@ from otlp2parquet.catalogs.committer import (
 )
 from otlp2parquet.catalogs.receipt_folder import ReceiptFolder
 from otlp2parquet.catalogs.receipts import DataFile, Receipt, pack_receipt
-from otlp2parquet.catalogs.running import OLD_SECS, CommitThread
+from otlp2parquet.catalogs.running import OLD_SECS, CommitThread, commit_within
 from otlp2parquet.config.catalog_settings import IcebergConfig
 from otlp2parquet.errors import (
     CatalogConflictError,
@@ -204,7 +204,7 @@ def test_others_have_time_to_commit_themselves() -> None:
 
 
 def test_a_backlog_is_taken_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One is committed before the next one is read, and removal does not wait for the last."""
+    """One is committed and removed before the next one is read."""
     monkeypatch.setattr(backlog, "PORTION", 2)
     bench = Bench()
     receipts = [bench.receipt() for _ in range(5)]
@@ -215,8 +215,7 @@ def test_a_backlog_is_taken_in_portions(monkeypatch: pytest.MonkeyPatch) -> None
         bench.committer.hurry()
     keys = [receipt.key for receipt in receipts]
     assert bench.catalog.commits == [keys[:2], keys[2:4], keys[4:]]
-    assert seen.index((2, 1)) < seen.index((3, 1))
-    assert seen[-1] == (3, 0)
+    assert seen == [(0, 5), (1, 5), (1, 3), (1, 3), (2, 3), (2, 1), (2, 1), (3, 1), (3, 0)]
     assert bench.committer.is_idle
 
 
@@ -259,6 +258,26 @@ def test_a_receipt_that_cannot_be_reached_costs_no_other(monkeypatch: pytest.Mon
     bench.run()
     assert bench.catalog.commits == [[first.key], [second.key]]
     assert bench.committer.is_idle
+
+
+def test_no_step_begins_when_the_time_is_over() -> None:
+    """Whoever is answered by then waits no longer; what is left is told."""
+    bench = Bench()
+    receipts = [replace(bench.receipt(), table=table) for table in ("otel_logs", "otel_traces")]
+    for receipt in receipts:
+        bench.folder.create(receipt)
+        bench.committer.add(receipt)
+    load = bench.catalog.load
+
+    def slowly(table: str) -> Table:
+        bench.now += 2.0
+        return load(table)
+
+    bench.catalog.load = slowly  # type: ignore[method-assign]
+    for secs, commits in ((0.0, 0), (-1.0, 0), (1.5, 1)):
+        bench.committer.list_again()
+        assert not commit_within(bench.committer, secs, lambda: bench.now, lambda _: None)
+        assert len(bench.catalog.commits) == commits
 
 
 def test_who_lists_nothing_looks_only_for_a_few(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -247,9 +247,7 @@ def files_of(
     return files
 
 
-def live(
-    seed: int, *, environments: int = 8, turns: int = 400
-) -> tuple[World, list[Functions]]:
+def live(seed: int, *, environments: int = 8, turns: int = 400) -> tuple[World, list[Functions]]:
     """One life; ``problems`` are what the ledger found."""
     world = World(seed, faults=random.Random(seed).choice((0.02, 0.05, 0.2)), crashes=0.01)
     functions = [Functions(world, environments, most_steps=40) for _ in range(3)]

@@ -283,7 +283,6 @@ class Committer:
             for receipt in found:
                 self._schedule.add(receipt)
             self._schedule.list_rounds = 0
-            # Behind the commit of what was found: its table has been due for longer.
             self._schedule.list_due = self._monotonic()
             if not backlog.is_over:
                 return

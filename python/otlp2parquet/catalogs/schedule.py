@@ -7,8 +7,8 @@ A receipt: WAITING -> COMMITTED -> deleted, which ends it.
            WAITING -> gone (another process has committed and deleted it)
 A table:   at most one attempt at a time takes all its waiting receipts. One that failed rests
            until it is due, and so does every table for the interval between commits.
-The rest:  receipts that are there are looked for in portions. What has been due for longest comes
-           first, so a portion is committed before the next one is looked for.
+The rest:  receipts that are there are looked for in portions. Each is committed and removed before
+           the next one is looked for, so who is killed has got on, and reads nothing twice.
 """
 
 import math
@@ -85,8 +85,7 @@ class Schedule:
         ]
         if not due:
             return None
-        # What has been due for longest: neither the listing, a table nor a removal is starved.
-        _, _, table, action = min(due, key=lambda step: (step[0], step[2] is None, step[1]))
+        _, _, table, action = min(due, key=_order)
         if table is None:
             self.is_listing = True
         else:
@@ -123,3 +122,12 @@ class Schedule:
         """Whether nothing is left to be done, as far as is known."""
         pending = any(table.waiting or table.committed for table in self.tables.values())
         return self.is_listed and not pending
+
+
+def _order(step: tuple[float, str, TableProgress | None, Action]) -> tuple[bool, float, str]:
+    """What has been due for longest comes first: neither a table nor a removal is starved.
+
+    The first portion comes before all of that, and every other one behind it.
+    """
+    due, name, table, _ = step
+    return table is None and due > -math.inf, due, name

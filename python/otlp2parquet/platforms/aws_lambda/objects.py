@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -188,6 +188,11 @@ class _Held:
         """See ``BinaryIO``."""
         self._claim.hold()
         return self._file.write(data)
+
+    def writelines(self, parts: Iterable[bytes]) -> None:
+        """See ``BinaryIO``."""
+        for data in parts:
+            self.write(data)
 
 
 class _Recorder:
