@@ -181,7 +181,7 @@ def test_the_fallback_for_crc32_is_the_same_function(data: bytes, value: int) ->
 
 
 def test_pages_are_given_back_when_asked() -> None:
-    """The allocator keeps them for a second by default, then for as long as was said, or not at all."""
+    """The allocator keeps them for a second by default, then as long as was said, or not at all."""
     give = "from otlp2parquet.core.decoder import give_pages_back as give"
     program = f"{give}; print(give(100), give(), give())"
     environment = {name: value for name, value in os.environ.items() if "MIMALLOC" not in name}

@@ -50,10 +50,10 @@ def serve(
     shows what is in effect. SIGTERM, Ctrl-C or closing the terminal stores everything that was
     acknowledged and ends with 0. Without a terminal SIGHUP has tokens and certificates read again.
     """
-    # Arrow's allocator and the decoder's keep pages that hold nothing for a second, those of several
-    # files and batches, and they are in nobody's budget. Given back sooner they halve what a server
-    # under load takes; given back at once they have to be cleared again for the next file, which is
-    # an eighth of its time. Arrow is not loaded yet.
+    # Arrow's allocator and the decoder's keep pages that hold nothing for a second: those of several
+    # files and batches, which are in nobody's budget. Given back sooner they halve what a server
+    # under load takes; given back at once they are cleared again for the next file, which is an
+    # eighth of its time. Arrow is not loaded yet.
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", str(PAGES_KEPT_MILLIS))
     # Here, so that --help does not wait for pyarrow.
     from otlp2parquet.core.decoder import give_pages_back  # noqa: PLC0415
