@@ -50,7 +50,7 @@ def serve(
     shows what is in effect. SIGTERM, Ctrl-C or closing the terminal stores everything that was
     acknowledged and ends with 0. Without a terminal SIGHUP has tokens and certificates read again.
     """
-    # Arrow's allocator and the decoder's keep pages that hold nothing for a second: those of several
+    # Two allocators (Arrow's, the decoder's) keep empty pages for a second: those of several
     # files and batches, which are in nobody's budget. Given back sooner they halve what a server
     # under load takes; given back at once they are cleared again for the next file, which is an
     # eighth of its time. Arrow is not loaded yet.
