@@ -94,6 +94,8 @@ def make_application(config: Config) -> tuple[Application, Assembly]:
         storage=assembly.storage,
         path_prefix=config.server.path_prefix,
         commits=assembly.commits,
+        has_page=config.server.page,
+        has_tokens=bool(config.server.auth.tokens),
     )
     return application, assembly
 
