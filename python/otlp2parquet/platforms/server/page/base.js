@@ -69,25 +69,40 @@ function replace(node, ...children) {
 
 // A button that puts a text on the clipboard, exactly as it was sent.
 function copyButton(text, label = "Copy") {
-  const button = el("button", { type: "button", class: "quiet small", title: label }, label);
+  const button = el(
+    "button",
+    { type: "button", class: "quiet small copy", title: label, "aria-label": label },
+    svg(
+      "svg",
+      { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": true },
+      svg("rect", { x: 5.5, y: 5.5, width: 8, height: 8, rx: 1.5 }),
+      svg("path", { d: "M10.5 3.5v-.5a1 1 0 0 0-1-1H3a1 1 0 0 0-1 1v6.500a1 1 0 0 0 1 1h.5" }),
+    ),
+  );
   button.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
-      button.textContent = "Copied";
+      await navigator.clipboard.writeText(text);
+      button.title = "Copied";
+      button.classList.add("is-done");
     } catch {
-      button.textContent = "Not allowed";
+      button.title = "The browser does not allow it here";
     }
-    setTimeout(() => (button.textContent = label), 1500);
+    setTimeout(() => {
+      button.title = label;
+      button.classList.remove("is-done");
+    }, 1500);
   });
   return button;
 }
 
-// A colour that is the same for the same name, wherever it appears.
+const HUES = new Map();
+
+// A colour that is the same for the same name, wherever it appears. Steps of a golden section keep
+// neighbours apart; red is left to errors.
 function hueOf(name) {
-  let hash = 2166136261;
-  for (let at = 0; at < name.length; at += 1) {
-    hash = Math.imul(hash ^ name.charCodeAt(at), 16777619);
+  if (!HUES.has(name)) {
+    if (HUES.size > 1000) return 250;
+    HUES.set(name, Math.round(60 + 290 * ((0.65 + HUES.size * 0.6180339887) % 1)));
   }
-  // Neighbours on the wheel look alike: steps of a golden section keep few names apart.
-  return Math.round(((hash >>> 0) * 0.6180339887) % 1 * 24) * 15;
+  return HUES.get(name);
 }

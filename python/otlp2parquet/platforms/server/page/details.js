@@ -108,9 +108,9 @@ function logDetails(row, knowsTrace) {
       section(
         "Record",
         facts(
-          ["time", timeNode(row.Timestamp)],
-          ["observed", row.ObservedTimestamp ? timeNode(row.ObservedTimestamp) : null],
-          ["received", row.received ? timeNode(row.received) : null],
+          ["time", fullTime(row.Timestamp)],
+          ["observed", row.ObservedTimestamp && row.ObservedTimestamp !== row.Timestamp ? fullTime(row.ObservedTimestamp) : null],
+          ["received", fullTime(row.received)],
           ["severity", [row.SeverityText, row.SeverityNumber || null].filter(Boolean).join(" \u00b7 ")],
           ["event", row.EventName],
           ["trace", idNode(row.TraceId)],

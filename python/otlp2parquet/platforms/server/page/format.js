@@ -57,6 +57,13 @@ function bothTimes(text) {
   return `${day} ${time}${below} ${zone} (${ZONE})\n${text} (UTC)`;
 }
 
+// Both, one below the other.
+function fullTime(text) {
+  if (!text) return null;
+  const lines = bothTimes(text).split("\n");
+  return el("time", { datetime: text, class: "both" }, lines.map((line) => el("span", null, line)));
+}
+
 function timeNode(text, properties) {
   return el("time", { datetime: text, title: bothTimes(text), ...properties }, clock(text));
 }

@@ -2,7 +2,7 @@
 //
 // Knows the five kinds of data points. It must not know how anything is drawn (`plots.js`).
 
-const SERIES_OF_CARD = 6;
+const SERIES_OF_CARD = 4;
 const KINDS = {
   gauge: "gauge",
   sum: "sum",
@@ -63,7 +63,7 @@ class MetricsView {
     const wanted = new Map();
     for (const series of store.series.values()) {
       if (!filters.wantsService(series.last) || !filters.wantsText(series.last)) continue;
-      const key = [series.service, series.name, series.kind].join("\u0000");
+      const key = [series.name, series.service, series.kind].join("\u0000");
       if (wanted.has(key)) wanted.get(key).push(series);
       else wanted.set(key, [series]);
     }
@@ -155,20 +155,24 @@ function drawSeries(series) {
   );
   const time = el("time", { datetime: last.Timestamp, title: bothTimes(last.Timestamp) }, clock(last.Timestamp));
   const rest = series.kind === "gauge" || series.kind === "sum" ? drawNumber(series) : drawDistribution(series);
-  return el("div", { class: `series ${series.kind}` }, labels.length ? head : null, ...rest, time);
+  return el("div", { class: `series of-${series.kind}` }, labels.length ? head : null, ...rest, time);
 }
 
 function drawNumber(series) {
   const { last, points } = series;
   const value = last.IntValue ?? last.Value;
   const rate = series.isRate ? points.at(-1)?.value : undefined;
+  // Bytes as people say them; the exact number is in the title.
+  const isBytes = last.MetricUnit === "By" && Number.isFinite(Number(value));
+  const shown = isBytes ? bytes(value) : number(value);
+  const unit = isBytes ? "" : oneLine(unitOf(last), 12);
   const what = series.isRate ? "per second" : "values";
   const values = points.map((point) => point.value);
   const label = values.length
     ? `${what}: latest ${number(values.at(-1))}, lowest ${number(Math.min(...values))}, highest ${number(Math.max(...values))}`
     : "no values to plot yet";
   return [
-    el("div", { class: "reading" }, el("b", null, number(value)), el("span", null, rate === undefined ? unitOf(last) && oneLine(unitOf(last), 12) : `${number(rate)}/s`)),
+    el("div", { class: "reading", title: String(value ?? "") }, el("b", null, shown), el("span", null, rate === undefined ? unit : `${number(rate)}/s`)),
     drawLine(points, { label }),
   ];
 }
@@ -185,11 +189,11 @@ function drawDistribution(series) {
   }
   const bars = kind === "histogram" ? explicitBars(last) : exponentialBars(last);
   if (last.Min !== undefined) stats.push(["min", number(last.Min)]);
+  if (last.Max !== undefined) stats.push(["max", number(last.Max)]);
   for (const share of [0.5, 0.95, 0.99]) {
     const value = bars.length > 1 ? quantile(bars, share) : null;
     if (value !== null) stats.push([`\u2248 p${share * 100}`, number(Number(value.toPrecision(3)))]);
   }
-  if (last.Max !== undefined) stats.push(["max", number(last.Max)]);
   const label = `histogram of ${plural(total, "value")} in ${plural(bars.length, "bucket")}`;
   return [statistics(stats), bars.length ? drawBars(bars, { label, unit }) : null];
 }

@@ -106,6 +106,8 @@ class App {
     this.drawn = key;
     const { store } = this;
     document.body.classList.toggle("is-empty", store.isEmpty && this.viewName !== "server" && this.viewName !== "trace");
+    const before = store.isEmpty ? Number(store.state?.totals?.rows) || 0 : 0;
+    setText(byId("before"), before ? `${plural(before, "row")} came before you looked, and went to the files.` : "");
     this.filters.offer(store.services);
     this.view.update();
     for (const [name, seen] of [["logs", store.logsSeen], ["traces", store.traces.size], ["metrics", store.series.size]]) {

@@ -16,14 +16,14 @@ class ServerView {
     this.trouble = el("div", { class: "trouble", role: "alert", hidden: true });
     this.batches = el("div");
     this.files = table(["stored", "table", "rows", "size", "path"]);
-    this.refusals = table(["time", "client", "signal", "status", "reason", "what the client was told", "count"]);
+    this.refusals = table(["time", "client", "signal", "status", "count", "reason", "what the client was told"]);
     this.noFiles = el("p", { class: "note" }, "No file was stored since the start.");
     this.noRefusals = el("p", { class: "note" }, "Nothing was refused while this page was open.");
     this.node = el(
       "div",
       { class: "view scrolls server-view", tabindex: "-1" },
-      this.trouble,
       this.tiles,
+      this.trouble,
       el("section", null, el("h2", null, "Refused"), this.refusals, this.noRefusals),
       el("section", null, el("h2", null, "Files, the newest first"), this.files, this.noFiles),
       el("section", null, el("h2", null, "Batches"), this.batches),
@@ -80,9 +80,9 @@ class ServerView {
           el("code", null, oneLine(String(one.client ?? ""), 60)),
           oneLine(String(one.signal || "\u2013"), 20),
           el("b", { class: "bad" }, oneLine(String(one.status), 30)),
+          count(one.count ?? 1),
           oneLine(String(one.reason ?? ""), 80),
           longText(String(one.message ?? ""), { class: "wraps" }),
-          count(one.count ?? 1),
         ], this.refusals),
       ),
     );

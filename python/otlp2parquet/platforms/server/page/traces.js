@@ -34,8 +34,8 @@ function fillTraceRow(node, trace, longest) {
   const all = trace.spans.size + trace.omitted;
   setText(spans, errors ? `${plural(all, "span")}, ${plural(errors, "error")}` : plural(all, "span"));
   setText(length, duration(trace.nanos));
-  // From a microsecond to the longest one, by orders of magnitude: most would be a dot otherwise.
-  const share = Math.log1p(Math.max(0, trace.nanos) / 1e3) / Math.log1p(Math.max(1e3, longest) / 1e3);
+  // By its square root: beside one that is long, most would be a dot otherwise.
+  const share = Math.sqrt(Math.max(0, trace.nanos) / Math.max(1, longest));
   bar.style.width = `${(100 * Math.min(1, share)).toFixed(1)}%`;
 }
 

@@ -112,8 +112,6 @@ class TraceView {
       this.items.set(item.span, known);
       return Object.assign(known, item);
     }));
-    const more = trace.omitted ? `${count(trace.omitted)} more spans are in the files` : "";
-    this.app.tell(plural(trace.spans.size + trace.omitted, "span"), more);
   }
 
   showHead() {
@@ -132,7 +130,7 @@ class TraceView {
         { class: "summary" },
         el("strong", null, duration(trace.nanos)),
         timeNode(root.Timestamp),
-        el("span", null, plural(trace.spans.size + trace.omitted, "span")),
+        el("span", null, plural(trace.spans.size, "span"), trace.omitted ? ` shown, ${count(trace.omitted)} more in the files` : ""),
         errors ? el("span", { class: "errors" }, plural(errors, "error")) : null,
         ...services,
         id,
@@ -245,7 +243,7 @@ function spanDetails(span, trace, store, logs) {
         facts(
           ["duration", duration(span.nanos)],
           ["begins", `${duration(nanosBetween(trace.start, span.start))} into the trace`],
-          ["time", timeNode(span.Timestamp)],
+          ["time", fullTime(span.Timestamp)],
           ["kind", kind],
           ["span", idNode(span.SpanId)],
           ["parent", idNode(span.ParentSpanId)],
