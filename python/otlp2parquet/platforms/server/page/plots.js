@@ -19,7 +19,7 @@ function drawLine(points, { label, height = 36, width = 160 }) {
   const span = points.at(-1).at - from || 1;
   const pad = 3;
   const place = (point) => {
-    const share = high > low ? (point.value - low) / (high - low) : 0.5;
+    const share = high > low ? (point.value - low) / (high - low) : high === 0 ? 0 : 0.5;
     return `${(((point.at - from) / span) * width).toFixed(1)},${(height - pad - share * (height - 2 * pad)).toFixed(1)}`;
   };
   const line = points.map(place).join(" ");
