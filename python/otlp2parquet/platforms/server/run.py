@@ -42,6 +42,9 @@ SWITCH_SECS: Final = 0.0005
 """How long the log's thread, back from a sync, may have to wait for a busy event loop. With
 Python's 5 ms a group waits for that longer than for the disk."""
 
+MOMENT_SECS: Final = 0.5
+"""How long requests whose bodies are here already take at most, in general."""
+
 GIVE_UP_SECS: Final = 2.0
 """How long connections may then still hang. With ``STORE_SECS`` it stays below the 30 s after
 which Kubernetes kills."""
@@ -172,11 +175,12 @@ async def _serve(
     application.refuse_new()
     server.stop()
     calls = asyncio.create_task(grpc_front.stop(DRAIN_SECS))
-    await asyncio.wait({serving, calls}, timeout=DRAIN_SECS)
-    if not serving.done():
-        application.bodies.expire(everything=True)
-        # A connection that hangs must not keep us from storing what is acknowledged.
-        await asyncio.wait({serving}, timeout=GIVE_UP_SECS)
+    if not await _only_looked_at(application, serving, calls):
+        await asyncio.wait({serving, calls}, timeout=DRAIN_SECS)
+        if not serving.done():
+            application.bodies.expire(everything=True)
+            # A connection that hangs must not keep us from storing what is acknowledged.
+            await asyncio.wait({serving}, timeout=GIVE_UP_SECS)
     await application.stop()
     await asyncio.wait({serving}, timeout=END_SECS)
     if application.unsaved_rows and application.survives:
@@ -191,6 +195,17 @@ async def _serve(
     else:
         log.info("stopped, everything acknowledged is stored")
     return 0 if stopping.done() else 1
+
+
+async def _only_looked_at(
+    application: Application, serving: "asyncio.Task[None]", calls: "asyncio.Task[None]"
+) -> bool:
+    """Whether, a moment later, only clients of the live view are left, which do not read it.
+
+    Nothing is to be stored for those, and nobody waits for them.
+    """
+    await asyncio.wait({serving, calls}, timeout=MOMENT_SECS)
+    return application.tap.has_cut and calls.done() and not len(application.bodies)
 
 
 def _raise_file_limit() -> None:

@@ -160,6 +160,7 @@ class _Stream:
         await _within([sending, self._over], None)
         if not sending.done():
             sending.cancel()
+            self._tap.has_cut |= self._tap.is_closed
             return False
         sending.result()
         return not self._over.done()

@@ -48,7 +48,10 @@ class Tap:
         self._session: Session | None = None
         self._watchers: list[Watcher] = []
         self._told = 0.0
-        self._is_closed = False
+        self.is_closed = False
+        """Whether the server stops, and nobody else may look."""
+        self.has_cut = False
+        """Whether a stream was cut at the end, because its client did not read it."""
 
     # -- who looks --------------------------------------------------------------------------
 
@@ -59,7 +62,7 @@ class Tap:
 
     def join(self, watcher: Watcher) -> None:
         """Somebody looks from now on: chunks are delivered, each once the one before is done."""
-        if self._is_closed:
+        if self.is_closed:
             watcher.deliver(None)
             return
         session = self._session
@@ -97,7 +100,7 @@ class Tap:
 
     def close(self) -> None:
         """End the streams of all watchers at once; nobody else may join."""
-        self._is_closed = True
+        self.is_closed = True
         for watcher in list(self._watchers):
             if not watcher.is_ours:
                 self.leave(watcher)
