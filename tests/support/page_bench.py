@@ -108,13 +108,19 @@ class Look:
         )
         return found
 
+    def box(self, selector: str) -> tuple[float, float]:
+        """Where an element begins, and how wide it is, in pixels."""
+        found = self.page.locator(selector).first.bounding_box()
+        assert found is not None
+        return found["x"], found["width"]
+
     def facts(self) -> dict[str, str]:
         """What the panel says, by name; of several with one name the first."""
-        found: list[list[str]] = self.page.evaluate(
+        found: list[tuple[str, str]] = self.page.evaluate(
             """() => [...document.querySelectorAll("#panel-content .facts > div")]
               .map((row) => [row.children[0].textContent, row.children[1].textContent])"""
         )
-        return dict(reversed(found))  # type: ignore[arg-type]
+        return dict(reversed(found))
 
     @property
     def overflow(self) -> int:
@@ -152,7 +158,7 @@ def logs_of(
     for number, body in enumerate(bodies):
         record = records.add(
             time_unix_nano=now + number,
-            severity_number=severity,  # type: ignore[arg-type] - a number is one
+            severity_number=severity,
             trace_id=trace_id,
         )
         record.body.string_value = body

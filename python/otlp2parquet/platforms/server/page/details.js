@@ -4,6 +4,7 @@
 
 const SHOWN_CHARACTERS = 4000;
 const SHOWN_PAIRS = 200;
+const PIECE_CHARACTERS = 5000;
 
 // A text, its beginning where it is long; all of it when asked for.
 function longText(text, properties) {
@@ -12,11 +13,24 @@ function longText(text, properties) {
   const node = el("div", properties, `${start}\u2026 `);
   const more = el(
     "button",
-    { type: "button", class: "quiet small", onclick: () => replace(node, visible(text)) },
+    { type: "button", class: "quiet small", onclick: () => replace(node, pieces(text)) },
     `Show all ${count(text.length)} characters`,
   );
   node.append(more);
   return node;
+}
+
+// A long text in blocks, of which those in sight are laid out: a megabyte in one takes seconds. A
+// block ends behind a line, where there is one.
+function pieces(text) {
+  const found = [];
+  for (let from = 0; from < text.length; ) {
+    const part = wholeSlice(text.slice(from, from + PIECE_CHARACTERS + 1), PIECE_CHARACTERS);
+    const end = from + part.length < text.length ? part.lastIndexOf("\n") + 1 || part.length : part.length;
+    found.push(el("div", { class: "piece" }, visible(part.slice(0, end))));
+    from += end;
+  }
+  return found;
 }
 
 function facts(...rows) {
