@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -69,7 +70,14 @@ def serve(
         code = run.serve(loaded.config, lambda: load(flags).config)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    # Granian's threads may still be ending, and the interpreter would abort under them.
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process behind a server.
+
+    Granian's threads may still be ending, and the interpreter would abort under them.
+    """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # the terminal may be gone

@@ -102,7 +102,9 @@ class Application:
             monotonic=monotonic,
             time_ns=time_ns,
         )
-        self.tap = Tap(self.exports, state.read, monotonic=monotonic, time_ns=time_ns)
+        self.read_state = state.read
+        """The server's numbers as who looks at it has them."""
+        self.tap = Tap(self.exports, self.read_state, monotonic=monotonic, time_ns=time_ns)
         """Who looks at what is received."""
         self._has_page = has_page
         self.home = home.Home(has_page=has_page, has_tokens=has_tokens, path_prefix=path_prefix)

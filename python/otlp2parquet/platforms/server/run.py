@@ -18,7 +18,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from otlp2parquet.assembly import Assembly, assemble, promise
 from otlp2parquet.config import Address, Config, ServerConfig
@@ -103,7 +103,28 @@ def make_application(config: Config) -> tuple[Application, Assembly]:
     return application, assembly
 
 
-def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int:
+class View(Protocol):
+    """Somebody in this process who looks at what is received, and says where it listens.
+
+    All methods but ``wait`` are called on the event loop's thread.
+    """
+
+    def begin(self, application: Application, http_url: str, grpc_address: str) -> None:
+        """It listens; the address of gRPC is empty where that is not served."""
+
+    def finish(self) -> None:
+        """Everything has come, and is stored."""
+
+    def wait(self) -> None:
+        """Return when it has seen that, or does not come to it. Called on another thread."""
+
+    def end(self) -> None:
+        """It is over."""
+
+
+def serve(
+    config: Config, read_again: Callable[[], Config] | None = None, view: View | None = None
+) -> int:
     """Serve until a signal; the exit code. Logging is configured by the caller.
 
     ``read_again`` reads the configuration from its sources once more, when SIGHUP asks for that.
@@ -126,7 +147,10 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
     )
 
     def announce() -> None:
-        logs.announce(log, where)
+        if view is None:
+            logs.announce(log, where)
+        else:
+            view.begin(application, f"{scheme}://{Address(host, port)}", grpc_front.address)
         _warn_of_open_door(config.server, host)
 
     door = front_door(application, config.server, application.report_response)
@@ -140,7 +164,7 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
     doors = [one for one in (door, grpc_front) if isinstance(one, FrontDoor | GrpcFront)]
     reload = Reload(config.server, doors, renew_certificates, read_again)
     assembly.start()
-    return asyncio.run(_serve(application, server, grpc_front, announce, reload))
+    return asyncio.run(_serve(application, server, grpc_front, announce, reload, view=view))
 
 
 def _warn_of_open_door(server: ServerConfig, host: str) -> None:
@@ -160,6 +184,8 @@ async def _serve(
     grpc_front: GrpcFront,
     announce: Callable[[], None],
     reload: Reload,
+    *,
+    view: View | None,
 ) -> int:
     stop = asyncio.Event()
     on_signals(stop, reload.begin, survives=application.survives)
@@ -183,6 +209,10 @@ async def _serve(
             await asyncio.wait({serving}, timeout=GIVE_UP_SECS)
     await application.stop()
     await asyncio.wait({serving}, timeout=END_SECS)
+    if view is not None:
+        view.finish()
+        await asyncio.to_thread(view.wait)
+        view.end()
     if application.unsaved_rows and application.survives:
         log.warning(
             "stopped; what could not be stored within %d s is in the log, and is stored after the "

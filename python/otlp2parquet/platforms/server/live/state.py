@@ -64,7 +64,7 @@ class ServerState:
             "ready": not reasons,
             "reasons": reasons,
             "rates": self._rates(now, totals),
-            "totals": totals,
+            "totals": {**totals, "records": dict(self._counts.accepted_records)},
             "files": self._files(),
             "oldest_unstored_secs": round(self._age_of(status.oldest), 1),
         }
