@@ -138,7 +138,8 @@ def test_one_door_to_the_decoder() -> None:
     "package",
     [
         "batches", "batches/log", "captures", "cli/terminal", "convert", "core/pure", "deploy",
-        "platforms/cloudflare_worker", "platforms/server/live", "writers",
+        "platforms/cloudflare_worker", "platforms/server/live", "platforms/server/page",
+        "writers",
     ],
 )  # fmt: skip
 def test_a_package_lists_its_modules(package: str) -> None:

@@ -34,6 +34,7 @@ from otlp2parquet.platforms.server.live import stream
 from otlp2parquet.platforms.server.live.state import ServerState
 from otlp2parquet.platforms.server.live.tap import Tap
 from otlp2parquet.platforms.server.metrics import Metrics
+from otlp2parquet.platforms.server.page import home
 from otlp2parquet.platforms.server.pages import PATHS, Pages
 from otlp2parquet.storage import StorageStatus
 
@@ -106,6 +107,7 @@ class Application:
         self.tap = Tap(self.exports, self.read_state, monotonic=monotonic, time_ns=time_ns)
         """Who looks at what is received."""
         self._has_page = has_page
+        self.home = home.Home(has_page=has_page, has_tokens=has_tokens, path_prefix=path_prefix)
         self._clockwork: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self.unsaved_rows: bool | None = None
@@ -199,6 +201,10 @@ class Application:
         path, method = scope["path"], scope["method"]
         if path in PATHS:
             page = self._pages.page(method, path, to_stranger=STRANGER in scope)
+            await send_response(send, page, head=method == "HEAD")
+            return
+        if path == home.PATH and method in ("GET", "HEAD"):
+            page = self.home.answer(scope["headers"], to_stranger=STRANGER in scope)
             await send_response(send, page, head=method == "HEAD")
             return
         if path == stream.PATH:

@@ -191,6 +191,7 @@ async def _serve(
     on_signals(stop, reload.begin, survives=application.survives)
     application.start()
     await grpc_front.start()
+    application.home.grpc_address = grpc_front.address
     announce()  # whoever reads that it listens may send it a signal
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
