@@ -16,6 +16,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "serve": "Receive OTLP over HTTP and write Parquet files (the default).",
         "convert": "Convert captured OTLP files to Parquet files.",
         "reconcile": "Commit stored files that are in no table of the catalog yet.",
+        "query": "Answer a question in SQL about stored telemetry.",
         "ls": "Show which tables and hours a storage holds.",
         "schema": "Show the columns of the tables.",
         "config": "Show the configuration in effect and where each value comes from.",

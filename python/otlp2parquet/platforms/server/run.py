@@ -25,6 +25,7 @@ from otlp2parquet.config import Address, Config, ServerConfig
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms import logs
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.presence import announced, local_url, notes_folder
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
 from otlp2parquet.platforms.server.front_door import FrontDoor, front_door
 from otlp2parquet.platforms.server.granian_server import BACKLOG, GranianServer
@@ -134,8 +135,10 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
 
     doors = [one for one in (door, grpc_front) if isinstance(one, FrontDoor | GrpcFront)]
     reload = Reload(config.server, doors, renew_certificates, read_again)
+    note = announced(notes_folder(config), local_url(scheme, host, port), assembly.storage.root)
     assembly.start()
-    return asyncio.run(_serve(application, server, grpc_front, announce, reload))
+    with note:
+        return asyncio.run(_serve(application, server, grpc_front, announce, reload))
 
 
 def _warn_of_open_door(server: ServerConfig, host: str) -> None:
