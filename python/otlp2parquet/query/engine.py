@@ -35,7 +35,7 @@ class Answer:
 
 
 class Engine:
-    """Answers statements about one store. A context manager, for one thread.
+    """Answers a text of statements about one store. A context manager, for one thread.
 
     Raises ``QueryError`` when DuckDB is not there.
     """
@@ -51,6 +51,7 @@ class Engine:
             ) from error
         self._store = store
         self._error: type[Exception] = duckdb.Error
+        self._unbound = (duckdb.BinderException, duckdb.CatalogException)
         self._columns = all_columns()
         self.root = store.root
         self.views: list[str] = []
@@ -68,7 +69,7 @@ class Engine:
         self._connection.execute("SET TimeZone = 'UTC'")
 
     def ask(self, sql: str) -> Answer:
-        """Run the statements of a text one after another, and answer the last.
+        """Run the statements of a text one after another, and answer the last; once.
 
         Raises ``QueryError`` for what cannot be asked or answered, ``StorageError`` when the
         storage cannot be listed or read; an answer's batches do so, too.
@@ -80,7 +81,9 @@ class Engine:
             statements = reading_statements(self._connection, sql)
             self._make_views(sql)
             for statement in statements[:-1]:
-                self._run(statement)
+                before = self._run(statement)
+                if before is not None:
+                    before.close()
             reader = self._run(statements[-1])
         if reader is None:
             return Answer(pa.schema([]), iter(()))
@@ -88,7 +91,12 @@ class Engine:
 
     def _run(self, statement: Any) -> pa.RecordBatchReader | None:  # noqa: ANN401 - DuckDB's own
         # Nothing comes of a statement that makes something.
-        relation: Any = self._connection.sql(statement.query)
+        try:
+            relation: Any = self._connection.sql(statement.query)
+        except self._unbound:
+            # This call tells the place, too; it fails alike, before anything is done.
+            self._connection.execute(statement.query)
+            raise
         return None if relation is None else relation.to_arrow_reader(_BATCH_ROWS)
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

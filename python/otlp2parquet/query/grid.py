@@ -19,8 +19,9 @@ NULL: Final = "NULL"
 _PLAN: Final = ["explain_key", "explain_value"]
 """The columns of an answer to EXPLAIN, which is a drawing."""
 _GAP: Final = "  "
-_LEAST_CELLS: Final = 12
-"""A value that is cut shows as much at least."""
+_LEAST_CELLS: Final = (24, 12)
+"""A value that is cut shows as much at least; what is shorter, such as a time, is whole if there is
+room for it."""
 
 
 def as_grid(
@@ -67,17 +68,21 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - a value of any type of SQL
 def _fitting(heads: Sequence[str], wanted: Sequence[int], width: int) -> list[int] | None:
     """The widest columns that fit, the long ones cut alike; None if they cannot be made to fit."""
     room = width - len(_GAP) * (len(wanted) - 1)
-    least = [
-        min(one, max(cell_len(head), _LEAST_CELLS)) for head, one in zip(heads, wanted, strict=True)
-    ]
-    if sum(least) > room:
-        return None
+    for cells in _LEAST_CELLS:
+        least = [
+            min(one, max(cell_len(head), cells)) for head, one in zip(heads, wanted, strict=True)
+        ]
+        if sum(least) <= room:
+            return _widened(least, wanted, room)
+    return None
 
+
+def _widened(least: Sequence[int], wanted: Sequence[int], room: int) -> list[int]:
     def capped(cap: int) -> list[int]:
-        return [min(one, max(low, cap)) for one, low in zip(wanted, least, strict=True)]
+        return [min(one, max(low, cap)) for low, one in zip(least, wanted, strict=True)]
 
-    cap = _LEAST_CELLS
-    while capped(cap) != list(wanted) and sum(capped(cap + 1)) <= room:
+    cap = 0
+    while sum(capped(cap + 1)) <= room and capped(cap) != list(wanted):
         cap += 1
     return capped(cap)
 

@@ -47,13 +47,21 @@ def _only_reads(connection: "DuckDBPyConnection", statement: "Statement") -> boo
         # EXPLAIN ANALYZE runs what it explains.
         explained = _EXPLAIN.match(text)
         rest = text[explained.end() :] if explained else ""
-        inner = connection.extract_statements(rest) if rest.strip() else []
-        return [one.type.name for one in inner] == ["SELECT"]
+        return _kinds(connection, rest) == ["SELECT"]
     if kind == "MULTI":
         return _PIVOT.match(text) is not None
     if kind == "SET":
         return _SET.match(text) is not None
     return kind in {"SELECT", "CREATE"}
+
+
+def _kinds(connection: "DuckDBPyConnection", text: str) -> list[str]:
+    import duckdb  # noqa: PLC0415 - an extra, which is there by now
+
+    try:
+        return [one.type.name for one in connection.extract_statements(text)]
+    except duckdb.Error:
+        return []
 
 
 def _without_comment(text: str) -> str:

@@ -5,6 +5,7 @@ not know a connection. A view always has all columns of its table, whatever its 
 column that a file lacks is null there, and a view without files has no rows.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -30,6 +31,7 @@ PATH_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
 opened."""
 
 _POINT_VIEWS: Final = tuple(view for view in VIEWS if view.startswith(f"{METRICS}_"))
+_OVER_ALL: Final = re.compile(rf"{METRICS}(?!_)")
 _TYPE: Final = "MetricType"
 _OF_SOME_TYPES: Final = (
     "Value", "IntValue", "Count", "Sum", "AggregationTemporality", "IsMonotonic",
@@ -96,7 +98,8 @@ def named_views(sql: str) -> list[str]:
     text = sql.lower()
     if "query" in text:
         return list(VIEWS)
-    return [view for view in VIEWS if view in text or (METRICS in text and view in _POINT_VIEWS)]
+    over_all = _OVER_ALL.search(text) is not None
+    return [view for view in VIEWS if view in text or (over_all and view in _POINT_VIEWS)]
 
 
 def layout_of(path: str) -> str:
