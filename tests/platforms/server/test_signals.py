@@ -49,7 +49,7 @@ NOHUP = f"import os, sys; from signal import *; signal(SIGHUP, SIG_IGN){LAUNCH}"
 @pytest.fixture
 def _handlers() -> Iterator[None]:
     """The process's signal handlers are afterwards what they were."""
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
     before = {number: signal.getsignal(number) for number in numbers}
     yield
     for number, handler in before.items():
@@ -71,7 +71,7 @@ def test_a_signal_is_not_lost_on_a_busy_loop(number: signal.Signals) -> None:
 
     async def busy() -> None:
         stop = asyncio.Event()
-        on_signals(stop, lambda: None, survives=True)
+        on_signals(stop, lambda: None, lambda: None, survives=True)
         loop = asyncio.get_running_loop()
         for _ in range(20_000):
             loop.call_soon_threadsafe(lambda: None)
@@ -79,6 +79,25 @@ def test_a_signal_is_not_lost_on_a_busy_loop(number: signal.Signals) -> None:
         await asyncio.wait_for(stop.wait(), PATIENCE_SECS)
 
     asyncio.run(busy())
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_what_else_is_asked_for_after_a_stop_changes_nothing() -> None:
+    """All is being stored then, and neither a flush nor new secrets are for anybody."""
+
+    async def asked() -> list[str]:
+        stop, called = asyncio.Event(), list[str]()
+        on_signals(
+            stop, lambda: called.append("reload"), lambda: called.append("flush"), survives=True
+        )
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1):
+            signal.raise_signal(number)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert stop.is_set()
+        return called
+
+    assert asyncio.run(asked()) == ["flush"]
 
 
 def test_a_closed_terminal_is_a_stop(tmp_path: Path) -> None:
@@ -330,6 +349,7 @@ class _Application:
     bodies = _Bodies()
 
     def __init__(self) -> None:
+        self.flushing = _Reload()
         self.unsaved_rows: bool | None = None
         self.is_back = threading.Event()
 

@@ -6,8 +6,8 @@ know requests or rows.
 
 Ending: the first SIGTERM or SIGINT closes the listener; requests in progress are answered (bodies
 that are still coming get ``DRAIN_SECS``), then every batch is stored, then the process ends with
-0, or with 1 if rows had to be left. A second signal ends it at once with 1. What SIGHUP does is in
-``signals`` and ``reload``.
+0, or with 1 if rows had to be left. A second signal ends it at once with 1. What SIGHUP and SIGUSR1
+do is in ``signals``, ``reload`` and ``flushing``.
 """
 
 import asyncio
@@ -160,7 +160,7 @@ async def _serve(
     reload: Reload,
 ) -> int:
     stop = asyncio.Event()
-    on_signals(stop, reload.begin, survives=application.survives)
+    on_signals(stop, reload.begin, application.flushing.begin, survives=application.survives)
     application.start()
     await grpc_front.start()
     announce()  # whoever reads that it listens may send it a signal
