@@ -44,10 +44,6 @@ class QueryError(OtlpError):
     """A question in SQL that cannot be asked or answered: the asker's matter."""
 
 
-class ServerError(OtlpError):
-    """A running server that does not answer, or says no."""
-
-
 class StorageError(OtlpError):
     """The place for the files cannot be written or read now."""
 

@@ -12,11 +12,11 @@ import pytest
 
 from otlp2parquet.config import Flags, load
 from otlp2parquet.platforms.presence import (
-    RunningServer,
+    ServerNote,
     announced,
     local_url,
     notes_folder,
-    running_servers,
+    notes_of,
 )
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def test_a_note_lasts_as_long_as_its_server(tmp_path: Path) -> None:
     """And leaves nothing behind."""
     folder = tmp_path / "servers"
     with announced(folder, URL, "/data"):
-        assert running_servers(folder, "/data") == [RunningServer(URL, "/data", os.getpid())]
-        assert running_servers(folder, "/elsewhere") == []
+        assert notes_of(folder, "/data") == [ServerNote(URL, "/data", os.getpid())]
+        assert notes_of(folder, "/elsewhere") == []
         with announced(folder, "http://127.0.0.1:1", "/data"):
-            assert len(running_servers(folder, "/data")) == 2
-        assert len(running_servers(folder, "/data")) == 1
-    assert running_servers(folder, "/data") == []
+            assert len(notes_of(folder, "/data")) == 2
+        assert len(notes_of(folder, "/data")) == 1
+    assert notes_of(folder, "/data") == []
     assert not folder.exists()
 
 
@@ -52,7 +52,7 @@ def test_the_note_of_a_server_that_was_killed(tmp_path: Path) -> None:
     died = subprocess.run([sys.executable, "-c", DIES, str(folder)], check=False)
     assert died.returncode == 9
     (note,) = folder.iterdir()
-    assert running_servers(folder, "/data") == []
+    assert notes_of(folder, "/data") == []
     assert note.exists(), "who asks changes nothing"
     with announced(folder, URL, "/data"):
         assert not note.exists()
@@ -65,14 +65,14 @@ def test_what_is_no_note(content: str, tmp_path: Path) -> None:
     """It is passed by."""
     (tmp_path / f"{'0' * 16}.json").write_bytes(content.encode("utf-8", "surrogatepass"))
     (tmp_path / "other.json").write_text(json.dumps({"url": URL, "storage": "/data", "pid": 1}))
-    assert running_servers(tmp_path, "/data") == []
+    assert notes_of(tmp_path, "/data") == []
 
 
 def test_where_no_note_can_be_written(tmp_path: Path) -> None:
     """The server serves."""
     (tmp_path / "file").write_bytes(b"")
     with announced(tmp_path / "file" / "servers", URL, "/data"):
-        assert running_servers(tmp_path / "file" / "servers", "/data") == []
+        assert notes_of(tmp_path / "file" / "servers", "/data") == []
 
 
 @pytest.mark.parametrize(

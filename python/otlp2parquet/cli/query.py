@@ -13,7 +13,7 @@ import click
 from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.cli.options import config_option
 from otlp2parquet.config import Config, Flags, load
-from otlp2parquet.errors import OtlpError, ServerError
+from otlp2parquet.errors import OtlpError
 from otlp2parquet.query.values import harmless
 
 if TYPE_CHECKING:
@@ -86,6 +86,10 @@ def query(  # noqa: PLR0917 - click passes options by name
             answer = engine.ask(sql)
             if engine.views and not engine.files:
                 click.echo(f"{engine.root} has no files of {', '.join(engine.views)}", err=True)
+                if config.catalog_type != "none":
+                    click.echo(
+                        "with a catalog its tables are read by engines that know it", err=True
+                    )
             _show(answer, form, limit)
     except OtlpError as error:
         raise click.ClickException(str(error)) from error
@@ -93,15 +97,16 @@ def query(  # noqa: PLR0917 - click passes options by name
 
 def _have_rows_stored(config: Config, root: str) -> None:
     """Ask the servers that write there to store what they have; a warning names who does not."""
-    from otlp2parquet.platforms.client import client_of  # noqa: PLC0415 - as above
-    from otlp2parquet.platforms.presence import notes_folder, running_servers  # noqa: PLC0415
+    # Here for the same reason: TLS takes its time.
+    from otlp2parquet.cli.running_server import NoServerError, server_at  # noqa: PLC0415
+    from otlp2parquet.platforms.presence import notes_folder, notes_of  # noqa: PLC0415
 
-    for server in running_servers(notes_folder(config), root):
+    for note in notes_of(notes_folder(config), root):
         try:
-            client_of(config, server.url).flush()
-        except ServerError as error:
+            server_at(note.url, config).flush()
+        except NoServerError as error:
             click.echo(
-                f"Warning: rows that the server (pid {server.pid}) has not stored yet are not in "
+                f"Warning: rows that the server (pid {note.pid}) has not stored yet are not in "
                 f"the answer: {harmless(str(error))}",
                 err=True,
             )

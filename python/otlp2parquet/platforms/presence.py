@@ -31,7 +31,7 @@ _EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compa
 
 
 @dataclass(frozen=True, slots=True)
-class RunningServer:
+class ServerNote:
     """A server that runs: where it is reached from this machine, and where its files go."""
 
     url: str
@@ -64,7 +64,7 @@ def announced(folder: Path, url: str, storage: str) -> Iterator[None]:
         _remove_stale(folder)
         descriptor = disk.create(path)
         disk.lock(descriptor)
-        note = json.dumps(asdict(RunningServer(url, storage, os.getpid())))
+        note = json.dumps(asdict(ServerNote(url, storage, os.getpid())))
         disk.write(descriptor, 0, [note.encode()])
     except OSError as error:
         log.debug("no note of this server could be written into %s: %s", folder, error)
@@ -78,14 +78,14 @@ def announced(folder: Path, url: str, storage: str) -> Iterator[None]:
             disk.close(descriptor)
 
 
-def running_servers(folder: Path, storage: str) -> list[RunningServer]:
-    """The servers that write into ``storage``, of those with notes in ``folder``."""
+def notes_of(folder: Path, storage: str) -> list[ServerNote]:
+    """The notes in ``folder`` of servers that run, and write into ``storage``."""
     found = []
     for path in _notes(folder):
         try:
             with path.open("rb") as file:
                 note = json.loads(file.read(_MOST_BYTES))
-            server = RunningServer(str(note["url"]), str(note["storage"]), int(note["pid"]))
+            server = ServerNote(str(note["url"]), str(note["storage"]), int(note["pid"]))
         except (OSError, ValueError, LookupError, TypeError):
             continue  # it is being written, or removed, or none of ours
         if server.storage == storage and not _is_stale(path):
