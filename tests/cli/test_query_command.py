@@ -134,7 +134,7 @@ def test_in_a_terminal(folder: Path) -> None:
     hostile = "SELECT chr(27) || ']0;owned' || chr(7) || repeat('x', 200) AS body, 1 AS n"
     for form in ("table", "csv", "markdown", "json"):
         ours, theirs = pty.openpty()
-        command = [COMMAND, "query", hostile, str(folder), "--format", form]
+        command = [str(COMMAND), "query", hostile, str(folder), "--format", form]
         process = subprocess.Popen(
             command, stdout=theirs, env=environment() | {"COLUMNS": "40", "LINES": "24"}
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tomllib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
 HTTP = Endpoint("http://127.0.0.1:4318")
 GRPC = Endpoint("http://127.0.0.1:4317", "grpc")
-GUARDED = Endpoint("https://otlp.example:4318", "http", True, "/certs/ca's.pem")
-GUARDED_GRPC = Endpoint("https://otlp.example:4317", "grpc", True, "/certs/ca.pem")
+GUARDED = Endpoint("https://otlp.example:4318", needs_token=True, certificate="/certs/ca's.pem")
+GUARDED_GRPC = Endpoint(
+    "https://otlp.example:4317", "grpc", needs_token=True, certificate="/certs/ca.pem"
+)
 ENDPOINTS = [HTTP, GRPC, GUARDED, GUARDED_GRPC]
 SHELLS = ["claude-code", "python", "node", "java", "go", "dotnet"]
 
@@ -31,7 +34,7 @@ def _all() -> Iterator[tuple[str, Endpoint]]:
                 yield program, endpoint
 
 
-@pytest.mark.parametrize(("program", "endpoint"), _all())
+@pytest.mark.parametrize(("program", "endpoint"), list(_all()))
 def test_every_text(program: str, endpoint: Endpoint) -> None:
     """It names the server and the page that it follows; a token only by a variable's name."""
     text = recipe(program, endpoint)
@@ -105,8 +108,8 @@ def test_the_collector_with_a_token(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     certificate = tmp_path / "ca.pem"
     certificate.write_text("", "utf-8")
-    for protocol in ("http", "grpc"):
-        endpoint = Endpoint("https://otlp.example:4318", protocol, True, str(certificate))
+    for guarded in (GUARDED, GUARDED_GRPC):
+        endpoint = replace(guarded, certificate=str(certificate))
         config.write_text(recipe("collector", endpoint), "utf-8")
         subprocess.run(
             [build_collector(), "validate", "--config", config],

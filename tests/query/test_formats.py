@@ -183,7 +183,8 @@ def test_a_table_into_a_pipe_is_not_cut() -> None:
 def test_a_table_fits_the_terminal(rows: list[list[str]], count: int, width: int) -> None:
     """Rows are lines that fit, or each value has a line of its own and is whole."""
     cells = [cell for row in rows for cell in row]
-    lines = grid(width=width, **{f"column{number}": cells for number in range(count)})
+    made = table(**{f"column{number}": cells for number in range(count)})
+    lines = list(as_grid(*made, width=width, limit=0))
     if lines[0].startswith("row 1"):
         assert sum(line.startswith("  column") for line in lines) == count * len(cells)
         for cell in cells:
