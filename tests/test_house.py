@@ -137,8 +137,8 @@ def test_one_door_to_the_decoder() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        "batches", "batches/log", "captures", "convert", "core/pure", "deploy",
-        "platforms/cloudflare_worker", "writers",
+        "batches", "batches/log", "captures", "connect", "convert", "core/pure", "deploy",
+        "platforms/cloudflare_worker", "query", "writers",
     ],
 )  # fmt: skip
 def test_a_package_lists_its_modules(package: str) -> None:

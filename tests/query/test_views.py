@@ -75,7 +75,7 @@ def test_no_column_of_all_tables_is_missing_in_metrics() -> None:
     assert set(all_columns()) == {*VIEWS, METRICS}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
 @given(
     records=st.lists(st.tuples(NAMES, TEXT), min_size=1, max_size=4),
     layout=st.sampled_from(LAYOUTS),

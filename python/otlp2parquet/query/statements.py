@@ -17,11 +17,12 @@ _EXPLAIN: Final = re.compile(r"explain\b(?:\s+analyze\b)?(?:\s*\([^()]*\))?", re
 _PIVOT: Final = re.compile(r"(?:pivot|unpivot|with|from|select)\b", re.IGNORECASE)
 _SET: Final = re.compile(r"set\s+(?:session\s+)?(?:variable|timezone)\b", re.IGNORECASE)
 
-_EXPECTED: Final = (
+EXPECTED: Final = (
     "expected statements that read: SELECT, FROM, WITH, VALUES, PIVOT, DESCRIBE, SUMMARIZE, SHOW, "
     "EXPLAIN, and CREATE for what lives as long as the command (a view, a macro, a table), SET "
     "VARIABLE and SET TimeZone"
 )
+"""What is run, in words."""
 
 
 def reading_statements(connection: "DuckDBPyConnection", sql: str) -> "list[Statement]":
@@ -32,11 +33,11 @@ def reading_statements(connection: "DuckDBPyConnection", sql: str) -> "list[Stat
     """
     statements = connection.extract_statements(sql)
     if not statements:
-        raise QueryError(f"found no statement, {_EXPECTED}")
+        raise QueryError(f"found no statement, {EXPECTED}")
     for statement in statements:
         if not _only_reads(connection, statement):
             kind = statement.type.name.replace("_", " ")
-            raise QueryError(f"found a statement of the kind {kind}, {_EXPECTED}")
+            raise QueryError(f"found a statement of the kind {kind}, {EXPECTED}")
     return list(statements)
 
 
