@@ -14,18 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.core.schema import COLUMN_NOTES, SCHEMA_VERSION, TABLE_FOLDERS, table_schema
+from otlp2parquet.core.schema import (
+    COLUMN_NOTES,
+    SCHEMA_VERSION,
+    SQL_TYPES,
+    TABLE_FOLDERS,
+    table_schema,
+)
 
 _FIELD_ID: Final = b"PARQUET:field_id"
-# DuckDB's names, which PostgreSQL and Trino largely share.
-_SQL_TYPES: Final = {
-    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "double": "DOUBLE",
-    "bool": "BOOLEAN",
-    "string": "VARCHAR",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ def _as_sql(table: str) -> str:
 def _sql_columns(table: str) -> Iterator[str]:
     for column in columns(table):
         item = column.type.removeprefix("list<").removesuffix(">")
-        sql_type = _SQL_TYPES[item] + ("[]" if column.element_id is not None else "")
+        sql_type = SQL_TYPES[item] + ("[]" if column.element_id is not None else "")
         yield f'"{column.name}" {sql_type}' + ("" if column.nullable else " NOT NULL")
 
 

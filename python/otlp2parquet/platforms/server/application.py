@@ -21,6 +21,7 @@ from otlp2parquet.core.outcome import Outcome
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.export import Exports
 from otlp2parquet.platforms.refusals import Refusals
+from otlp2parquet.platforms.server import flushing
 from otlp2parquet.platforms.server.asgi import (
     Receive,
     Scope,
@@ -29,6 +30,7 @@ from otlp2parquet.platforms.server.asgi import (
     send_response,
 )
 from otlp2parquet.platforms.server.body import Bodies
+from otlp2parquet.platforms.server.flushing import Flushing
 from otlp2parquet.platforms.server.front_door import STRANGER
 from otlp2parquet.platforms.server.live import stream
 from otlp2parquet.platforms.server.live.state import ServerState
@@ -108,6 +110,7 @@ class Application:
         """Who looks at what is received."""
         self._has_page = has_page
         self.home = home.Home(has_page=has_page, has_tokens=has_tokens, path_prefix=path_prefix)
+        self.flushing = Flushing(ingest, "" if storage is None else storage.root, monotonic)
         self._clockwork: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self.unsaved_rows: bool | None = None
@@ -144,9 +147,13 @@ class Application:
             self._clockwork = asyncio.get_running_loop().create_task(self._tick())
 
     def refuse_new(self) -> None:
-        """Be not ready from now on; requests that come nevertheless are still taken."""
+        """Be not ready from now on; requests that come nevertheless are still taken.
+
+        Who waits for a flush is answered: a stop stores everything, but its listener goes first.
+        """
         self._pages.is_stopping = True
         self.tap.close()
+        self.flushing.stop()
 
     async def stop(self) -> None:
         """Store everything that was acknowledged, within ``STORE_SECS``.
@@ -210,6 +217,11 @@ class Application:
         if path == stream.PATH:
             tap = self.tap if self._has_page else None
             await stream.answer(tap, scope, receive, send, has_tokens=self._has_tokens)
+            return
+        if path == flushing.PATH:
+            response = await self.flushing.respond(method, scope.get("query_string", b""))
+            await answer_then_drain(response, scope, receive, send)
+            self.report_response(scope, response)
             return
         started = self._monotonic()
         head = read_head(

@@ -6,8 +6,8 @@ know requests or rows.
 
 Ending: the first SIGTERM or SIGINT closes the listener; requests in progress are answered (bodies
 that are still coming get ``DRAIN_SECS``), then every batch is stored, then the process ends with
-0, or with 1 if rows had to be left. A second signal ends it at once with 1. What SIGHUP does is in
-``signals`` and ``reload``.
+0, or with 1 if rows had to be left. A second signal ends it at once with 1. What SIGHUP and SIGUSR1
+do is in ``signals``, ``reload`` and ``flushing``.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from otlp2parquet.config import Address, Config, ServerConfig
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms import logs
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.presence import announced, local_url, notes_folder
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
 from otlp2parquet.platforms.server.front_door import FrontDoor, front_door
 from otlp2parquet.platforms.server.granian_server import BACKLOG, GranianServer
@@ -163,8 +164,10 @@ def serve(
 
     doors = [one for one in (door, grpc_front) if isinstance(one, FrontDoor | GrpcFront)]
     reload = Reload(config.server, doors, renew_certificates, read_again)
+    note = announced(notes_folder(config), local_url(scheme, host, port), assembly.storage.root)
     assembly.start()
-    return asyncio.run(_serve(application, server, grpc_front, announce, reload, view=view))
+    with note:
+        return asyncio.run(_serve(application, server, grpc_front, announce, reload, view=view))
 
 
 def _warn_of_open_door(server: ServerConfig, host: str) -> None:
@@ -188,7 +191,7 @@ async def _serve(
     view: View | None,
 ) -> int:
     stop = asyncio.Event()
-    on_signals(stop, reload.begin, survives=application.survives)
+    on_signals(stop, reload.begin, application.flushing.begin, survives=application.survives)
     application.start()
     await grpc_front.start()
     application.home.grpc_address = grpc_front.address
