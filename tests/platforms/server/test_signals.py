@@ -31,7 +31,6 @@ from tests.support.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-from types import SimpleNamespace
 
 PREFIX = "OTLP2PARQUET_SERVER_"
 MEMORY = {"OTLP2PARQUET_DURABILITY_MODE": "memory"}
@@ -353,6 +352,7 @@ class _Application:
     def __init__(self) -> None:
         self.flushing = _Reload()
         self.home = SimpleNamespace(grpc_address="")
+        self.tap = SimpleNamespace(has_cut=False)
         self.unsaved_rows: bool | None = None
         self.is_back = threading.Event()
 
