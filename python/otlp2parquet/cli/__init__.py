@@ -17,13 +17,10 @@ if TYPE_CHECKING:
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "serve": "Receive OTLP over HTTP and write Parquet files (the default).",
-<<<<<<< HEAD
-        "connect": "Print what to set so that a program sends its telemetry here.",
-        "flush": "Have a running server write what it has received to files now.",
-=======
         "dev": "Receive OTLP at a desk: shown in the terminal and on a page, stored every second.",
         "tail": "Follow what a running server receives.",
->>>>>>> main
+        "connect": "Print what to set so that a program sends its telemetry here.",
+        "flush": "Have a running server write what it has received to files now.",
         "convert": "Convert captured OTLP files to Parquet files.",
         "reconcile": "Commit stored files that are in no table of the catalog yet.",
         "query": "Answer a question in SQL about stored telemetry.",

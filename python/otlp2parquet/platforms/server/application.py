@@ -94,9 +94,7 @@ class Application:
             self._counts, ingest, mode, storage=storage, time_ns=time_ns, commits=commits
         )
         self._pages = Pages(ingest, metrics, mode, storage, commits)
-<<<<<<< HEAD
         self.flushing = Flushing(ingest, "" if storage is None else storage.root, monotonic)
-=======
         self._has_tokens = has_tokens
         state = ServerState(
             self._counts,
@@ -113,7 +111,6 @@ class Application:
         """Who looks at what is received."""
         self._has_page = has_page
         self.home = home.Home(has_page=has_page, has_tokens=has_tokens, path_prefix=path_prefix)
->>>>>>> main
         self._clockwork: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self.unsaved_rows: bool | None = None
@@ -155,11 +152,8 @@ class Application:
         Who waits for a flush is answered: a stop stores everything, but its listener goes first.
         """
         self._pages.is_stopping = True
-<<<<<<< HEAD
         self.flushing.stop()
-=======
         self.tap.close()
->>>>>>> main
 
     async def stop(self) -> None:
         """Store everything that was acknowledged, within ``STORE_SECS``.
@@ -216,12 +210,10 @@ class Application:
             page = self._pages.page(method, path, to_stranger=STRANGER in scope)
             await send_response(send, page, head=method == "HEAD")
             return
-<<<<<<< HEAD
         if path == flushing.PATH:
             response = await self.flushing.respond(method, scope.get("query_string", b""))
             await answer_then_drain(response, scope, receive, send)
             self.report_response(scope, response)
-=======
         if path == home.PATH and method in ("GET", "HEAD"):
             page = self.home.answer(scope["headers"], to_stranger=STRANGER in scope)
             await send_response(send, page, head=method == "HEAD")
@@ -229,7 +221,6 @@ class Application:
         if path == stream.PATH:
             tap = self.tap if self._has_page else None
             await stream.answer(tap, scope, receive, send, has_tokens=self._has_tokens)
->>>>>>> main
             return
         started = self._monotonic()
         head = read_head(

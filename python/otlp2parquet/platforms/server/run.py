@@ -166,12 +166,8 @@ def serve(
     reload = Reload(config.server, doors, renew_certificates, read_again)
     note = announced(notes_folder(config), local_url(scheme, host, port), assembly.storage.root)
     assembly.start()
-<<<<<<< HEAD
     with note:
-        return asyncio.run(_serve(application, server, grpc_front, announce, reload))
-=======
-    return asyncio.run(_serve(application, server, grpc_front, announce, reload, view=view))
->>>>>>> main
+        return asyncio.run(_serve(application, server, grpc_front, announce, reload, view=view))
 
 
 def _warn_of_open_door(server: ServerConfig, host: str) -> None:
