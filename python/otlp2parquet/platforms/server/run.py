@@ -115,13 +115,12 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
     host, port = sock.getsockname()[:2]
     scheme = "https" if tls else "http"
     application, assembly = make_application(config)
-    where = (
-        f"listening on {scheme}://{Address(host, port)}, writing to {assembly.root}; "
-        + promise(config)
-    )
+    address = Address(host, port)
 
     def announce() -> None:
-        logs.announce(log, where)
+        logs.announce(log, start_line(config, address, grpc_front.address, assembly.root))
+        log.info("listening on %s://%s, writing to %s", scheme, address, assembly.root)
+        log.info("%s", promise(config))
         _warn_of_open_door(config.server, host)
 
     door = front_door(application, config.server, application.report_response)
@@ -136,6 +135,25 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
     reload = Reload(config.server, doors, renew_certificates, read_again)
     assembly.start()
     return asyncio.run(_serve(application, server, grpc_front, announce, reload))
+
+
+def start_line(config: Config, http: Address, grpc: str, root: str) -> str:
+    """The first thing that a server says: addresses, place and durability.
+
+    With the usual ones, and the time and level before it, it fits into a terminal of 80 columns.
+    ``grpc`` is the address of gRPC, empty where that is not served; on the host of HTTP its port
+    is enough. ``root`` is the storage's.
+    """
+    name = "HTTPS" if config.server.tls.cert else "HTTP"
+    host = str(http).rpartition(":")[0]
+    also = "no gRPC"
+    if grpc:
+        is_same = grpc.rpartition(":")[0] == host
+        also = f"gRPC {grpc.removeprefix(host) if is_same else grpc}"
+    if config.storage.backend == "fs" and config.catalog_type == "none":
+        path = config.storage.fs.path
+        root = str(path) if path.is_absolute() else f"./{path}"
+    return f"{name} {http}, {also}, to {root}, {config.durability.mode}"
 
 
 def _warn_of_open_door(server: ServerConfig, host: str) -> None:
