@@ -13,7 +13,7 @@ import click
 
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "serve": "Receive OTLP over HTTP and write Parquet files (the default).",
+        "serve": "Receive OTLP over HTTP and gRPC and write Parquet files (the default).",
         "flush": "Have a running server write what it has received to files now.",
         "convert": "Convert captured OTLP files to Parquet files.",
         "reconcile": "Commit stored files that are in no table of the catalog yet.",
