@@ -19,7 +19,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "reconcile": "Commit stored files that are in no table of the catalog yet.",
         "ls": "Show which tables and hours a storage holds.",
         "schema": "Show the columns of the tables.",
-        "config": "Show the configuration in effect and where each value comes from.",
+        "config": "Show the configuration in effect and its sources, or check it.",
         "deploy": "Write what it takes to run on AWS Lambda or Cloudflare Workers.",
     }
 )

@@ -13,8 +13,6 @@ do is in ``signals``, ``reload`` and ``flushing``.
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
@@ -22,13 +20,14 @@ from typing import Any, Final
 
 from otlp2parquet.assembly import Assembly, assemble, promise
 from otlp2parquet.config import Address, Config, ServerConfig
-from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms import logs
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
+from otlp2parquet.platforms.server.checks import check_start
 from otlp2parquet.platforms.server.front_door import FrontDoor, front_door
-from otlp2parquet.platforms.server.granian_server import BACKLOG, GranianServer
+from otlp2parquet.platforms.server.granian_server import GranianServer
 from otlp2parquet.platforms.server.grpc_front import GrpcFront
+from otlp2parquet.platforms.server.listener import listen
 from otlp2parquet.platforms.server.reload import Reload
 from otlp2parquet.platforms.server.signals import on_signals
 from otlp2parquet.platforms.server.tls import granian_arguments
@@ -48,33 +47,6 @@ which Kubernetes kills."""
 
 END_SECS: Final = 1.0
 """How long the HTTP server may take to end, when everything is stored."""
-
-
-def listen(address: Address) -> socket.socket:
-    """A socket bound to ``address``, exclusively. Raises ``ConfigError`` when it cannot be."""
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, kind, protocol)
-        try:
-            if os.name == "posix":
-                # A port whose last connections are still in TIME_WAIT is free. (On Windows the
-                # option would let two servers share a port, and none is needed for this.)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.bind(where)
-            sock.listen(BACKLOG)
-        except BaseException:
-            sock.close()
-            raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(
-            f"cannot listen on {address}: {reason.lower()}, expected a free address "
-            "(server.listen_addr)"
-        ) from error
-    return sock
 
 
 def make_application(config: Config) -> tuple[Application, Assembly]:
@@ -103,10 +75,11 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
 
     ``read_again`` reads the configuration from its sources once more, when SIGHUP asks for that.
 
-    Raises ``ConfigError`` when the address or the folder cannot be used. When this returns,
-    threads of Granian may still be ending: leave the process by ``os._exit`` after a flush,
-    because the interpreter's own ending can abort under them.
+    Raises ``ConfigError`` with everything that keeps it from starting (``checks``). When this
+    returns, threads of Granian may still be ending: leave the process by ``os._exit`` after a
+    flush, because the interpreter's own ending can abort under them.
     """
+    check_start(config)
     _raise_file_limit()
     if config.durability.mode == "fsync":
         sys.setswitchinterval(SWITCH_SECS)
