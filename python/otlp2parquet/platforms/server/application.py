@@ -94,6 +94,7 @@ class Application:
             self._counts, ingest, mode, storage=storage, time_ns=time_ns, commits=commits
         )
         self._pages = Pages(ingest, metrics, mode, storage, commits)
+        self.flushing = Flushing(ingest, "" if storage is None else storage.root, monotonic)
         self._has_tokens = has_tokens
         state = ServerState(
             self._counts,
@@ -110,7 +111,6 @@ class Application:
         """Who looks at what is received."""
         self._has_page = has_page
         self.home = home.Home(has_page=has_page, has_tokens=has_tokens, path_prefix=path_prefix)
-        self.flushing = Flushing(ingest, "" if storage is None else storage.root, monotonic)
         self._clockwork: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self.unsaved_rows: bool | None = None
@@ -152,8 +152,8 @@ class Application:
         Who waits for a flush is answered: a stop stores everything, but its listener goes first.
         """
         self._pages.is_stopping = True
-        self.tap.close()
         self.flushing.stop()
+        self.tap.close()
 
     async def stop(self) -> None:
         """Store everything that was acknowledged, within ``STORE_SECS``.
@@ -210,6 +210,11 @@ class Application:
             page = self._pages.page(method, path, to_stranger=STRANGER in scope)
             await send_response(send, page, head=method == "HEAD")
             return
+        if path == flushing.PATH:
+            response = await self.flushing.respond(method, scope.get("query_string", b""))
+            await answer_then_drain(response, scope, receive, send)
+            self.report_response(scope, response)
+            return
         if path == home.PATH and method in ("GET", "HEAD"):
             page = self.home.answer(scope["headers"], to_stranger=STRANGER in scope)
             await send_response(send, page, head=method == "HEAD")
@@ -217,11 +222,6 @@ class Application:
         if path == stream.PATH:
             tap = self.tap if self._has_page else None
             await stream.answer(tap, scope, receive, send, has_tokens=self._has_tokens)
-            return
-        if path == flushing.PATH:
-            response = await self.flushing.respond(method, scope.get("query_string", b""))
-            await answer_then_drain(response, scope, receive, send)
-            self.report_response(scope, response)
             return
         started = self._monotonic()
         head = read_head(
