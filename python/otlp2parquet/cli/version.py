@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.core.decoder import DEBUG_BUILD, DECODER
+from otlp2parquet.core import decoder
 from otlp2parquet.version import __version__
 
 _DECODERS: Final = {
@@ -19,13 +19,14 @@ _DECODERS: Final = {
 
 def version_text() -> str:
     """The line."""
-    build = ", a debug build" if DEBUG_BUILD else ""
+    name = decoder.DECODER
+    build = ", a debug build" if decoder.DEBUG_BUILD else ""
     try:
         pyarrow = version_of("pyarrow")
     except PackageNotFoundError:
         pyarrow = "not installed"
     return (
-        f"otlp2parquet {__version__}, decoder {DECODER} ({_DECODERS[DECODER]}{build}), "
+        f"otlp2parquet {__version__}, decoder {name} ({_DECODERS[name]}{build}), "
         f"pyarrow {pyarrow}"
     )
 
