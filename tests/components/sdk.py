@@ -1,4 +1,4 @@
-"""Telemetry as applications make it: the Python OpenTelemetry SDK and its OTLP/HTTP exporters.
+"""Telemetry as applications make it: the Python OpenTelemetry SDK and its OTLP exporters.
 
 Knows how to make every kind of record that the SDK can make, and keeps what the exporters sent.
 Must not know how otlp2parquet stores it (``sdk_rows`` does).
@@ -8,8 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import grpc
 from opentelemetry import trace as trace_api
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import (
+    OTLPLogExporter as GrpcLogExporter,
+)
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (
+    OTLPMetricExporter as GrpcMetricExporter,
+)
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
+    OTLPSpanExporter as GrpcSpanExporter,
+)
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -75,8 +85,8 @@ class ExportRefusedError(Exception):
     """The receiver did not accept an export that it should have accepted."""
 
 
-class RecordingLogExporter(OTLPLogExporter):
-    """The OTLP exporter, keeping the records that were accepted."""
+class RecordingLogs:
+    """Before an exporter of OTLP: keeps the records that were accepted."""
 
     sent: Sent
     refused = False
@@ -89,8 +99,8 @@ class RecordingLogExporter(OTLPLogExporter):
         return result
 
 
-class RecordingSpanExporter(OTLPSpanExporter):
-    """The OTLP exporter, keeping the spans that were accepted."""
+class RecordingSpans:
+    """Before an exporter of OTLP: keeps the spans that were accepted."""
 
     sent: Sent
     refused = False
@@ -103,8 +113,8 @@ class RecordingSpanExporter(OTLPSpanExporter):
         return result
 
 
-class RecordingMetricExporter(OTLPMetricExporter):
-    """The OTLP exporter, keeping the metrics that were accepted."""
+class RecordingMetrics:
+    """Before an exporter of OTLP: keeps the metrics that were accepted."""
 
     sent: Sent
     refused = False
@@ -119,9 +129,53 @@ class RecordingMetricExporter(OTLPMetricExporter):
         return result
 
 
-def send_logs(endpoint: str, compression: Compression, sent: Sent, count: int) -> None:
+class RecordingLogExporter(RecordingLogs, OTLPLogExporter):
+    """Over HTTP."""
+
+
+class RecordingGrpcLogExporter(RecordingLogs, GrpcLogExporter):
+    """Over gRPC."""
+
+
+class RecordingSpanExporter(RecordingSpans, OTLPSpanExporter):
+    """Over HTTP."""
+
+
+class RecordingGrpcSpanExporter(RecordingSpans, GrpcSpanExporter):
+    """Over gRPC."""
+
+
+class RecordingMetricExporter(RecordingMetrics, OTLPMetricExporter):
+    """Over HTTP."""
+
+
+class RecordingGrpcMetricExporter(RecordingMetrics, GrpcMetricExporter):
+    """Over gRPC."""
+
+
+EXPORTERS: dict[str, tuple[type[Any], type[Any]]] = {
+    "logs": (RecordingLogExporter, RecordingGrpcLogExporter),
+    "traces": (RecordingSpanExporter, RecordingGrpcSpanExporter),
+    "metrics": (RecordingMetricExporter, RecordingGrpcMetricExporter),
+}
+
+
+def exporter_of(signal: str, endpoint: str, compression: Compression | grpc.Compression) -> Any:
+    """The exporter of a signal: over gRPC if the compression is one of gRPC's, else over HTTP.
+
+    Everything else is its own default.
+    """
+    over_http, over_grpc = EXPORTERS[signal]
+    if isinstance(compression, grpc.Compression):
+        return over_grpc(endpoint=endpoint, compression=compression)
+    return over_http(endpoint=f"{endpoint}/v1/{signal}", compression=compression)
+
+
+def send_logs(
+    endpoint: str, compression: Compression | grpc.Compression, sent: Sent, count: int
+) -> None:
     """Log every kind of body, then plain records up to ``count``."""
-    exporter = RecordingLogExporter(endpoint=f"{endpoint}/v1/logs", compression=compression)
+    exporter = exporter_of("logs", endpoint, compression)
     exporter.sent = sent
     provider = LoggerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_log_record_processor(
@@ -159,9 +213,11 @@ def send_logs(endpoint: str, compression: Compression, sent: Sent, count: int) -
     flush(provider, exporter)
 
 
-def send_spans(endpoint: str, compression: Compression, sent: Sent, count: int) -> None:
+def send_spans(
+    endpoint: str, compression: Compression | grpc.Compression, sent: Sent, count: int
+) -> None:
     """Every span kind and status, events and links, then plain spans up to ``count``."""
-    exporter = RecordingSpanExporter(endpoint=f"{endpoint}/v1/traces", compression=compression)
+    exporter = exporter_of("traces", endpoint, compression)
     exporter.sent = sent
     provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_span_processor(
@@ -201,9 +257,9 @@ def send_spans(endpoint: str, compression: Compression, sent: Sent, count: int) 
     flush(provider, exporter)
 
 
-def send_metrics(endpoint: str, compression: Compression, sent: Sent) -> None:
+def send_metrics(endpoint: str, compression: Compression | grpc.Compression, sent: Sent) -> None:
     """Every instrument of the SDK, an exponential histogram by a view, and exemplars."""
-    exporter = RecordingMetricExporter(endpoint=f"{endpoint}/v1/metrics", compression=compression)
+    exporter = exporter_of("metrics", endpoint, compression)
     exporter.sent = sent
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=NEVER_MILLIS)
     exponential = View(

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +29,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otlp2parquet.core.otlp_grpc import METHODS
 from tests.components.process import wait_until
+from tests.hostile.memory import Watch
 from tests.support import asgi_bench
 from tests.support.requests import logs_request
 from tests.support.server_process import PATIENCE_SECS, Server, bodies_in, environment, logs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 LOGS, TRACES, METRICS = METHODS
@@ -127,7 +129,7 @@ def test_too_large_is_final(tmp_path: Path, compression: grpc.Compression | None
         code, _, _, trailers = call(server.grpc_address, bytes(8 << 20), compression=compression)
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "grpc-retry-pushback-ms" not in trailers
-        wait_until(lambda: "larger than 1048576" in server.log, PATIENCE_SECS, lambda: server.log)
+        wait_until(lambda: "than 1048576 bytes" in server.log, PATIENCE_SECS, lambda: server.log)
         assert call(server.grpc_address, logs_of("a"))[0] is grpc.StatusCode.OK
 
 
@@ -290,8 +292,54 @@ def test_a_server_without_room_says_when_to_come_again(tmp_path: Path) -> None:
         assert status.details[0].type_url.endswith("google.rpc.RetryInfo")
 
 
-def test_an_old_gzip_of_the_client_is_no_second_one(tmp_path: Path) -> None:
-    """A message whose bytes are gzip themselves is no OTLP, whatever gRPC does to it."""
+@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
+def test_a_message_that_says_nothing_of_its_encoding_is_read(
+    tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    """The bytes tell: grpcio hands them over as they came, and so the flag before them is unseen."""
     with serving(tmp_path) as server:
-        code = call(server.grpc_address, gzip.compress(logs_of("a")))[0]
-        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert call(server.grpc_address, compress(logs_of("a")))[0] is grpc.StatusCode.OK
+    assert server.bodies() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "compression", [grpc.Compression.Gzip, grpc.Compression.Deflate], ids=["gzip", "deflate"]
+)
+def test_what_gzip_grows_to_is_bounded_while_it_grows(
+    tmp_path: Path, compression: grpc.Compression
+) -> None:
+    """A message of 256 MiB costs the server no more than a message may have."""
+    with serving(tmp_path) as server:
+        with Watch(server.process.pid) as watch:
+            code = call(server.grpc_address, bytes(256 << 20), compression=compression)[0]
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert watch.grown < 96
+
+
+def silent_calls(server: Server, count: int, *, method: str = LOGS) -> list[Any]:
+    """So many calls that begin and never send their message; each has a connection with others."""
+    channel = grpc.insecure_channel(server.grpc_address)
+    never = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        never.wait(PATIENCE_SECS)
+        yield from ()
+
+    calls = [channel.stream_unary(method).future(nothing()) for _ in range(count)]
+    return [channel, never, calls]
+
+
+@pytest.mark.parametrize("method", [LOGS, "/grpc.health.v1.Health/Check"], ids=["export", "health"])
+def test_calls_that_never_send_their_message_keep_nobody_out(tmp_path: Path, method: str) -> None:
+    """More of them than messages may be received at a time; none needs a token for health."""
+    with serving(tmp_path) as server:
+        channel, never, calls = silent_calls(server, 20, method=method)
+        try:
+            for _ in range(5):
+                assert call(server.grpc_address, logs_of("a"))[0] is grpc.StatusCode.OK
+        finally:
+            never.set()
+            for one in calls:
+                one.cancel()
+            channel.close()
+    assert server.bodies() == ["a"] * 5

@@ -26,16 +26,19 @@ class GrpcFront:
         self._application = application
         self._server: GrpcServer | None = None
         self._certificates: Certificates | None = None
+        secrets = config.server.auth.tokens
+        self._tokens = Tokens(secrets) if secrets else None
         self.address = ""
         """Where it listens; empty when there is none."""
 
     @property
     def tokens(self) -> Tokens | None:
-        """The secrets that open it; None: it is open, or there is none."""
-        return None if self._server is None else self._server.tokens
+        """The secrets that open it, which may be replaced at any time; None: it is open."""
+        return self._tokens
 
     @tokens.setter
     def tokens(self, tokens: Tokens | None) -> None:
+        self._tokens = tokens
         if self._server is not None:
             self._server.tokens = tokens
 
@@ -45,15 +48,20 @@ class GrpcFront:
         if wanted is None:
             return
         try:
-            server = self._make()
-            port = await server.start(wanted.host, wanted.port)
+            # Known from here on to whoever renews tokens and certificates while it starts.
+            self._server = self._make()
+            port = await self._server.start(wanted.host, wanted.port)
         except (OSError, ImportError, _CannotError) as error:
+            self._server = None
             log.warning(
                 "OTLP/gRPC is not served, OTLP/HTTP is: %s (server.grpc_addr, which may be off)",
                 error,
             )
             return
-        self._server = server
+        except Exception:
+            self._server = None
+            log.exception("OTLP/gRPC is not served, OTLP/HTTP is (server.grpc_addr)")
+            return
         self.address = str(wanted._replace(port=port))
         scheme = "https" if self._certificates else "http"
         log.info("listening for OTLP/gRPC on %s://%s", scheme, self.address)
@@ -72,14 +80,13 @@ class GrpcFront:
                     f"grpcio cannot be held to TLS {tls.min_version} (server.tls.min_version)"
                 )
             self._certificates = Certificates(tls.cert, tls.key, tls.client_ca)
-        tokens = config.server.auth.tokens
         limit = config.request.max_payload_bytes
         return GrpcServer(
             self._application.exports,
             # What is being received is not in the budget: it may be as much again.
             readers=max(2, config.batch.memory_bytes // limit),
             tls=self._certificates,
-            tokens=Tokens(tokens) if tokens else None,
+            tokens=self._tokens,
             is_ready=lambda: self._application.is_ready,
             report=self._application.report_call,
             idle_secs=config.server.idle_timeout_secs,
@@ -91,7 +98,10 @@ class GrpcFront:
             self._certificates.renew(tls)
 
     async def stop(self, grace_secs: float) -> None:
-        """Take no more calls; returns when those in progress are answered, or time is over."""
+        """Take no more calls; returns when those in progress are answered, or time is over.
+
+        May be called once more, with less time.
+        """
         if self._server is not None:
             await self._server.stop(grace_secs)
 
