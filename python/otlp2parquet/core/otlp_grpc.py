@@ -27,8 +27,6 @@ MAX_TEXT: Final = 1000
 GZIP_MAGIC: Final = b"\x1f\x8b"
 """No protobuf begins so: 0x1f would be a field of wire type 7, which there is not."""
 
-ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
-
 ZLIB_MAGICS: Final = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 """RFC 1950: deflate, a window of 32 KiB, no dictionary, four levels."""
 
@@ -82,8 +80,6 @@ def encoding_of(message: bytes) -> str | None:
         return None
     if message[:2] == GZIP_MAGIC:
         return "gzip"
-    if message[:4] == ZSTD_MAGIC:
-        return "zstd"
     if message[:2] in ZLIB_MAGICS and _is_zlib(message):
         return "deflate"
     return None

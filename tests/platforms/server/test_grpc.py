@@ -296,7 +296,7 @@ def test_a_server_without_room_says_when_to_come_again(tmp_path: Path) -> None:
 def test_a_message_that_says_nothing_of_its_encoding_is_read(
     tmp_path: Path, compress: Callable[[bytes], bytes]
 ) -> None:
-    """The bytes tell: grpcio hands them over as they came, and so the flag before them is unseen."""
+    """The bytes tell: of what stands before them, grpcio keeps to itself what it says."""
     with serving(tmp_path) as server:
         assert call(server.grpc_address, compress(logs_of("a")))[0] is grpc.StatusCode.OK
     assert server.bodies() == ["a"]

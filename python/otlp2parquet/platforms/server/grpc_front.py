@@ -5,6 +5,7 @@ without it, and the log says so. It must not know calls.
 """
 
 import logging
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,8 @@ class GrpcFront:
         log.info("listening for OTLP/gRPC on %s://%s", scheme, self.address)
 
     def _make(self) -> "GrpcServer":
+        # What it would say of broken connections goes past the log, in a form of its own.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         # Not at the top: whoever serves no gRPC need not have it, nor its 20 MB in memory.
         from otlp2parquet.platforms.server.grpc_server import (  # noqa: PLC0415
             Certificates,
@@ -104,6 +107,11 @@ class GrpcFront:
         """
         if self._server is not None:
             await self._server.stop(grace_secs)
+
+    def expire(self) -> None:
+        """Refuse the calls whose messages are not here."""
+        if self._server is not None:
+            self._server.expire()
 
 
 class _CannotError(Exception):

@@ -86,10 +86,13 @@ class GrpcServer:
         self._exports = exports
         self._tls = tls
         self._report = report
-        # For us both end alike. grpcio's own answer to the first may lose the race against ours,
-        # so that it has to be final; to a client that has left it is all the same.
+        # For us all three end alike. grpcio's own answer to the first and the last may lose the
+        # race against ours, so that it has to be final; to who has left it is all the same.
         most = exports.max_payload_bytes
-        text = f"the message is larger than {most} bytes, the most taken here, or was cut"
+        text = (
+            f"the message is larger than {most} bytes, the most taken here, or was cut, or its "
+            "compression is unknown, expected gzip or deflate"
+        )
         self._no_message = too_large(most)._replace(message=text)
         self._readers = Readers(readers)
         self._health = Health(is_ready)
@@ -131,10 +134,13 @@ class GrpcServer:
 
         May be called once more, with less time.
         """
-        self._readers.stop()
         self._health.stop()
         if self._server is not None:
             await self._server.stop(grace_secs)
+
+    def expire(self) -> None:
+        """Refuse the calls whose messages are not here."""
+        self._readers.stop()
 
     # -- which method is called -------------------------------------------------------------
 

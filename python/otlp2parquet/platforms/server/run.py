@@ -173,6 +173,7 @@ async def _serve(
     await asyncio.wait({serving, calls}, timeout=DRAIN_SECS)
     if not (serving.done() and calls.done()):
         application.bodies.expire(everything=True)
+        grpc_front.expire()
         # A connection that hangs must not keep us from storing what is acknowledged.
         await asyncio.wait({serving, calls}, timeout=GIVE_UP_SECS)
     await application.stop()
