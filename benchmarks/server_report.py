@@ -87,7 +87,7 @@ def grpc_section(result: Result) -> list[str]:
     return [
         "## CPU a log, gRPC beside HTTP",
         "",
-        f"The same requests of 1,000 log records, {result['bodies']} bodies in turn, 16 connections,",
+        f"Requests of 1,000 log records, {result['bodies']} bodies in turn, 16 connections,",
         f"durability `{result['mode']}`, to Parquet by either front; {result['rounds']} runs of",
         f"{result['secs']} s of each in turn. The aim is 1.3.",
         "",

@@ -14,6 +14,7 @@ import pytest
 from tests.components import Server
 from tests.components.parquet_rows import stored_tables
 from tests.hostile.grpc_inputs import GRPC_INPUTS, OK
+from tests.hostile.grpc_page import PAGE
 from tests.hostile.grpc_slow import among_slow_calls, large_messages_at_once
 from tests.hostile.grpc_trying import attempt
 
@@ -80,16 +81,21 @@ memory_bytes = "96 MiB"
 
 
 def test_large_messages_at_once_have_a_bound(tmp_path: Path) -> None:
-    """Each is acknowledged or may be sent again; what is received is as much as rows may be.
-
-    (Twice: grpcio holds a message in pieces while it makes one of them.)
-    """
+    """Each is acknowledged or may be sent again; what is received may be as much as rows may."""
     (tmp_path / "large.toml").write_text(LARGE)
     with Server(tmp_path, ["-c", str(tmp_path / "large.toml")], grpc=True) as server:
         figures = large_messages_at_once(server, 24, 15 << 20)
         assert set(figures.codes) <= {"OK", "UNAVAILABLE"}
         assert figures.codes["OK"]
-        assert figures.grown < 3 * 96 + 32, figures
+        # 250 is what a server may have above its budget under any load.
+        assert figures.grown < 96 + 250 + 96, figures
         assert server.stop() == 0, server.log
     rows = stored_tables(server.data)["otel_logs"]
     assert len(rows) == figures.codes["OK"] * figures.records
+
+
+def test_the_page_of_hostile_inputs_is_current() -> None:
+    """docs/hostile_grpc.md lists every input there is: ``make hostile`` writes it."""
+    page = PAGE.read_text(encoding="utf-8")
+    rows = {line.strip("| ").split(" | ")[0] for line in page.splitlines() if "|" in line}
+    assert {hostile.name for hostile in GRPC_INPUTS} <= rows

@@ -77,6 +77,31 @@ def test_who_is_slow_gives_way_to_who_waits() -> None:
     asyncio.run(scenario())
 
 
+def test_who_ends_slowly_is_told_once() -> None:
+    """It is looked at again and again, until it has given its room back."""
+
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(NEVER)
+        finally:
+            await asyncio.sleep(0.05)
+        return "never"
+
+    async def scenario() -> None:
+        readers = Readers(1, contended_secs=0.001)
+        slow = asyncio.ensure_future(kind_of(readers.read(stubborn)))
+        await settled()
+        assert await readers.read(lambda: asyncio.sleep(0, "good")) == "good"
+        assert await slow == "slow body"
+        readers.stop()
+
+    failures: list[object] = []
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_exception_handler(lambda _, context: failures.append(context))
+        runner.run(scenario())
+    assert not failures
+
+
 def test_nobody_receives_or_waits_without_end() -> None:
     """Each is told what it was: too slow, or without room."""
 

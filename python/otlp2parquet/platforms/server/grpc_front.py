@@ -86,8 +86,9 @@ class GrpcFront:
         limit = config.request.max_payload_bytes
         return GrpcServer(
             self._application.exports,
-            # What is being received is not in the budget: it may be as much again.
-            readers=max(2, config.batch.memory_bytes // limit),
+            # What is being received is not in the budget: it may be as much again, and grpcio holds
+            # a message twice at its end, in pieces and in one.
+            readers=max(2, config.batch.memory_bytes // (2 * limit)),
             tls=self._certificates,
             tokens=self._tokens,
             is_ready=lambda: self._application.is_ready,

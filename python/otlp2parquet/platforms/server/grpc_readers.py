@@ -72,9 +72,8 @@ class Readers:
         self._is_stopping = True
         for turn in self._waiting:
             _refuse(turn, STOPPING)
-        now = asyncio.get_running_loop().time()
         for limit in self._reading:
-            limit.reschedule(now)
+            _end(limit)
 
     async def _turn(self) -> None:
         """Return when there is room, and it is the caller's. Raises ``RefusedError``."""
@@ -116,8 +115,13 @@ class Readers:
             if now - since < self._contended_secs:
                 oldest = since
                 break
-            limit.reschedule(now)
+            _end(limit)
         self._look = loop.call_at(oldest + self._contended_secs, self._give_way)
+
+
+def _end(limit: asyncio.Timeout) -> None:
+    if not limit.expired():  # else it is ending already
+        limit.reschedule(asyncio.get_running_loop().time())
 
 
 def _refuse(turn: "asyncio.Future[None]", why: Outcome) -> None:
