@@ -78,7 +78,7 @@ def test_kill_9_loses_and_doubles_nothing(
     verdict, obliged = kill_again_and_again(tmp_path, kills, seed=7, mode="fsync")
     assert verdict == CLEAN
     assert obliged > 10 * kills
-    record("kill", kills=kills, records=obliged, verdict=verdict)
+    record("kill", kills=kills, records=obliged, verdict=verdict, fronts="HTTP and gRPC")
 
 
 def test_the_ledger_bites(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -194,6 +195,19 @@ def test_a_port_that_is_taken_takes_nothing_else(tmp_path: Path) -> None:
             assert server.stop() == 0
 
 
+def test_a_port_is_free_again_for_the_next_start(tmp_path: Path) -> None:
+    """Also when the last process was killed with connections open."""
+    with Server(tmp_path, settings=GRPC) as server:
+        address = server.grpc_address
+        with grpc.insecure_channel(address) as channel:
+            assert channel.unary_unary(LOGS)(logs_of("a"), timeout=PATIENCE_SECS) == b""
+            server.kill()
+    with serving(tmp_path, {"OTLP2PARQUET_GRPC_ADDR": address}) as server:
+        assert server.grpc_address == address
+        assert call(address, logs_of("b"))[0] is grpc.StatusCode.OK
+    assert sorted(server.bodies()) == ["a", "b"]
+
+
 def test_without_grpcio_http_is_served(tmp_path: Path) -> None:
     """Its wheels are not everywhere."""
     (tmp_path / "grpc").mkdir()
@@ -240,6 +254,56 @@ def test_tls_is_that_of_http(tmp_path: Path) -> None:
                         export(logs_of("b"), timeout=5)
         assert server.stop() == 0
     assert server.bodies() == ["a"]
+
+
+def test_a_reload_reaches_calls_too(tmp_path: Path) -> None:
+    """Behind a SIGHUP new connections see the new certificate, and all calls need the new token."""
+    paths = {name: tmp_path / name for name in ("cert", "key", "tokens")}
+    old, new = trustme.CA(), trustme.CA()
+
+    def write(authority: trustme.CA, token: str) -> None:
+        issued = authority.issue_cert("localhost")
+        issued.cert_chain_pems[0].write_to_path(str(paths["cert"]))
+        issued.private_key_pem.write_to_path(str(paths["key"]))
+        paths["tokens"].write_text(token)
+
+    def code(authority: trustme.CA, token: str) -> grpc.StatusCode:
+        credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        port = server.grpc_address.rpartition(":")[2]
+        with grpc.secure_channel(f"localhost:{port}", credentials, options) as channel:
+            export = channel.unary_unary(LOGS)
+            try:
+                export(logs_of("a"), timeout=10, metadata=(("x-api-key", token),))
+            except grpc.RpcError as error:
+                found: grpc.StatusCode = error.code()
+                return found
+        return grpc.StatusCode.OK
+
+    write(old, "one")
+    settings = {
+        "OTLP2PARQUET_SERVER_TLS_CERT": str(paths["cert"]),
+        "OTLP2PARQUET_SERVER_TLS_KEY": str(paths["key"]),
+        "OTLP2PARQUET_SERVER_AUTH_TOKENS_FILE": str(paths["tokens"]),
+    }
+    detached = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
+    launcher = (sys.executable, "-c", detached)
+    with Server(tmp_path, settings=GRPC | settings, launcher=launcher) as server:
+        assert code(old, "one") is grpc.StatusCode.OK
+        for authority, token in ((new, "two"), (old, "three"), (new, "four")):
+            write(authority, token)
+            again = server.log.count("read again") + 1
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(
+                lambda again=again: server.log.count("read again") >= again,  # type: ignore[misc]
+                PATIENCE_SECS,
+                lambda: server.log,
+            )
+            assert code(authority, token) is grpc.StatusCode.OK
+            assert code(authority, "one") is grpc.StatusCode.UNAUTHENTICATED
+            other = old if authority is new else new
+            assert code(other, token) is grpc.StatusCode.UNAVAILABLE
+        assert server.stop() == 0
 
 
 def test_a_stop_answers_what_is_in_progress(tmp_path: Path) -> None:

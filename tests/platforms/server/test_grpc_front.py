@@ -122,3 +122,25 @@ def test_a_call_that_waits_to_hear_outlives_the_refusal_of_others(bench: Bench) 
 
     assert asyncio.run(scenario()) == (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)
     assert bench.rows == 1
+
+
+def test_a_defect_of_ours_leaves_the_data_with_the_client(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """UNKNOWN, which grpcio would say, has clients throw it away."""
+
+    async def fails(_head: object, _read: object) -> object:
+        raise ZeroDivisionError
+
+    async def scenario() -> object:
+        front = GrpcFront(Config(server=ServerConfig(grpc_addr=Address("127.0.0.1", 0))), bench.app)
+        await front.start()
+        bench.app.exports.take = fails  # type: ignore[method-assign, assignment]
+        async with grpc.aio.insecure_channel(front.address) as channel:
+            call = channel.unary_unary(LOGS)(logs_request(1), timeout=30)
+            code = await call.code()
+        await front.stop(1)
+        return code
+
+    assert asyncio.run(scenario()) is grpc.StatusCode.UNAVAILABLE
+    assert "unforeseen" in caplog.text

@@ -13,6 +13,7 @@ grows to is in the budget, is bounded while it grows, and is inflated where HTTP
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -32,11 +33,13 @@ from otlp2parquet.core.otlp_grpc import (
     refuse,
     render,
 )
-from otlp2parquet.core.outcome import Outcome, RefusedError, too_large
+from otlp2parquet.core.outcome import Outcome, RefusedError, of_error, too_large
 from otlp2parquet.platforms.export import Admission, Exports
 from otlp2parquet.platforms.server.grpc_call import give, read_message
 from otlp2parquet.platforms.server.grpc_health import HEALTH, Health
 from otlp2parquet.platforms.server.grpc_readers import Readers
+
+log = logging.getLogger(__name__)
 
 MAX_CALLS: Final = 4096
 """Calls in progress; further ones are told to come again. (grpcio's own bound answers with a status
@@ -169,7 +172,13 @@ class GrpcServer:
         # A client that has left cancels this handler, and not what is under way for its request.
         client = _address(context.peer())  # behind the call's end grpcio does not tell it any more
         taking = asyncio.ensure_future(self._take(client, method, signal, context))
-        return await give(context, await asyncio.shield(taking))
+        try:
+            answer = await asyncio.shield(taking)
+        except Exception as error:
+            # grpcio's own answer would be UNKNOWN, for which clients throw their data away.
+            log.exception("a call failed for an unforeseen reason")
+            answer = self._note(client, method, signal, render(of_error(error)))
+        return await give(context, answer)
 
     async def _take(
         self,
@@ -230,21 +239,27 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no 
 
 
 class Certificates:
-    """The files of a certificate, read again for every connection after ``renew``."""
+    """The files of a certificate; those of ``renew`` are for connections from then on."""
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
         self._needs_client = client_ca is not None
-        self._now = _configuration(cert, key, client_ca)
+        self._first = _configuration(cert, key, client_ca)
+        self._renewed: Any = None
 
     def credentials(self) -> Any:  # noqa: ANN401 - grpcio has no types
         """What grpcio serves with."""
         return grpc.dynamic_ssl_server_credentials(
-            self._now, lambda: self._now, require_client_authentication=self._needs_client
+            self._first, self._news, require_client_authentication=self._needs_client
         )
+
+    def _news(self) -> Any:  # noqa: ANN401
+        """What is new since the last connection; grpcio reads its files again for what it gets."""
+        news, self._renewed = self._renewed, None
+        return news
 
     def renew(self, tls: Mapping[str, Any]) -> None:
         """Use the files that ``tls`` names as they are now, for connections from now on."""
-        self._now = _configuration(tls["ssl_cert"], tls["ssl_key"], tls["ssl_ca"])
+        self._renewed = _configuration(tls["ssl_cert"], tls["ssl_key"], tls["ssl_ca"])
 
 
 def _configuration(cert: Path, key: Path, client_ca: Path | None) -> Any:  # noqa: ANN401
