@@ -164,6 +164,11 @@ def rows_by_table(result: Result) -> list[str]:
     return table(heads, rows)
 
 
+def by_fronts(result: Result) -> str:
+    """Where the clients sent to, if the result says so."""
+    return f", over {result['fronts']}" if "fronts" in result else ""
+
+
 def soak_section(result: Result) -> list[str]:
     """The soak."""
     return [
@@ -171,10 +176,10 @@ def soak_section(result: Result) -> list[str]:
         "",
         f"`make soak`: {result['mixed_secs'] / 60:.0f} minutes of the Python and JavaScript SDKs,",
         (
-            "telemetrygen, a Collector and plain clients over HTTP and gRPC, then "
+            f"telemetrygen, a Collector with gzip and plain clients{by_fronts(result)}, then "
             f"{result['rush_secs'] / 60:.0f} minutes of wrk at full"
         ),
-        "speed while others leave in the middle of their requests, then SIGTERM while a dozen",
+        "speed while others leave in the middle of their requests, then SIGTERM while eight",
         "clients send as fast as they can. Every request is numbered, and each row names its",
         "request: rows in files are exactly those acknowledged, request by request. A client that",
         "leaves after it has sent everything cannot know; its requests are there whole or not at",

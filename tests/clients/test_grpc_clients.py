@@ -6,6 +6,7 @@ too; the other clients over HTTP are in ``test_real_clients``.)
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,6 +15,7 @@ import pytest
 from tests.components import (
     Collector,
     Server,
+    grpc_load,
     send_from_go,
     send_from_java,
     send_from_javascript,
@@ -22,6 +24,7 @@ from tests.components import (
 from tests.components.parquet_rows import assert_same_tables, stored_tables
 from tests.components.sdk import Sent, points, send_logs, send_metrics, send_spans
 from tests.components.sdk_rows import expected_tables
+from tests.proofs.stamped import template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,3 +130,16 @@ def test_a_collector_is_served(tmp_path: Path, server: Server, compression: str 
     assert len(tables.pop("otel_logs")) == COUNT
     assert len(tables.pop("otel_traces")) == COUNT
     assert sum(map(len, tables.values())) == sum(1 for _ in points(sent))
+
+
+@pytest.mark.parametrize("encoding", ["", "gzip"])
+def test_the_load_of_the_benchmarks_counts_well(server: Server, encoding: str) -> None:
+    """What it says is acknowledged is in the files, and nothing else."""
+    bodies = [template("logs", "load", count).stamped(count) for count in (1, 2, 3)]
+    sent = [gzip.compress(body) for body in bodies] if encoding else bodies
+    answers = grpc_load(server.grpc_address, sent, 1, connections=3, encoding=encoding)
+    assert server.stop() == 0, server.log
+    assert answers.refused == 0
+    rows = stored_tables(server.data)["otel_logs"]
+    whole, rest = divmod(answers.acknowledged, 3)
+    assert len(rows) == 6 * whole + sum(range(1, rest + 1))

@@ -200,12 +200,12 @@ def rush(server: Server, ledger: Ledger, plan: Plan) -> None:
 
 
 def stop_under_load(server: Server, ledger: Ledger) -> float:
-    """SIGTERM while a dozen clients send as fast as they can; seconds until it has ended."""
+    """SIGTERM while eight clients send as fast as they can; seconds until it has ended."""
     clients: list[Client] = [
-        Steady(server.port, ledger, f"last-{number}", SHAPES) for number in range(8)
+        Steady(server.port, ledger, f"last-{number}", SHAPES) for number in range(5)
     ]
     port = grpc_port(server)
-    clients += [SteadyGrpc(port, ledger, f"last-grpc-{number}", SHAPES) for number in range(4)]
+    clients += [SteadyGrpc(port, ledger, f"last-grpc-{number}", SHAPES) for number in range(3)]
     patient = list(clients)
     clients += [Leaver(server.port, ledger, f"last-leaver-{number}") for number in range(2)]
     clients += [LeaverGrpc(port, ledger, f"last-leaver-grpc-{number}") for number in range(2)]
@@ -247,6 +247,7 @@ def soak(folder: Path, plan: Plan) -> dict[str, object]:
         "mixed_secs": plan.mixed_secs,
         "rush_secs": plan.rush_secs,
         "wrk": plan.with_wrk,
+        "fronts": "HTTP and gRPC",
         "stop_secs": round(stop_secs, 2),
         "batches": batches,
         "files": sum(1 for _ in server.data.rglob("*.parquet")),
