@@ -85,7 +85,16 @@ class ExportRefusedError(Exception):
     """The receiver did not accept an export that it should have accepted."""
 
 
-class RecordingLogs:
+# Where types are looked at, what lies behind is one of the exporters; when it runs, either.
+if TYPE_CHECKING:
+    _LogExporter = OTLPLogExporter
+    _SpanExporter = OTLPSpanExporter
+    _MetricExporter = OTLPMetricExporter
+else:
+    _LogExporter = _SpanExporter = _MetricExporter = object
+
+
+class RecordingLogs(_LogExporter):
     """Before an exporter of OTLP: keeps the records that were accepted."""
 
     sent: Sent
@@ -99,7 +108,7 @@ class RecordingLogs:
         return result
 
 
-class RecordingSpans:
+class RecordingSpans(_SpanExporter):
     """Before an exporter of OTLP: keeps the spans that were accepted."""
 
     sent: Sent
@@ -113,7 +122,7 @@ class RecordingSpans:
         return result
 
 
-class RecordingMetrics:
+class RecordingMetrics(_MetricExporter):
     """Before an exporter of OTLP: keeps the metrics that were accepted."""
 
     sent: Sent

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -84,14 +84,13 @@ class SlowCalls:
         with selectors.DefaultSelector() as selector:
             for client, is_trickling in self._clients:
                 if is_trickling:
-                    selector.register(client, selectors.EVENT_WRITE)
+                    selector.register(client, selectors.EVENT_WRITE, client)
             while not self._stop.wait(TRICKLE_SECS):
                 for key, _ in selector.select(0):
-                    client: Any = key.fileobj
                     try:
-                        client.send(PING_BYTE)
+                        key.data.send(PING_BYTE)
                     except OSError:  # the server has given it up
-                        selector.unregister(client)
+                        selector.unregister(key.fileobj)
 
 
 @dataclass(frozen=True, slots=True)

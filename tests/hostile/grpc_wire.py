@@ -9,8 +9,12 @@ import contextlib
 import re
 import select
 import socket
+from typing import TYPE_CHECKING
 
 from tests.hostile.wire import PATIENCE_SECS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
@@ -61,25 +65,23 @@ def block(fields: dict[str, str]) -> bytes:
     )
 
 
-def call_fields(method: str = LOGS, **changed: str | None) -> dict[str, str]:
-    """The fields of a call; ``changed`` are others, with _ for -, or None to be left out."""
+def call_fields(changed: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The fields of a call; ``changed`` are others, or None for those to be left out."""
     fields: dict[str, str | None] = {
         ":method": "POST",
         ":scheme": "http",
-        ":path": method,
+        ":path": LOGS,
         ":authority": "x",
         "te": "trailers",
         "content-type": "application/grpc",
     }
-    for name, value in changed.items():
-        known = f":{name}" in fields
-        fields[f":{name}" if known else name.replace("_", "-")] = value
+    fields |= changed or {}
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def open_call(stream: int = 1, **changed: str | None) -> bytes:
+def open_call(stream: int = 1, changed: Mapping[str, str | None] | None = None) -> bytes:
     """The head of a call on a stream."""
-    return frame(HEADERS, block(call_fields(**changed)), flags=END_HEADERS, stream=stream)
+    return frame(HEADERS, block(call_fields(changed)), flags=END_HEADERS, stream=stream)
 
 
 def message(content: bytes, *, length: int | None = None, flag: int = 0) -> bytes:
@@ -98,10 +100,11 @@ def data(content: bytes, stream: int = 1, *, end: bool = True) -> bytes:
 
 
 def call(
-    content: bytes, *, length: int | None = None, flag: int = 0, **changed: str | None
+    content: bytes, *, length: int | None = None, flag: int = 0, encoding: str | None = None
 ) -> bytes:
-    """A whole connection with one call of one message."""
-    return HELLO + open_call(**changed) + data(message(content, length=length, flag=flag))
+    """A whole connection with one call of one message, which says that it is in ``encoding``."""
+    head = open_call(changed={"grpc-encoding": encoding})
+    return HELLO + head + data(message(content, length=length, flag=flag))
 
 
 def exchange(port: int, sent: bytes, *, patience_secs: float = 0.3) -> list[int]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LONG = os.environ.get("OTLP2PARQUET_HOSTILE") == "long"
 TRIED = [one for one in GRPC_INPUTS if LONG or not one.heavy]
 FAMILIES = list(dict.fromkeys(hostile.family for hostile in TRIED))
-SLOW = 1000 if LONG else 200
+SLOW = 1000 if LONG else 100
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def test_hostile_inputs_are_answered_and_outlived(server: Server, family: str) -
 
 def test_slow_calls_are_not_in_the_way(server: Server) -> None:
     """Of a good client's requests by either front; and they cost little memory."""
-    figures = among_slow_calls(server, SLOW, 200)
+    figures = among_slow_calls(server, SLOW, 60)
     for each in (figures.over_http, figures.over_grpc):
         assert each.grown < 96, figures
-        assert each.during.requests == 200
+        assert each.during.requests == 60
 
 
 LARGE = """

@@ -15,7 +15,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from opentelemetry.exporter.otlp.proto.http import Compression
@@ -125,12 +125,16 @@ def javascript(ledger: Ledger, endpoint: str, form: str) -> None:
 def mixed(server: Server, ledger: Ledger, folder: Path, secs: float) -> None:
     """SDKs, telemetrygen, a Collector and plain clients, all at an easy pace, by both fronts."""
     over_http = {"type": "otlp_http", "endpoint": server.endpoint, "compression": "gzip"}
-    over_grpc = {
+    over_grpc: dict[str, Any] = {
         "type": "otlp_grpc",
         "endpoint": server.grpc_address,
         "tls": {"insecure": True},
     }
-    exporters = {"logs": over_grpc, "traces": over_http, "metrics": over_grpc}
+    exporters: dict[str, dict[str, Any]] = {
+        "logs": over_grpc,
+        "traces": over_http,
+        "metrics": over_grpc,
+    }
     called, port = f"http://{server.grpc_address}", grpc_port(server)
     with Collector(folder, exporters) as collector:
         http = collector.http_port

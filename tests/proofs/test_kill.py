@@ -13,7 +13,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.components.process import wait_until
-from tests.support.obligations import CLEAN, Client, GrpcWire, HttpWire, judge_clients, sending
+from tests.support.obligations import (
+    CLEAN,
+    Client,
+    GrpcWire,
+    HttpWire,
+    Wire,
+    judge_clients,
+    sending,
+)
 from tests.support.server_process import Server
 
 if TYPE_CHECKING:
@@ -44,7 +52,7 @@ def kill_again_and_again(
     """
     dice = random.Random(seed)
     where: list[int | None] = [None, None]
-    wires = [HttpWire(), HttpWire(), GrpcWire(), GrpcWire()]
+    wires: list[Wire] = [HttpWire(), HttpWire(), GrpcWire(), GrpcWire()]
     clients = [
         Client(number, partial(where.__getitem__, number // 2), lambda: 0, wire=wire)
         for number, wire in enumerate(wires)

@@ -152,7 +152,7 @@ class GrpcWire:
         self._channel = None
 
 
-EXPORTS = {signal: method for method, signal in METHODS.items()}
+EXPORTS: dict[str, str] = {signal: method for method, signal in METHODS.items()}
 FINAL = {
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
