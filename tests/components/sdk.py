@@ -25,23 +25,30 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
+
+EXPORTERS: dict[str, tuple[type[Any], type[Any]]] = {
+    "logs": (OTLPLogExporter, GrpcLogExporter),
+    "traces": (OTLPSpanExporter, GrpcSpanExporter),
+    "metrics": (OTLPMetricExporter, GrpcMetricExporter),
+}
+"""Of each signal: over HTTP, and over gRPC."""
 
 NEVER_MILLIS = 3_600_000
 """The periodic readers export when they are flushed, not by the clock."""
@@ -85,107 +92,40 @@ class ExportRefusedError(Exception):
     """The receiver did not accept an export that it should have accepted."""
 
 
-# Where types are looked at, what lies behind is one of the exporters; when it runs, either.
-if TYPE_CHECKING:
-    _LogExporter = OTLPLogExporter
-    _SpanExporter = OTLPSpanExporter
-    _MetricExporter = OTLPMetricExporter
-else:
-    _LogExporter = _SpanExporter = _MetricExporter = object
+def exporter_of(
+    signal: str,
+    endpoint: str,
+    compression: Compression | grpc.Compression,
+    keep: Callable[[Any], None],
+) -> Any:
+    """The exporter of a signal; ``keep`` is given what was sent, its ``refused`` says if any was.
 
-
-class RecordingLogs(_LogExporter):
-    """Before an exporter of OTLP: keeps the records that were accepted."""
-
-    sent: Sent
-    refused = False
-
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Send ``batch`` and keep it."""
-        result = super().export(batch)
-        self.refused |= result is not LogRecordExportResult.SUCCESS
-        self.sent.logs.extend(batch)
-        return result
-
-
-class RecordingSpans(_SpanExporter):
-    """Before an exporter of OTLP: keeps the spans that were accepted."""
-
-    sent: Sent
-    refused = False
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send ``spans`` and keep them."""
-        result = super().export(spans)
-        self.refused |= result is not SpanExportResult.SUCCESS
-        self.sent.spans.extend(spans)
-        return result
-
-
-class RecordingMetrics(_MetricExporter):
-    """Before an exporter of OTLP: keeps the metrics that were accepted."""
-
-    sent: Sent
-    refused = False
-
-    def export(
-        self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
-    ) -> MetricExportResult:
-        """Send ``metrics_data`` and keep it."""
-        result = super().export(metrics_data, timeout_millis, **kwargs)
-        self.refused |= result is not MetricExportResult.SUCCESS
-        self.sent.metrics.append(metrics_data)
-        return result
-
-
-class RecordingLogExporter(RecordingLogs, OTLPLogExporter):
-    """Over HTTP."""
-
-
-class RecordingGrpcLogExporter(RecordingLogs, GrpcLogExporter):
-    """Over gRPC."""
-
-
-class RecordingSpanExporter(RecordingSpans, OTLPSpanExporter):
-    """Over HTTP."""
-
-
-class RecordingGrpcSpanExporter(RecordingSpans, GrpcSpanExporter):
-    """Over gRPC."""
-
-
-class RecordingMetricExporter(RecordingMetrics, OTLPMetricExporter):
-    """Over HTTP."""
-
-
-class RecordingGrpcMetricExporter(RecordingMetrics, GrpcMetricExporter):
-    """Over gRPC."""
-
-
-EXPORTERS: dict[str, tuple[type[Any], type[Any]]] = {
-    "logs": (RecordingLogExporter, RecordingGrpcLogExporter),
-    "traces": (RecordingSpanExporter, RecordingGrpcSpanExporter),
-    "metrics": (RecordingMetricExporter, RecordingGrpcMetricExporter),
-}
-
-
-def exporter_of(signal: str, endpoint: str, compression: Compression | grpc.Compression) -> Any:
-    """The exporter of a signal: over gRPC if the compression is one of gRPC's, else over HTTP.
-
-    Everything else is its own default.
+    It is one of gRPC if the compression is one of gRPC's, else of HTTP; everything else is its own
+    default.
     """
     over_http, over_grpc = EXPORTERS[signal]
     if isinstance(compression, grpc.Compression):
-        return over_grpc(endpoint=endpoint, compression=compression)
-    return over_http(endpoint=f"{endpoint}/v1/{signal}", compression=compression)
+        exporter = over_grpc(endpoint=endpoint, compression=compression)
+    else:
+        exporter = over_http(endpoint=f"{endpoint}/v1/{signal}", compression=compression)
+    send = exporter.export
+    exporter.refused = False
+
+    def export(batch: Any, *rest: Any, **named: Any) -> Any:
+        result = send(batch, *rest, **named)
+        exporter.refused |= result.name != "SUCCESS"
+        keep(batch)
+        return result
+
+    exporter.export = export
+    return exporter
 
 
 def send_logs(
     endpoint: str, compression: Compression | grpc.Compression, sent: Sent, count: int
 ) -> None:
     """Log every kind of body, then plain records up to ``count``."""
-    exporter = exporter_of("logs", endpoint, compression)
-    exporter.sent = sent
+    exporter = exporter_of("logs", endpoint, compression, sent.logs.extend)
     provider = LoggerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_log_record_processor(
         BatchLogRecordProcessor(exporter, max_export_batch_size=256, max_queue_size=count + 256)
@@ -226,8 +166,7 @@ def send_spans(
     endpoint: str, compression: Compression | grpc.Compression, sent: Sent, count: int
 ) -> None:
     """Every span kind and status, events and links, then plain spans up to ``count``."""
-    exporter = exporter_of("traces", endpoint, compression)
-    exporter.sent = sent
+    exporter = exporter_of("traces", endpoint, compression, sent.spans.extend)
     provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_span_processor(
         BatchSpanProcessor(exporter, max_export_batch_size=256, max_queue_size=count + 256)
@@ -268,8 +207,7 @@ def send_spans(
 
 def send_metrics(endpoint: str, compression: Compression | grpc.Compression, sent: Sent) -> None:
     """Every instrument of the SDK, an exponential histogram by a view, and exemplars."""
-    exporter = exporter_of("metrics", endpoint, compression)
-    exporter.sent = sent
+    exporter = exporter_of("metrics", endpoint, compression, sent.metrics.append)
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=NEVER_MILLIS)
     exponential = View(
         instrument_name="shop.latency.exponential",

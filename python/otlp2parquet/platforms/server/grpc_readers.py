@@ -63,9 +63,12 @@ class Readers:
                 finally:
                     del self._reading[limit]
         except TimeoutError:
-            raise RefusedError(STOPPING if self._is_stopping else SLOW_BODY) from None
+            raise RefusedError(self._why_ended()) from None
         finally:
             self._give()
+
+    def _why_ended(self) -> Outcome:
+        return STOPPING if self._is_stopping else SLOW_BODY
 
     def stop(self) -> None:
         """Refuse who comes, who waits and who receives."""
