@@ -22,7 +22,7 @@ from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.protocol import BatchLog, Log, Usage
 from otlp2parquet.batches.request import Acknowledge, Request
 from otlp2parquet.batches.shard import Shard
-from otlp2parquet.batches.storing import Backlog, Storing
+from otlp2parquet.batches.storing import Backlog, RecentFile, Storing
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.core import Appended, Signal
 from otlp2parquet.errors import StoppingError
@@ -249,6 +249,10 @@ class Ingest:
         oldest = backlog.oldest or (batch.id if batch is not None and open_rows else "")
         budget = self._budget
         return Status(open_rows, budget.used, budget.limit, oldest, backlog, self._log.usage())
+
+    def recent_files(self) -> list[tuple[RecentFile, float]]:
+        """The files that were stored last, the newest first, and how many seconds ago each was."""
+        return self._storing.recent_files()
 
     def _current(self) -> OpenBatch:
         batch = self._open

@@ -13,9 +13,10 @@ import logging
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from otlp2parquet.batches.batch import ClosedBatch
 from otlp2parquet.batches.budget import Allowance
@@ -44,6 +45,9 @@ from otlp2parquet.errors import (
 from otlp2parquet.writers.protocol import Existing, OtlpWriter, StoredFile
 
 log = logging.getLogger(__name__)
+
+RECENT_FILES: Final = 20
+"""Of how many files is remembered that they were stored, for who looks at the server."""
 
 RETRY_FIRST_SECS: Final = 1.0
 RETRY_LONGEST_SECS: Final = 30.0
@@ -94,6 +98,16 @@ class Backlog:
     """The id of the batch that waits longest; empty when there is none."""
 
 
+class RecentFile(NamedTuple):
+    """A file that was stored a short while ago."""
+
+    table: str
+    path: str
+    """Below the storage root, or its URI where it lies under an Iceberg table."""
+    rows: int
+    bytes: int
+
+
 class Storing:
     """Stores closed batches by ``writer``, in ``layout``.
 
@@ -135,6 +149,7 @@ class Storing:
         """Whether no batch has been stored since one was given up."""
         self._replays = 0
         self._planned_files = 0
+        self._recent: deque[tuple[RecentFile, float]] = deque(maxlen=RECENT_FILES)
         self._replaying_since: float | None = None
 
     def start(self, threads: int) -> None:
@@ -455,7 +470,16 @@ class Storing:
             storing.move(progress, FileState.STORED)
             self._schedule.doubts.succeeded(storing)
             self._look_at(storing)
+        table, path = progress.file.table, receipt.location or receipt.path
+        self._recent.append(
+            (RecentFile(table, path, receipt.rows, receipt.bytes), self._monotonic())
+        )
         self.counts.add(files_stored=1)
+
+    def recent_files(self) -> list[tuple["RecentFile", float]]:
+        """The files that were stored last, the newest first, and how many seconds ago each was."""
+        now = self._monotonic()
+        return [(file, now - then) for file, then in reversed(self._recent.copy())]
 
     def _finish(self, storing: StoringBatch) -> None:
         batch = storing.batch

@@ -14,6 +14,8 @@ import click
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "serve": "Receive OTLP over HTTP and write Parquet files (the default).",
+        "dev": "Receive OTLP at a desk: shown in the terminal and on a page, stored every second.",
+        "tail": "Follow what a running server receives.",
         "convert": "Convert captured OTLP files to Parquet files.",
         "reconcile": "Commit stored files that are in no table of the catalog yet.",
         "ls": "Show which tables and hours a storage holds.",

@@ -170,6 +170,14 @@ class ServerConfig:
         "How long a connection is kept on which no request comes. Exporters send every 5 to 60 "
         "seconds; a limit near that would close connections that are about to be used.",
     )
+    page: bool = setting(
+        values.boolean(),
+        default=False,
+        doc="Whether what is being received may be looked at, by `otlp2parquet tail` and on a page "
+        "in a browser. `otlp2parquet dev` has it on. Whoever shows a token may look, or, where "
+        "none are set, whoever reaches the address.",
+        default_doc="false (dev: true)",
+    )
     threads: int = setting(
         values.integer(minimum=1, maximum=1024),
         cores,

@@ -18,7 +18,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from otlp2parquet.assembly import Assembly, assemble, promise
 from otlp2parquet.config import Address, Config, ServerConfig
@@ -41,6 +41,9 @@ DRAIN_SECS: Final = 5.0
 SWITCH_SECS: Final = 0.0005
 """How long the log's thread, back from a sync, may have to wait for a busy event loop. With
 Python's 5 ms a group waits for that longer than for the disk."""
+
+MOMENT_SECS: Final = 0.5
+"""How long requests whose bodies are here already take at most, in general."""
 
 GIVE_UP_SECS: Final = 2.0
 """How long connections may then still hang. With ``STORE_SECS`` it stays below the 30 s after
@@ -94,11 +97,34 @@ def make_application(config: Config) -> tuple[Application, Assembly]:
         storage=assembly.storage,
         path_prefix=config.server.path_prefix,
         commits=assembly.commits,
+        has_page=config.server.page,
+        has_tokens=bool(config.server.auth.tokens),
     )
     return application, assembly
 
 
-def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int:
+class View(Protocol):
+    """Somebody in this process who looks at what is received, and says where it listens.
+
+    All methods but ``wait`` are called on the event loop's thread.
+    """
+
+    def begin(self, application: Application, http_url: str, grpc_address: str) -> None:
+        """It listens; the address of gRPC is empty where that is not served."""
+
+    def finish(self) -> None:
+        """Everything has come, and is stored."""
+
+    def wait(self) -> None:
+        """Return when it has seen that, or does not come to it. Called on another thread."""
+
+    def end(self) -> None:
+        """It is over."""
+
+
+def serve(
+    config: Config, read_again: Callable[[], Config] | None = None, view: View | None = None
+) -> int:
     """Serve until a signal; the exit code. Logging is configured by the caller.
 
     ``read_again`` reads the configuration from its sources once more, when SIGHUP asks for that.
@@ -121,7 +147,10 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
     )
 
     def announce() -> None:
-        logs.announce(log, where)
+        if view is None:
+            logs.announce(log, where)
+        else:
+            view.begin(application, f"{scheme}://{Address(host, port)}", grpc_front.address)
         _warn_of_open_door(config.server, host)
 
     door = front_door(application, config.server, application.report_response)
@@ -135,7 +164,7 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
     doors = [one for one in (door, grpc_front) if isinstance(one, FrontDoor | GrpcFront)]
     reload = Reload(config.server, doors, renew_certificates, read_again)
     assembly.start()
-    return asyncio.run(_serve(application, server, grpc_front, announce, reload))
+    return asyncio.run(_serve(application, server, grpc_front, announce, reload, view=view))
 
 
 def _warn_of_open_door(server: ServerConfig, host: str) -> None:
@@ -155,11 +184,14 @@ async def _serve(
     grpc_front: GrpcFront,
     announce: Callable[[], None],
     reload: Reload,
+    *,
+    view: View | None,
 ) -> int:
     stop = asyncio.Event()
     on_signals(stop, reload.begin, survives=application.survives)
     application.start()
     await grpc_front.start()
+    application.home.grpc_address = grpc_front.address
     announce()  # whoever reads that it listens may send it a signal
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
@@ -170,15 +202,20 @@ async def _serve(
     server.stop()
     # Neither front gives up who waits to hear that rows are kept, before the storage has its time.
     calls = asyncio.create_task(grpc_front.stop(2 * STORE_SECS))
-    await asyncio.wait({serving, calls}, timeout=DRAIN_SECS)
-    if not (serving.done() and calls.done()):
-        application.bodies.expire(everything=True)
-        grpc_front.expire()
-        # A connection that hangs must not keep us from storing what is acknowledged.
-        await asyncio.wait({serving, calls}, timeout=GIVE_UP_SECS)
+    if not await _only_looked_at(application, serving, calls):
+        await asyncio.wait({serving, calls}, timeout=DRAIN_SECS)
+        if not (serving.done() and calls.done()):
+            application.bodies.expire(everything=True)
+            grpc_front.expire()
+            # A connection that hangs must not keep us from storing what is acknowledged.
+            await asyncio.wait({serving, calls}, timeout=GIVE_UP_SECS)
     await application.stop()
     await asyncio.wait({serving, calls}, timeout=END_SECS)
     await asyncio.wait({asyncio.create_task(grpc_front.stop(0))}, timeout=END_SECS)
+    if view is not None:
+        view.finish()
+        await asyncio.to_thread(view.wait)
+        view.end()
     if application.unsaved_rows and application.survives:
         log.warning(
             "stopped; what could not be stored within %d s is in the log, and is stored after the "
@@ -191,6 +228,17 @@ async def _serve(
     else:
         log.info("stopped, everything acknowledged is stored")
     return 0 if stopping.done() else 1
+
+
+async def _only_looked_at(
+    application: Application, serving: "asyncio.Task[None]", calls: "asyncio.Task[None]"
+) -> bool:
+    """Whether, a moment later, only clients of the live view are left, which do not read it.
+
+    Nothing is to be stored for those, and nobody waits for them.
+    """
+    await asyncio.wait({serving, calls}, timeout=MOMENT_SECS)
+    return application.tap.has_cut and calls.done() and not len(application.bodies)
 
 
 def _raise_file_limit() -> None:
