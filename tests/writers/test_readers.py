@@ -21,7 +21,10 @@ import pytest
 from otlp2parquet import BatchBuilder, ParquetWriter, plan_files
 from otlp2parquet.core.files import group_key
 from otlp2parquet.core.layout import service_folder
+from otlp2parquet.core.pure.schema import TABLES
+from otlp2parquet.writers import ParquetSettings, encode_pyarrow, encode_stdlib
 from tests.components import query_with_spark
+from tests.support.plain import MICROS, arrow_batch, made_up_batch
 from tests.support.requests import logs_request
 from tests.support.tables import BATCH_ID
 
@@ -134,14 +137,55 @@ def test_pyarrow(logs: Path) -> None:
     assert chosen.num_rows == 20
 
 
-def test_spark(logs: Path, tmp_path: Path) -> None:
-    """One table, whatever the services; Spark takes each ``%XX`` for a character of Latin-1."""
+def written_both_ways(folder: Path) -> dict[str, str]:
+    """Queries that find, by table, how many rows two files share: one of each encoder.
+
+    The file of the standard library has row groups and pages enough to be skipped.
+    """
+    folder.mkdir()
+    queries = {}
+    for table in TABLES:
+        batch = made_up_batch(table, 64, 5, rare=False)
+        ours, theirs = (folder / f"{table}.{name}.parquet" for name in ("stdlib", "pyarrow"))
+        with ours.open("wb") as sink:
+            settings = ParquetSettings("gzip", row_group_rows=25)
+            encode_stdlib.write_parquet(table, [batch], sink, settings, {})
+        with theirs.open("wb") as sink:
+            rows = encode_pyarrow.arrow_table(table, [arrow_batch(table, batch)])
+            encode_pyarrow.write_parquet(rows, sink, ParquetSettings(), {})
+        queries[table] = (
+            "SELECT count(*) FROM ("  # noqa: S608 - ours
+            f"SELECT * FROM parquet.`{ours}` INTERSECT ALL SELECT * FROM parquet.`{theirs}`)"
+        )
+    return queries
+
+
+def test_spark(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One table, whatever the services; Spark takes each ``%XX`` for a character of Latin-1.
+
+    It finds the same rows in the files of the standard library as in pyarrow's, and the right ones
+    by their page indexes.
+    """
+    monkeypatch.setattr("otlp2parquet.writers.column_chunk.PAGE_ROWS", 10)
+    same = written_both_ways(tmp_path / "both")
+    indexed = tmp_path / "both" / "otel_logs.indexed.parquet"
+    batch = made_up_batch("otel_logs", 1000, 5, rare=False)
+    batch[0] = [MICROS + 1_000_000 * number for number in range(1000)]
+    with indexed.open("wb") as sink:
+        encode_stdlib.write_parquet("otel_logs", [batch], sink, ParquetSettings("gzip"), {})
     queries = {
         "kinds": "DESCRIBE files",
         "counts": "SELECT service, date, hour, count(*) FROM files GROUP BY ALL",
         "chosen": "SELECT count(*) FROM files WHERE service = 'a=b%' AND hour < 10",
         "night": f"SELECT count(*) FROM files WHERE {NIGHT}",  # noqa: S608 - ours
         "names": "SELECT DISTINCT ServiceName FROM files",
+        **same,
+        "indexed": (
+            "SELECT count(*), count(TraceId), sum(length(LogAttributes)) "  # noqa: S608 - ours
+            f"FROM parquet.`{indexed}` WHERE "
+            f"Timestamp >= timestamp_micros({batch[0][333]}) AND "
+            f"Timestamp < timestamp_micros({batch[0][487]})"
+        ),
     }
     answers: dict[str, list[list[Any]]] = query_with_spark(logs, queries, tmp_path)
     kinds = {name: kind for name, kind, _ in answers["kinds"]}
@@ -151,3 +195,11 @@ def test_spark(logs: Path, tmp_path: Path) -> None:
     assert answers["chosen"] == [[20]]
     assert answers["night"] == [[110]]
     assert {name for (name,) in answers["names"]} == set(ODD_SERVICES)
+    assert {table: answers[table] for table in same} == {table: [[64]] for table in TABLES}
+    ids, attributes = (
+        batch[place][333:487]
+        for place, column in enumerate(TABLES["otel_logs"])
+        if column.name in ("TraceId", "LogAttributes")
+    )
+    lengths = sum(map(len, attributes))
+    assert answers["indexed"] == [[154, 154 - ids.count(None), lengths]]
