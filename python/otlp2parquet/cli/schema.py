@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.core.schema import COLUMN_NOTES, SCHEMA_VERSION, TABLE_FOLDERS, table_schema
+from otlp2parquet.core.column_notes import COLUMN_NOTES
+from otlp2parquet.core.schema import SCHEMA_VERSION, TABLE_FOLDERS, table_schema
 
 _FIELD_ID: Final = b"PARQUET:field_id"
 # DuckDB's names, which PostgreSQL and Trino largely share.
