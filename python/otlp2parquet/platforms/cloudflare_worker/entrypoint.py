@@ -60,10 +60,10 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK has no types
         log.info("there is nothing to reconcile: no catalog is configured")
 
 
-class _Console(io.TextIOBase):
+class _Console(io.StringIO):
     """A stream whose lines are messages of the console, which is a Worker's log."""
 
-    def write(self, text: str) -> int:
+    def write(self, text: str, /) -> int:
         js.console.log(text.removesuffix("\n"))
         return len(text)
 
