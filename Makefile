@@ -246,7 +246,7 @@ lambda: dev ## Make the zips for AWS Lambda, test them under AWS's runtime, writ
 	$(MAKE) lambda-zips
 
 lambda-zips: dev
-	$(BIN)/otlp2parquet deploy aws --package --wheels dist --output dist/lambda $(LAMBDA_ARCHS)
+	$(BIN)/otlp2parquet deploy aws --package --force --wheels dist --output dist/lambda $(LAMBDA_ARCHS)
 	$(BIN)/python -m pytest tests/deploy tests/platforms/aws_lambda --lambda dist/lambda -q
 	$(BIN)/python -m benchmarks.lambda_figures dist/lambda
 

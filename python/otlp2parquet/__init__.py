@@ -84,10 +84,9 @@ def __getattr__(name: str) -> object:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        module = import_module(f"{__name__}.{_LATER[name]}")
+        value: object = getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     except ImportError as error:
         raise ImportError(f"otlp2parquet.{name} needs pyarrow: {error}") from error
-    value: object = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -44,7 +44,7 @@ from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
 
 if TYPE_CHECKING:
     from otlp2parquet.batches.log.protocol import Log
-    from otlp2parquet.catalogs.receipts import ReceiptFinisher
+    from otlp2parquet.catalogs.receipt_folder import ReceiptFinisher
     from otlp2parquet.catalogs.running import CommitThread
     from otlp2parquet.core.layout import Layout
 

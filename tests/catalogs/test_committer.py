@@ -17,7 +17,8 @@ from otlp2parquet.catalogs.committer import (
     RETRY_LONGEST_SECS,
     Committer,
 )
-from otlp2parquet.catalogs.receipts import DataFile, Receipt, ReceiptFolder, pack_receipt
+from otlp2parquet.catalogs.receipt_folder import ReceiptFolder
+from otlp2parquet.catalogs.receipts import DataFile, Receipt, pack_receipt
 from otlp2parquet.catalogs.running import OLD_SECS, CommitThread
 from otlp2parquet.config.catalog_settings import IcebergConfig
 from otlp2parquet.errors import CatalogConflictError, CatalogUnavailableError

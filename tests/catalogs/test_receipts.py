@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 import pytest
 
 from otlp2parquet.batch_id import new_batch_id
+from otlp2parquet.catalogs.receipt_folder import ReceiptFinisher, ReceiptFolder
 from otlp2parquet.catalogs.receipts import (
     FOLDER,
     DataFile,
     Receipt,
     ReceiptError,
-    ReceiptFinisher,
-    ReceiptFolder,
     key_of,
     node_of,
     opened_ms,

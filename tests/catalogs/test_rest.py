@@ -12,7 +12,8 @@ import pytest
 
 from otlp2parquet.catalogs.committer import PARKED_SECS, Committer
 from otlp2parquet.catalogs.connection import connect, connection_of
-from otlp2parquet.catalogs.receipts import Receipt, ReceiptFolder
+from otlp2parquet.catalogs.receipt_folder import ReceiptFolder
+from otlp2parquet.catalogs.receipts import Receipt
 from otlp2parquet.catalogs.service import make_catalog
 from otlp2parquet.catalogs.tables import our_ids
 from otlp2parquet.config import Config, load

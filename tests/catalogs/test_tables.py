@@ -23,7 +23,7 @@ from pyiceberg.transforms import (
 )
 from pyiceberg.types import IntegerType, LongType, NestedField, StringType, TimestamptzType
 
-from otlp2parquet.catalogs.iceberg import FIRST, SETTLE_SECS
+from otlp2parquet.catalogs.loading import FIRST, SETTLE_SECS
 from otlp2parquet.catalogs.shape import TableShape
 from otlp2parquet.catalogs.sql import open_catalog
 from otlp2parquet.catalogs.tables import our_ids, our_schema, partition_values

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otlp2parquet.batch_id import new_batch_id
-from otlp2parquet.catalogs.iceberg import PREVIOUS_METADATA
+from otlp2parquet.catalogs.loading import PREVIOUS_METADATA
 from tests.support.iceberg import commit, iceberg_catalog, logs_receipt, sql_catalog
 
 if TYPE_CHECKING:

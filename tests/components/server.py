@@ -58,6 +58,8 @@ class Server(RunningProcess):
         env = {
             key: value for key, value in os.environ.items() if not key.startswith("OTLP2PARQUET_")
         }
+        # Several at once would want the one port.
+        env["OTLP2PARQUET_GRPC_ADDR"] = "off"
         here = str(Path(__file__).parents[2])  # for programs of the tests
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [here, env.get("PYTHONPATH")]))
         super().__init__([*command, *options], folder / "server.log", env=env, cwd=folder)

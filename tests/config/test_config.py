@@ -30,6 +30,7 @@ KEYS = [row.key for row in settings()]
 # For each setting another value than the default: as TOML text, as environment text.
 OTHER = {
     "server.listen_addr": ('"0.0.0.0:4319"', "0.0.0.0:4319"),
+    "server.grpc_addr": ('"[::1]:14317"', "[::1]:14317"),
     "server.log_level": ('"debug"', "debug"),
     "server.log_format": ('"json"', "json"),
     "server.path_prefix": ('"/otlp/"', "/otlp"),

@@ -364,6 +364,13 @@ def test_a_length_over_the_limit_is_refused_unread() -> None:
     check(post("/v1/logs", head(length=LIMIT + 1)), 413, "protobuf")
 
 
+def test_a_length_of_thousands_of_digits_is_a_length() -> None:
+    """Python makes no number of it; not every carrier looks at the field before."""
+    check(post("/v1/logs", [*head(), (b"content-length", b"9" * 5000)]), 413, "protobuf")
+    zeros = post("/v1/logs", [*head(), (b"content-length", b"0" * 5000 + b"7")])
+    assert zeros.content_length == 7
+
+
 @pytest.mark.parametrize(
     ("media_type", "code", "body"),
     [

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import py_compile
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -137,6 +138,20 @@ def test_the_same_wheels_give_the_same_zip(tmp_path: Path) -> None:
     assert byte_code[f"__pycache__/small.{tag}.pyc"] == b"\x01\x00\x00\x00"
     assert set(byte_code.values()) == {b"\x01\x00\x00\x00"}
     assert py_compile.PycInvalidationMode.UNCHECKED_HASH.value
+
+
+def test_an_environment_without_pip_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As uv makes them: then no wheel is missing, but what gets them."""
+    run = subprocess.run
+
+    def without_pip(command: list[str], **options: Any) -> Any:
+        return run([command[0], "-I", "-S", *command[1:]], **options)
+
+    monkeypatch.setattr(subprocess, "run", without_pip)
+    with pytest.raises(ConfigError, match="found no pip"):
+        artifact.download("x86_64", ["pyarrow"], tmp_path)
 
 
 @pytest.mark.usefixtures("no_index")

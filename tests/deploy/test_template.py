@@ -48,6 +48,44 @@ def test_names_are_filled_in(written: Path) -> None:
     assert "@" not in re.sub(r"#.*", "", text)
 
 
+def test_an_edited_template_is_not_written_over(written: Path) -> None:
+    """It says itself that settings can be added; a new version has another one all the same."""
+    again = ["deploy", "aws", "-o", str(written.parent), "--arch", "arm64"]
+    assert CliRunner().invoke(main, again).exit_code == 0
+    text = written.read_text("utf-8")
+    written.write_text(f"{text}# ours\n", "utf-8")
+    done = CliRunner().invoke(main, again)
+    assert done.exit_code == 1
+    assert "--force" in done.output
+    assert written.read_text("utf-8").endswith("# ours\n")
+    assert CliRunner().invoke(main, [*again, "--force"]).exit_code == 0
+    assert written.read_text("utf-8") == text
+
+
+def test_a_stack_can_be_made_again() -> None:
+    """What stays of one is in the way of none: bare ``Retain`` keeps it when making it failed."""
+    text = template(zip_name="z", runtime="python3.13", architecture="arm64")
+    assert re.findall(r"^ +DeletionPolicy: (\w+)$", text, re.MULTILINE) == [
+        "RetainExceptOnCreate",
+        "RetainExceptOnCreate",
+        "Delete",
+    ]
+    name, stack = re.findall(r"TableBucketName: !Sub\n +- (.*)\n +- Stack: (.*)\n", text)[0]
+    assert name.endswith("-${Stack}")
+    assert "!Ref AWS::StackId" in stack
+    assert not re.search(r"^ +(BucketName|RoleName|QueueName|LogGroupName):", text, re.MULTILINE)
+
+
+def test_a_capture_that_fails_is_not_forgotten() -> None:
+    """AWS tries an event three times; then it goes where somebody can see it."""
+    text = template(zip_name="z", runtime="python3.13", architecture="arm64")
+    assert "OnFailure:\n          Destination: !GetAtt FailedCaptures.Arn\n" in text
+    assert "Action: sqs:SendMessage\n                  Resource: !GetAtt FailedCaptures.Arn" in text
+    # Else a capture that was removed looks forbidden, and fails instead of being passed by.
+    listed = 'Action: s3:ListBucket\n +Resource: !Sub "arn:.*:s3:::\\${CapturesBucket}"\n'
+    assert re.search(listed, text)
+
+
 def test_nothing_may_do_everything() -> None:
     """No action is a pattern, and no resource is all of them."""
     text = template(zip_name="z", runtime="python3.13", architecture="arm64")

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from otlp2parquet.batch_id import uuid_text
 from otlp2parquet.catalogs.committer import OTHERS_SECS, Committer
-from otlp2parquet.catalogs.receipts import FOLDER, ReceiptFinisher, ReceiptFolder
+from otlp2parquet.catalogs.receipt_folder import ReceiptFinisher, ReceiptFolder
+from otlp2parquet.catalogs.receipts import FOLDER
 from otlp2parquet.core.files import PlannedFile
 from otlp2parquet.errors import (
     CatalogConflictError,

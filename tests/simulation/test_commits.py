@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otlp2parquet.catalogs.committer import Committer
-from otlp2parquet.catalogs.receipts import FOLDER, ReceiptFolder
+from otlp2parquet.catalogs.receipt_folder import ReceiptFolder
+from otlp2parquet.catalogs.receipts import FOLDER
 from tests.simulation.commits import Node, ScriptedTable, World, live
 
 if TYPE_CHECKING:
@@ -63,11 +64,16 @@ def _nothing_named(self: ScriptedTable, node: str) -> frozenset[str]:  # noqa: A
     return frozenset()
 
 
-def _all_present(self: Committer, receipts: Iterable[Receipt]) -> set[str]:  # noqa: ARG001
+async def _all_present(self: Committer, receipts: Iterable[Receipt]) -> set[str]:  # noqa: ARG001
     return {receipt.path for receipt in receipts}
 
 
-def _forget_all(self: Committer, progress: object, table: ScriptedTable) -> frozenset[str]:  # noqa: ARG001
+def _forget_all(
+    self: Committer,
+    _progress: object,
+    table: ScriptedTable,
+    _present: object,
+) -> frozenset[str]:
     return table.committed(self.node)
 
 

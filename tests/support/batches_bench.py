@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Self
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -12,7 +13,7 @@ from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import BatchConfig
 from tests.support.doubles import Clock, Recorder, Written
-from tests.support.waiting import wait_for
+from tests.support.waiting import PATIENCE_SECS, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +103,9 @@ class Bench:
             monotonic=self.clock,
             jitter=lambda: 0.5,
         )
+        others = set(threading.enumerate())
         self.storing.start(threads)
+        self._threads = set(threading.enumerate()) - others
         self.ingest = Ingest(
             BatchConfig() if config is None else config,
             self.storing,
@@ -152,3 +155,5 @@ class Bench:
         for gate in self.writer.gates.values():
             gate.set()
         self.storing.stop()
+        for thread in self._threads:  # what it logs is not for the next test to find
+            thread.join(PATIENCE_SECS)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pyiceberg.catalog.sql import SqlCatalog
 
 from otlp2parquet.batch_id import new_batch_id
-from otlp2parquet.catalogs.iceberg import IcebergCatalog, TableOptions
+from otlp2parquet.catalogs.iceberg import IcebergCatalog
+from otlp2parquet.catalogs.loading import TableOptions
 from otlp2parquet.catalogs.receipts import DataFile, Receipt
 from otlp2parquet.core import process_otlp
 from otlp2parquet.stores import LocalStore

@@ -53,8 +53,14 @@ class Server(RunningProcess):
 
     def address(self) -> tuple[str, int] | None:
         """Where it listens, as it says itself."""
-        found = re.search(r"listening on http://(.+):(\d+),", self.log)
+        found = re.search(r"listening on https?://(.+):(\d+),", self.log)
         return None if found is None else (found[1].strip("[]"), int(found[2]))
+
+    @property
+    def grpc_address(self) -> str:
+        """Where it takes OTLP/gRPC, as it says itself; empty if it does not."""
+        found = re.search(r"listening for OTLP/gRPC on https?://(\S+)", self.log)
+        return "" if found is None else found[1]
 
     def connect(self) -> http.client.HTTPConnection:
         """A connection for requests one after another."""
@@ -81,8 +87,12 @@ def bodies_in(folder: Path) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment without settings of somebody's own server."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("OTLP2PARQUET_")}
+    """This process's environment without settings of somebody's own server.
+
+    No OTLP/gRPC, unless a test asks for it: several servers at once would want the one port.
+    """
+    outer = {k: v for k, v in os.environ.items() if not k.startswith("OTLP2PARQUET_")}
+    return outer | {"OTLP2PARQUET_GRPC_ADDR": "off"}
 
 
 def post(

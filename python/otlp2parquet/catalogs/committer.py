@@ -1,8 +1,8 @@
 """The committer: what is stored becomes part of its table, once, however often it is tried.
 
 Does the steps that ``schedule`` gives out. Knows receipts, and the catalog only by its protocol.
-``run_one`` does the next step, and a thread only calls it again and again. Time comes from the
-caller: nothing here waits for a clock.
+``run_one`` does the next step, and a thread only calls it again and again; ``step`` is the same for
+clients that are awaited. Time comes from the caller: nothing here waits for a clock.
 
 One attempt: load the table; pass by the receipts that it names; check that the others still exist
 (one that does not was committed by somebody else, who has deleted it); append all their files; in
@@ -22,11 +22,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from otlp2parquet.catalogs.protocol import Catalog, LoadedTable
+from otlp2parquet.catalogs.awaiting import run_now, settled
+from otlp2parquet.catalogs.protocol import Catalog, LoadedTable, Receipts
 from otlp2parquet.catalogs.receipts import (
     Receipt,
     ReceiptError,
-    ReceiptFolder,
     key_of,
     node_of,
     opened_ms,
@@ -94,20 +94,24 @@ class Committer:
     """Commits the receipts of ``node``, with ``all_nodes`` also old ones of others.
 
     ``is_logged`` says whether the log still has a batch of the node: then its receipt could be
-    made again. ``forgets`` is for the one process that makes the node's receipts.
+    made again. ``forgets`` is for the one process that makes the node's receipts, and for several
+    where ``may_return`` holds for every batch whose receipt any of them may still make; without it
+    that is ``is_logged``. Without ``lists`` only receipts that it is told of are committed.
     """
 
     def __init__(
         self,
         catalog: Catalog,
-        receipts: ReceiptFolder,
+        receipts: Receipts,
         node: str,
         *,
         interval_secs: float = 10.0,
         is_logged: Callable[[str], bool] = lambda _: False,
+        may_return: Callable[[str], bool] | None = None,
         logged: Callable[[], Iterable[str]] = tuple,
         forgets: bool = True,
         all_nodes: bool = False,
+        lists: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
         time_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         jitter: Callable[[], float] = random.random,
@@ -118,6 +122,7 @@ class Committer:
         self._receipts = receipts
         self._interval = interval_secs
         self._is_logged = is_logged
+        self._may_return = is_logged if may_return is None else may_return
         self._logged = logged
         self._forgets = forgets
         self._all_nodes = all_nodes
@@ -127,8 +132,9 @@ class Committer:
         self._lock = threading.Lock()
         """Guards the schedule, and the state of every table in it."""
         self._schedule = Schedule()
+        self._schedule.is_listed = not lists
         self._error = ""
-        self._logged_before: set[str] | None = None
+        self._logged_before: set[str] | None = None if lists else set()
         """Batches that were in the log when the receipts were listed; None before."""
         self._unreadable: set[str] = set()
         """Keys of receipts that could not be read: another version may still commit them."""
@@ -153,14 +159,17 @@ class Committer:
         """Remove the receipts that no table has, and give their number.
 
         For who has nowhere to keep them: whoever sent the rows is told to send them again. Their
-        files stay, in no table.
+        files stay, in no table. For clients that answer at once.
         """
+        return run_now(self._withdraw())
+
+    async def _withdraw(self) -> int:
         with self._lock:
             waiting = list(self._schedule.waiting())
             for table in self._schedule.tables.values():
                 table.waiting.clear()
         for receipt in waiting:
-            self._receipts.delete(receipt)
+            await settled(self._receipts.delete(receipt))
         return len(waiting)
 
     def list_again(self) -> None:
@@ -206,13 +215,17 @@ class Committer:
         return None if due is None else max(0.0, due - self._monotonic())
 
     def run_one(self) -> bool:
-        """Do the next step; False if none is due."""
+        """Do the next step; False if none is due. For clients that answer at once."""
+        return run_now(self.step())
+
+    async def step(self) -> bool:
+        """Do the next step; False if none is due. Several may be on their way at once."""
         with self._lock:
             step = self._schedule.next(self._monotonic())
         if step is None:
             return False
         try:
-            self._do(step)
+            await self._do(step)
         except Exception as error:  # noqa: BLE001 - whatever it is, receipts are kept and tried again
             self._failed(step, error)
         finally:
@@ -223,16 +236,16 @@ class Committer:
                     self._schedule.is_listing = False
         return True
 
-    def _do(self, step: Step) -> None:
+    async def _do(self, step: Step) -> None:
         if step.action is Action.LIST:
-            self._list()
+            await self._list()
         elif step.table is not None:
             act = self._commit if step.action is Action.COMMIT else self._delete
-            act(step.table)
+            await act(step.table)
 
     # -- receipts that are there ------------------------------------------------------------
 
-    def _list(self) -> None:
+    async def _list(self) -> None:
         # Before the listing: what was not in the log then makes no receipt behind it.
         logged = set(self._logged())
         youngest = self._time_ms() - int(OTHERS_SECS * 1000)
@@ -244,11 +257,11 @@ class Committer:
             }
         found = []
         self.counts.younger = 0
-        for path in self._receipts.list("" if self._all_nodes else self.node):
+        for path in await settled(self._receipts.list("" if self._all_nodes else self.node)):
             if path in known:
                 continue
             try:
-                receipt = self._receipts.read(path)
+                receipt = await settled(self._receipts.read(path))
             except ReceiptError as error:
                 self.counts.unreadable += 1
                 self._unreadable.add(key_of(path))
@@ -270,56 +283,65 @@ class Committer:
 
     # -- receipts become part of their table ------------------------------------------------
 
-    def _commit(self, progress: TableProgress) -> None:
+    async def _commit(self, progress: TableProgress) -> None:
         with self._lock:
             waiting = list(progress.waiting.values())
-        table = self._catalog.load(progress.name)
+        table = await settled(self._catalog.load(progress.name))
         named = {node: table.committed(node) for node in {one.node for one in waiting}}
         there = [receipt for receipt in waiting if receipt.key in named[receipt.node]]
         self._took(progress, there, already=True)
         rest = [receipt for receipt in waiting if receipt.key not in named[receipt.node]]
         # Behind "load": what exists now and was not named then is in no table as it was loaded.
-        present = self._present(rest)
+        present = await self._present(rest)
         gone = [receipt for receipt in rest if receipt.path not in present]
         with self._lock:
             for receipt in gone:
                 progress.waiting.pop(receipt.path, None)
         chosen = _first_files([one for one in rest if one.path in present], MOST_FILES)
         if chosen:
-            forgotten = self._forgettable(progress, table)
+            forgotten = self._forgettable(progress, table, present)
             names = {
                 node: (named[node] - (forgotten if node == self.node else frozenset()))
                 | {receipt.key for receipt in chosen if receipt.node == node}
                 for node in {one.node for one in chosen}
             }
-            table.append(chosen, names)
+            await settled(table.append(chosen, names))
             self._took(progress, chosen, already=False)
         with self._lock:
             was_parked, progress.is_parked = progress.is_parked, False
             progress.rounds = progress.conflicts = 0
             progress.error = ""
-            pause = 0.0 if self._hurry or len(chosen) < len(present) else self._interval
+            is_over = not self._hurry and len(chosen) == len(rest) - len(gone)
+            pause = self._interval if is_over else 0.0
             progress.due = self._monotonic() + pause
         if was_parked:
             log.info("the catalog takes files again", extra={"fields": {"table": progress.name}})
 
-    def _present(self, receipts: list[Receipt]) -> set[str]:
-        """The paths of those that still exist."""
-        listed: set[str] = set()
+    async def _present(self, receipts: list[Receipt]) -> set[str]:
+        """The paths of those that exist now, and of all others of their nodes for the table."""
+        present: set[str] = set()
         for node, table in {(one.node, one.table) for one in receipts}:
-            listed.update(self._receipts.list(node, table))
-        # A listing may be behind: what it does not have is asked for by name.
-        return {one.path for one in receipts if one.path in listed or self._receipts.exists(one)}
+            present.update(await settled(self._receipts.list(node, table)))
+        for receipt in receipts:
+            # A listing may be behind: what it does not have is asked for by name.
+            if receipt.path not in present and await settled(self._receipts.exists(receipt)):
+                present.add(receipt.path)
+        return present
 
-    def _forgettable(self, progress: TableProgress, table: LoadedTable) -> frozenset[str]:
-        """Of the node's keys that the table names, those whose receipts are gone for good."""
+    def _forgettable(
+        self, progress: TableProgress, table: LoadedTable, present: set[str]
+    ) -> frozenset[str]:
+        """Of the node's keys that the table names, those whose receipts are gone for good.
+
+        ``present`` are the paths of receipts that existed after the table was loaded.
+        """
         if not self._forgets or self._logged_before is None:
             return frozenset()
         # First the log: a batch that has left it has told of its receipts before.
-        left = {key for key in table.committed(self.node) if not self._is_logged(_batch_of(key))}
+        left = {key for key in table.committed(self.node) if not self._may_return(_batch_of(key))}
         with self._lock:
             known = {one.key for one in (*progress.waiting.values(), *progress.committed.values())}
-            kept = known | self._unreadable
+            kept = known | self._unreadable | {key_of(path) for path in present}
             return frozenset(
                 key for key in left if key not in kept and _batch_of(key) not in self._logged_before
             )
@@ -343,7 +365,7 @@ class Committer:
         fields = {"table": progress.name, "batches": len(receipts), "files": len(files)}
         log.info("committed", extra={"fields": {**fields, "rows": rows}})
 
-    def _delete(self, progress: TableProgress) -> None:
+    async def _delete(self, progress: TableProgress) -> None:
         with self._lock:
             committed = list(progress.committed.values())
         free = [
@@ -352,7 +374,7 @@ class Committer:
             if receipt.node != self.node or not self._is_logged(receipt.batch_id)
         ]
         for receipt in free[:MOST_REMOVED]:
-            self._receipts.delete(receipt)
+            await settled(self._receipts.delete(receipt))
             with self._lock:
                 progress.committed.pop(receipt.path, None)
                 if self._logged_before is not None:

@@ -4,22 +4,17 @@ Knows a receipt's statistics and Iceberg's single values. Must not know a catalo
 """
 
 from collections.abc import Iterator
-from typing import Final
 
 from pyiceberg.conversions import to_bytes
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
 from pyiceberg.table import Table
 from pyiceberg.typedef import Record
 from pyiceberg.types import PrimitiveType
-from pyiceberg.utils.truncate import truncate_upper_bound_text_string
 
+from otlp2parquet.catalogs.columns import lower_bound, upper_bound
 from otlp2parquet.catalogs.receipts import DataFile as StoredDataFile
 from otlp2parquet.catalogs.receipts import Receipt
 from otlp2parquet.catalogs.tables import our_schema, partition_values
-from otlp2parquet.writers.protocol import Bound
-
-TEXT_BOUND: Final = 64
-"""Characters of a text's bound: service names and metric names are rarely longer."""
 
 
 def data_files(table: Table, receipt: Receipt) -> Iterator[DataFile]:
@@ -41,7 +36,7 @@ def data_file(table: Table, name: str, file: StoredDataFile) -> DataFile:
             continue
         value_counts[field.field_id] = file.rows
         null_counts[field.field_id] = column.null_count
-        low, high = _lower(column.lower), _upper(column.upper)
+        low, high = lower_bound(column.lower), upper_bound(column.upper)
         if low is not None:
             lower[field.field_id] = to_bytes(kind, low)
         if high is not None:
@@ -67,12 +62,3 @@ def data_file(table: Table, name: str, file: StoredDataFile) -> DataFile:
     )
     made.spec_id = table.spec().spec_id
     return made
-
-
-def _lower(bound: Bound | None) -> Bound | None:
-    return bound[:TEXT_BOUND] if isinstance(bound, str) else bound
-
-
-def _upper(bound: Bound | None) -> Bound | None:
-    # Cut, a text's upper bound has to grow; None where no text is behind it.
-    return truncate_upper_bound_text_string(bound, TEXT_BOUND) if isinstance(bound, str) else bound

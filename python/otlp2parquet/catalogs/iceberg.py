@@ -1,22 +1,16 @@
 """Iceberg tables behind the committer's protocol, by pyiceberg, whatever the catalog is.
 
-Knows how a table is made, loaded and committed to. Must not know when, nor which kind of catalog it
-is. pyiceberg's own retry is passed by: it applies a commit again without looking whether the first
-one arrived, so a transaction here is one attempt.
-
-A table is made together with its first snapshot, which is empty: some catalogs (Nessie) let two
-first snapshots overwrite each other, and a table that was never without one cannot lose any. Where
-a table of somebody else has none, the first is empty, too, and marked; files come behind it when
-no request that did not see it can be on its way any more.
+Knows how pyiceberg makes, loads and commits to a table; ``loading`` says in which order. Must not
+know when, nor which kind of catalog it is. pyiceberg's own retry is passed by: it applies a commit
+again without looking whether the first one arrived, so a transaction here is one attempt.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 from pyiceberg.catalog import Catalog as PyIcebergCatalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError
@@ -31,68 +25,30 @@ from pyiceberg.table.update import (
     update_table_metadata,
 )
 from pyiceberg.table.update.snapshot import _MergeAppendFiles
+from pyiceberg.types import NestedField
 from pyiceberg.utils.properties import property_as_bool, property_as_int
 
+from otlp2parquet.catalogs.awaiting import run_now
+from otlp2parquet.catalogs.columns import field_of
 from otlp2parquet.catalogs.data_files import data_files
+from otlp2parquet.catalogs.loading import (
+    FIRST,
+    MANIFEST_BYTES,
+    MANIFESTS,
+    TableFacts,
+    TableOptions,
+    load_table,
+    named_properties,
+)
 from otlp2parquet.catalogs.receipts import Receipt
 from otlp2parquet.catalogs.rewriting import rewritten
 from otlp2parquet.catalogs.shape import TableShape
-from otlp2parquet.catalogs.tables import (
-    check,
-    missing_columns,
-    new_spec,
-    our_ids,
-    our_schema,
-    shape_of,
-)
+from otlp2parquet.catalogs.tables import facts_of, new_spec, our_ids, our_schema
 from otlp2parquet.catalogs.trouble import told
 from otlp2parquet.catalogs.upkeep import Expiry, plan_expiry, remove_expired
-from otlp2parquet.errors import CatalogConflictError, CatalogUnavailableError
+from otlp2parquet.core.pure.schema import Column
 
 log = logging.getLogger(__name__)
-
-COMMITTED: Final = "otlp2parquet.committed."
-"""The table property that names the keys of a node's receipts, before the node's id."""
-
-FIRST: Final = "otlp2parquet.first-snapshot"
-"""In the summary of a first snapshot: ``with-table``, or ``later`` for a table that had none."""
-
-SETTLE_SECS: Final = 60.0
-"""How long the first snapshot of a table that had none rests: longer than any request."""
-
-MANIFEST_BYTES: Final = 1 << 20
-"""A manifest of that size is not merged again: it lists some ten thousand files, and reading it
-costs a fraction of a second."""
-MANIFESTS: Final = 32
-"""Small manifests that are merged together."""
-PREVIOUS_METADATA: Final = 20
-LOADS: Final = 3
-"""How often a table is looked for while somebody else is making or changing it."""
-
-_NEW_TABLE: Final = {
-    "commit.manifest-merge.enabled": "true",
-    "commit.manifest.target-size-bytes": str(MANIFEST_BYTES),
-    "commit.manifest.min-count-to-merge": str(MANIFESTS),
-    "write.metadata.delete-after-commit.enabled": "true",
-    "write.metadata.previous-versions-max": str(PREVIOUS_METADATA),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class TableOptions:
-    """What is ours to choose for tables."""
-
-    namespace: tuple[str, ...] = ("otlp",)
-    names: Mapping[str, str] = field(default_factory=dict, hash=False)
-    """The name in the catalog of each of our tables that has another."""
-    partition: str = "day"
-    warehouse: str = ""
-    """Where new tables lie, as a URI; empty: where the catalog puts them."""
-    keep_snapshots: int = 100
-    manages_history: bool = False
-    """Whether the service itself expires snapshots and removes files."""
-    stages_tables: bool = True
-    """Whether a table can be made together with its first snapshot."""
 
 
 class IcebergCatalog:
@@ -132,8 +88,8 @@ class IcebergCatalog:
 
     def load(self, table: str) -> "IcebergTable":
         """See ``Catalog.load``."""
-        loaded = self._load_of_some(table)
-        shape = shape_of(loaded, table)
+        loaded = run_now(load_table(self, table, self._time_ms()))
+        shape = facts_of(loaded).shape(table)
         self.on_shape(table, shape)
         return IcebergTable(
             loaded,
@@ -148,51 +104,47 @@ class IcebergCatalog:
         """Where a table's files go, and with which field ids; made where it is missing."""
         return self.load(table).shape
 
-    def _load_of_some(self, name: str) -> Table:
-        """As ``_load``, where others make or change the table at the same time."""
-        for _ in range(LOADS - 1):
-            with suppress(CatalogConflictError), told():
-                return self._load(name)
+    def find(self, name: str) -> Table | None:
+        """See ``Tables.find``."""
         with told():
-            return self._load(name)
+            try:
+                return self._reached().load_table(self.options.identifier(name))
+            except NoSuchTableError:
+                return None
 
-    def _load(self, name: str) -> Table:
-        catalog = self._reached()
-        identifier = self.identifier(name)
-        try:
-            table = catalog.load_table(identifier)
-        except NoSuchTableError:
-            self._make(catalog, name)
-            table = catalog.load_table(identifier)
-        if missing := missing_columns(table, name):
-            check(table, name)
-            self._add_columns(table, missing)
-            table = catalog.load_table(identifier)
-        check(table, name)
-        if table.current_snapshot() is None:
+    def make(self, name: str) -> None:
+        """See ``Tables.make``."""
+        with told():
+            self._make(self._reached(), name)
+
+    def add_columns(self, table: Table, columns: Sequence[Column]) -> None:
+        """See ``Tables.add_columns``."""
+        with told():
+            self._add_columns(table, columns)
+
+    def make_first_snapshot(self, table: Table) -> None:
+        """See ``Tables.make_first_snapshot``."""
+        with told():
             _first_snapshot(_Transaction(table), "later")
-            table = catalog.load_table(identifier)
-        self._let_first_snapshot_settle(table)
-        return table
 
-    def identifier(self, name: str) -> tuple[str, ...]:
-        """The table's name in the catalog."""
-        return (*self.options.namespace, self.options.names.get(name, name))
+    def facts(self, table: Table) -> TableFacts:
+        """See ``Tables.facts``."""
+        return facts_of(table)
 
     def _make(self, catalog: PyIcebergCatalog, name: str) -> None:
         if not self._has_namespace:
             # Where one may not look whether there is one, it may well be there.
             self._make_namespace(catalog)
             self._has_namespace = True
-        identifier = self.identifier(name)
+        identifier = self.options.identifier(name)
         arguments: dict[str, Any] = {
             "identifier": identifier,
             "schema": our_schema(name),
             "partition_spec": new_spec(name, self.options.partition),
-            "properties": {} if self.options.manages_history else dict(_NEW_TABLE),
+            "properties": self.options.properties,
         }
-        if self.options.warehouse:
-            arguments["location"] = "/".join([self.options.warehouse.rstrip("/"), *identifier])
+        if location := self.options.location(name):
+            arguments["location"] = location
         if self.options.stages_tables:
             _first_snapshot(catalog.create_table_transaction(**arguments), "with-table")
         else:
@@ -211,29 +163,16 @@ class IcebergCatalog:
                     "the namespace %s was not made", ".".join(namespace[:depth]), exc_info=True
                 )
 
-    def _add_columns(self, table: Table, missing: Sequence[Any]) -> None:
+    def _add_columns(self, table: Table, missing: Sequence[Column]) -> None:
         transaction = _Transaction(table)
         with transaction.update_schema() as update:
             for column in missing:
-                update.add_column(column.name, column.field_type, required=False)
+                kind = NestedField.model_validate(field_of(column)).field_type
+                update.add_column(column.name, kind, required=False)
         transaction.commit_transaction()
         names = ", ".join(column.name for column in missing)
         fields = {"table": ".".join(table.name()), "columns": names}
         log.info("a table lacked columns, they are added", extra={"fields": fields})
-
-    def _let_first_snapshot_settle(self, table: Table) -> None:
-        current = table.current_snapshot()
-        if current is None:
-            raise CatalogConflictError("the first snapshot of the table is not there yet")
-        summary = current.summary
-        if summary is None or summary.additional_properties.get(FIRST) != "later":
-            return
-        age = (self._time_ms() - current.timestamp_ms) / 1000
-        if age < SETTLE_SECS:
-            raise CatalogUnavailableError(
-                f"the table {'.'.join(table.name())} got its first snapshot {age:.0f} s ago, files "
-                f"come {SETTLE_SECS:.0f} s behind it"
-            )
 
 
 class IcebergTable:
@@ -258,7 +197,7 @@ class IcebergTable:
 
     def committed(self, node: str) -> frozenset[str]:
         """See ``LoadedTable.committed``."""
-        return frozenset(filter(None, self.table.properties.get(COMMITTED + node, "").split(",")))
+        return facts_of(self.table).committed(node)
 
     def append(self, receipts: Sequence[Receipt], committed: Mapping[str, frozenset[str]]) -> None:
         """See ``LoadedTable.append``."""
@@ -277,9 +216,7 @@ class IcebergTable:
                 append.append_data_file(file)
         # The first to be staged: pyiceberg applies all that is staged before, again and again.
         append.commit()
-        transaction.set_properties(
-            {COMMITTED + node: ",".join(sorted(names)) for node, names in committed.items()}
-        )
+        transaction.set_properties(named_properties(committed))
         expiry = Expiry()
         if not self._options.manages_history:
             expiry = plan_expiry(table, self._options.keep_snapshots, self._time_ms())

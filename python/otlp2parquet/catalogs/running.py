@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from otlp2parquet.catalogs.awaiting import run_now
 from otlp2parquet.catalogs.committer import CommitStatus, Committer
+from otlp2parquet.catalogs.reconciled import reconciled
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +34,7 @@ def commit_within(
     For who may not work behind an answer, as a function of Lambda, which is frozen then. No step
     begins when the time is over; the one that runs has the time limits of its requests.
     """
-    end = monotonic() + secs
-    while True:
-        while committer.run_one():
-            if monotonic() >= end:
-                return not committer.status().receipts
-        due = committer.secs_until_due()
-        if due is None or not committer.status().receipts or monotonic() + due >= end:
-            return not committer.status().receipts
-        sleep(due)
+    return not run_now(reconciled(committer, secs, monotonic, sleep, listed=False)).left
 
 
 class CommitThread:

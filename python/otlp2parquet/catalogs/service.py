@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from otlp2parquet.catalogs.committer import Committer
 from otlp2parquet.catalogs.connection import Connection, connect, connection_of
+from otlp2parquet.catalogs.loading import TableOptions
 from otlp2parquet.catalogs.places import TablePlaces
-from otlp2parquet.catalogs.receipts import ReceiptFinisher, ReceiptFolder
+from otlp2parquet.catalogs.receipt_folder import ReceiptFinisher, ReceiptFolder
 from otlp2parquet.config import Config
 from otlp2parquet.stores import Store
 
@@ -53,7 +54,7 @@ def open_tables(config: Config, folder: Path | None) -> CatalogTables:
 
 def make_catalog(config: Config, connection: Connection) -> "IcebergCatalog":
     """The catalog's tables. Nothing is asked of it yet."""
-    from otlp2parquet.catalogs.iceberg import IcebergCatalog, TableOptions  # noqa: PLC0415 - pyiceberg
+    from otlp2parquet.catalogs.iceberg import IcebergCatalog  # noqa: PLC0415 - pyiceberg
 
     iceberg = config.iceberg
     options = TableOptions(

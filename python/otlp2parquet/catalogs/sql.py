@@ -3,9 +3,10 @@
 Knows the settings of a database and where tables lie when nobody says so.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog.sql import SqlCatalog, SqlCatalogBaseTable
 from sqlalchemy.exc import SQLAlchemyError
 
 from otlp2parquet.catalogs.connection import Connection, properties_of, storage_uri
@@ -32,13 +33,13 @@ def connection(config: Config) -> Connection:
 def open_catalog(name: str, **properties: str) -> SqlCatalog:
     """The catalog; its own tables are made in a new database.
 
-    pyiceberg looks for them and then makes them: where several processes come first at once, one
-    of them makes them, and the others are told that they are there.
+    pyiceberg looks for them and then makes them, one after another: where several processes come
+    first at once, each table is made by one of them, and the others are told that it is there.
     """
-    try:
-        return SqlCatalog(name, **properties)
-    except SQLAlchemyError:
-        return SqlCatalog(name, **properties)
+    for _ in SqlCatalogBaseTable.metadata.tables:
+        with suppress(SQLAlchemyError):
+            return SqlCatalog(name, **properties)
+    return SqlCatalog(name, **properties)
 
 
 def without_password(uri: str) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 from pyiceberg import exceptions as iceberg
 from requests.exceptions import RequestException
 
+from otlp2parquet.catalogs.answers import THROTTLED
 from otlp2parquet.errors import (
     CatalogConflictError,
     CatalogError,
@@ -43,10 +44,6 @@ _REFUSALS: Final = (
     iceberg.NoSuchPropertyException,
     iceberg.NotInstalledError,
 )
-_THROTTLED: Final = re.compile(
-    r"throttl|rate exceeded|too many requests|slow ?down|limit ?exceeded|request ?limit",
-    re.IGNORECASE,
-)
 _LOST_BASE: Final = "Cannot find starting snapshot"
 _BOTO_CONFLICTS: Final = frozenset(
     {"ConcurrentModificationException", "ConflictException", "AlreadyExistsException"}
@@ -76,8 +73,7 @@ def as_catalog_error(error: Exception) -> CatalogError:
         return CatalogConflictError(text)
     if isinstance(error, _CONFLICTS):
         return CatalogConflictError(text)
-    if _THROTTLED.search(text):
-        # Glue says it with a 400.
+    if THROTTLED.search(text):
         return CatalogUnavailableError(text)
     code = _boto_code(error)
     if code is not None:

@@ -81,11 +81,18 @@ def cloudflare(output: Path) -> None:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder with wheels of otlp2parquet, as `make wheels` makes them. [default: pip's]",
 )
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Write over a template that is there and differs, as one that was edited does.",
+)
 def aws(
+    *,
     output: Path,
-    package: bool,  # noqa: FBT001 - click gives it so
+    package: bool,
     architectures: tuple[str, ...],
     wheels: Path | None,
+    force: bool,
 ) -> None:
     """Write what it takes to run on AWS Lambda; nothing at AWS is called.
 
@@ -95,6 +102,18 @@ def aws(
     runs this command, and so is the runtime in the template.
     """
     chosen = cast("tuple[Architecture, ...]", architectures or ("x86_64",))
+    text = template(
+        zip_name=artifact.zip_name(chosen[0]),
+        runtime=artifact.runtime(),
+        architecture=chosen[0],
+    )
+    path = output / "template.yaml"
+    if not force and path.exists() and path.read_bytes() != text.encode():
+        # Before minutes go into a zip.
+        raise click.ClickException(
+            f"{path}: found a template that differs, expected none, because it may have been "
+            "edited: write to another folder (--output) and compare, or over it (--force)"
+        )
     output.mkdir(parents=True, exist_ok=True)
     for architecture in chosen if package else ():
         own = sorted(wheels.glob("*.whl")) if wheels is not None else ()
@@ -108,11 +127,5 @@ def aws(
         )
         if made.zipped_bytes > artifact.DIRECT_BYTES:
             click.echo("more than 50 MiB: it has to be uploaded by way of a bucket")
-    text = template(
-        zip_name=artifact.zip_name(chosen[0]),
-        runtime=artifact.runtime(),
-        architecture=chosen[0],
-    )
-    path = output / "template.yaml"
     path.write_text(text, encoding="utf-8")
     click.echo(f"{path}: its first lines say how it is deployed")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
+from otlp2parquet.catalogs.reconciled import Report
 from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.cli.options import config_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import OtlpError
-from otlp2parquet.reconciling import Report
 from otlp2parquet.reconciling import reconcile as run
 
 

@@ -41,12 +41,12 @@ def serve(
     output: str | None,
     verbose: bool,  # noqa: FBT001 - click passes options by name
 ) -> None:
-    """Receive OTLP over HTTP and write Parquet files.
+    """Receive OTLP and write Parquet files.
 
-    Listens on 127.0.0.1:4318 and writes to ./data unless told otherwise: by options, environment
-    variables or TOML files. "otlp2parquet config" shows what is in effect. SIGTERM, Ctrl-C or
-    closing the terminal stores everything that was acknowledged and ends with 0. Without a
-    terminal SIGHUP has tokens and certificates read again.
+    Listens on 127.0.0.1, on port 4318 for OTLP/HTTP and on 4317 for OTLP/gRPC, and writes to ./data
+    unless told otherwise: by options, environment variables or TOML files. "otlp2parquet config"
+    shows what is in effect. SIGTERM, Ctrl-C or closing the terminal stores everything that was
+    acknowledged and ends with 0. Without a terminal SIGHUP has tokens and certificates read again.
     """
     # Arrow's allocator and the decoder's keep pages that hold nothing for a while, those of several
     # files and batches, and they are in nobody's budget. To give them back at once costs no

@@ -25,7 +25,6 @@ LOG_FOLDER = ".otlp2parquet"
 """The log's folder where none is named; its first letter keeps readers of tables out of it."""
 
 NOT_YET = (
-    "server.grpc_addr",
     "server.tls.key_password",
     "parquet.bloom_columns",
 )
@@ -130,6 +129,13 @@ class ServerConfig:
         Address("127.0.0.1", 4318),
         "Address to listen on. Port 0 takes a free one.",
         short="LISTEN_ADDR",
+    )
+    grpc_addr: Address | None = setting(  # noqa: RUF009 - it makes a field
+        values.optional_address(),
+        Address("127.0.0.1", 4317),
+        "Address to listen on for OTLP/gRPC; `off` for none. Where it cannot be had, OTLP/HTTP is "
+        "served without it, and a warning says so.",
+        short="GRPC_ADDR",
     )
     log_level: str = setting(
         values.choice(

@@ -375,6 +375,26 @@ def address() -> Kind[Address]:
     return Kind(expected, check, check, str)
 
 
+def optional_address() -> Kind[Address | None]:
+    """An address, or ``off`` for none."""
+    kind = address()
+
+    def check(value: object) -> Address | None:
+        if isinstance(value, str) and value.strip().lower() == "off":
+            return None
+        try:
+            return kind.from_toml(value)
+        except ValueError as error:
+            raise ValueError(f'{error}, or "off"') from error
+
+    return Kind(
+        f'{kind.expected}, or "off"',
+        check,
+        check,
+        lambda value: "off" if value is None else str(value),
+    )
+
+
 def path() -> Kind[Path]:
     """A path; relative ones are taken from the folder the process starts in."""
     expected = "a path"

@@ -5,13 +5,15 @@ any storage: a plan is a pure function of the groups and the layout, the same on
 
 Groups that share a path share a file, so no two files of a batch can want one name. Paths that
 some file system takes for one although they differ (it folds case, or drops trailing dots) get
-names of their own through the part number.
+names of their own through the part number, which comes from the path itself: a file has the same
+name whichever other groups a batch has, also where one reading sees more of them than another.
 """
 
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final, Protocol, Self
 
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, Layout, partition_path, utc_hour
@@ -25,6 +27,9 @@ VERSION_KEY: Final = "otlp2parquet.version"
 """Keys of a file's Parquet metadata. Batch id and part, with the number of rows, say which file
 it is."""
 
+
+_PARTS: Final = 800_000_000
+"""Part numbers begin below this, so that they and those behind them have nine digits at most."""
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -107,8 +112,6 @@ def plan_files(
     again. Raises ``ValueError`` as ``partition_path`` does.
     """
     taken = {(_folded(file.folder), file.part) for file in planned}
-    # Where the search for a free part goes on: folders that fold to one can be many.
-    begun: dict[str, int] = {}
     services: dict[tuple[str, str, datetime], dict[str | None, int]] = {}
     for group in groups:
         folder = partition_path(group.table, group.service, group.hour, layout)
@@ -118,16 +121,22 @@ def plan_files(
     files = []
     for (folder, table, hour), rows in sorted(services.items(), key=lambda item: item[0][:2]):
         folded = _folded(folder)
-        part = _next_part(folded, taken, begun.get(folded, 0))
+        part = _next_part(folded, taken, _first_part(folder, folded))
         taken.add((folded, part))
-        begun[folded] = part + 1
         # A service's name is never empty here, so that the rows without one come first.
         ordered = dict(sorted(rows.items(), key=lambda item: item[0] or ""))
         files.append(PlannedFile(folder, part, table, hour, ordered))
     return files
 
 
-def _next_part(folded: str, taken: Collection[tuple[str, int]], part: int = 0) -> int:
+def _first_part(folder: str, folded: str) -> int:
+    """0 for a folder that every file system keeps as it is, else a number of the folder's own."""
+    if folder == folded:
+        return 0
+    return 1 + int.from_bytes(sha256(folder.encode()).digest()[:8]) % _PARTS
+
+
+def _next_part(folded: str, taken: Collection[tuple[str, int]], part: int) -> int:
     """The first part number, from ``part`` on, that is free in all folders that fold to one."""
     while (folded, part) in taken:
         part += 1

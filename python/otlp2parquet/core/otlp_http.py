@@ -185,7 +185,10 @@ def read_head(
             # Several fields are one list: stacked encodings are refused below.
             encodings += "," + value.decode("latin-1")
         elif name == b"content-length" and value.isdigit():
-            length = int(value)
+            # Python makes no number of thousands of digits; twenty are beyond every limit.
+            length = int(value.lstrip(b"0")[:20] or b"0")
+    if content_type.startswith("application/grpc"):
+        return _WRONG_PORT
     format_ = MEDIA_TYPES.get(content_type, "json")
 
     signal = signal_at(path, path_prefix)
@@ -213,6 +216,19 @@ def read_head(
         return render_as(format_, signal, too_large(max_payload_bytes))
     return ExportHead(signal, content_type, encoding, length, format_)
 
+
+_WRONG_PORT: Final = Response(
+    # gRPC's form of an answer that has no message: the status in the head ("Trailers-Only").
+    200,
+    (
+        (b"content-type", b"application/grpc"),
+        (b"grpc-status", b"12"),  # UNIMPLEMENTED
+        (b"grpc-message", b"this port takes OTLP/HTTP, OTLP/gRPC has another (4317 by default)"),
+    ),
+    b"",
+    "wrong port",
+    "this port takes OTLP/HTTP, OTLP/gRPC has another (4317 by default)",
+)
 
 _FULL_SUCCESS: Final[dict[Format, Response]] = {
     "protobuf": _respond(200, "protobuf", status.export_response_protobuf(0, "")),

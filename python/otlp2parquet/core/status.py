@@ -76,6 +76,17 @@ def status_protobuf(code: int, message: str) -> bytes:
     return _varint_field(1, code) + _bytes_field(2, _fit_utf8(message))
 
 
+def status_with_retry_info(code: int, message: str, secs: int) -> bytes:
+    """google.rpc.Status with one of its ``details = 3``: RetryInfo, that says after how long.
+
+    An Any is ``string type_url = 1; bytes value = 2``, RetryInfo ``Duration retry_delay = 1``, and
+    a Duration ``int64 seconds = 1``.
+    """
+    info = _bytes_field(1, _varint_field(1, secs))
+    details = _bytes_field(1, b"type.googleapis.com/google.rpc.RetryInfo") + _bytes_field(2, info)
+    return status_protobuf(code, message) + _bytes_field(3, details)
+
+
 def status_json(code: int, message: str) -> bytes:
     """google.rpc.Status in the JSON mapping of protobuf."""
     return _as_json({"code": code, "message": _fit_json(message)})

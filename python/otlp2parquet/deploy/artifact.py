@@ -39,6 +39,7 @@ DIRECT_BYTES: Final = 50 << 20
 
 _TIME: Final = (2020, 1, 1, 0, 0, 0)
 _MODE: Final = 0o644 << 16
+_PIP: Final = "pip"
 _STRIPPERS: Final = ("llvm-strip", "strip")
 
 
@@ -106,7 +107,7 @@ def own_wheel(architecture: Architecture, wheels: Iterable[Path]) -> Path | None
 def download(architecture: Architecture, requirements: Sequence[str], folder: Path) -> None:
     """Have pip get wheels for an architecture, whatever this machine has."""
     machine, python = MACHINES[architecture], f"{sys.version_info.major}{sys.version_info.minor}"
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", _PIP, "download", "--quiet", "--disable-pip-version-check"]
     command += ["--only-binary=:all:", "--implementation", "cp", "--python-version", python]
     command += ["--abi", f"cp{python}", "--abi", "abi3", "--abi", "none", "--dest", str(folder)]
     for minor in GLIBC_MINORS:
@@ -116,6 +117,12 @@ def download(architecture: Architecture, requirements: Sequence[str], folder: Pa
         [*command, *requirements], capture_output=True, text=True, check=False
     )
     if done.returncode:
+        if f"No module named {_PIP}" in done.stderr:
+            # uv makes environments without it.
+            raise ConfigError(
+                f"{sys.executable}: found no pip, expected one to get wheels with: "
+                "`python -m ensurepip` in this environment, or `uv pip install pip`, installs it"
+            )
         raise ConfigError(
             f"pip found no wheels for {architecture}, expected one of each of "
             f"{', '.join(requirements)}:\n{done.stderr.strip()[-2000:]}"

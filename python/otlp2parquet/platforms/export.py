@@ -57,9 +57,9 @@ class Head(Protocol):
 class ExportCounts:
     """What became of requests since the start. Changed and read on the event loop's thread only."""
 
-    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """By signal and the status of the platform's protocol; the signal is empty where a path has
-    none or nobody looked."""
+    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By signal and the status of the platform's protocol, a number of HTTP's or a name of gRPC's;
+    the signal is empty where a path has none or nobody looked."""
     received_bytes: Counter[str] = field(default_factory=Counter)
     accepted_records: Counter[str] = field(default_factory=Counter)
     rejected_records: Counter[str] = field(default_factory=Counter)

@@ -8,7 +8,8 @@ import json
 import logging
 import sys
 import time
-from typing import Final, TextIO
+from io import TextIOBase
+from typing import Final, TextIO, cast
 
 LEVELS: Final = {
     "trace": logging.DEBUG,
@@ -63,12 +64,12 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(data, default=str, ensure_ascii=False)
 
 
-def configure(level: str, form: str, stream: TextIO | None = None) -> None:
+def configure(level: str, form: str, stream: TextIO | TextIOBase | None = None) -> None:
     """Send everything that this process logs to standard error, or ``stream``, in one form.
 
     ``level`` holds for otlp2parquet; of libraries only warnings and worse are shown.
     """
-    handler = logging.StreamHandler(sys.stderr if stream is None else stream)
+    handler = logging.StreamHandler(cast("TextIO", stream or sys.stderr))
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -10,9 +10,8 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, Protocol
 
-from otlp2parquet.core.otlp_http import Response
 from otlp2parquet.core.outcome import Outcome
 
 log = logging.getLogger(__name__)
@@ -26,6 +25,15 @@ LONGEST_MESSAGE: Final = 500
 LONGEST_NAME: Final = 100
 
 OTHERS: Final = "others"
+
+
+class Told(Protocol):
+    """An answer, of whichever protocol."""
+
+    @property
+    def reason(self) -> str: ...  # noqa: D102 - a member of a protocol
+    @property
+    def message(self) -> str: ...  # noqa: D102
 
 
 class _Pair:
@@ -48,7 +56,7 @@ class Refusals:
 
     def report(
         self,
-        response: Response,
+        response: Told,
         outcome: Outcome | None,
         *,
         client: str,

@@ -182,8 +182,9 @@ def test_refusals_are_told_once_a_minute(
 
 
 def test_there_is_nothing_to_reconcile_without_a_catalog(bench: FunctionBench) -> None:
-    """A schedule that is there all the same does no harm."""
+    """A schedule that is there all the same does no harm; there are two services for them."""
     assert bench.handle(SCHEDULED) == {"is_complete": True}
+    assert bench.handle({**SCHEDULED, "source": "aws.scheduler"}) == {"is_complete": True}
 
 
 @pytest.mark.parametrize("event", [{}, {"key": "value"}, {"Records": [{"eventSource": "aws:sns"}]}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from otlp2parquet.platforms.aws_lambda import objects as objects_module
 from otlp2parquet.platforms.aws_lambda import settings as lambda_settings
 from otlp2parquet.platforms.aws_lambda.metrics import Metrics
 from otlp2parquet.platforms.aws_lambda.objects import FOLDER
+from otlp2parquet.stores.obstore import ObstoreStore
 from otlp2parquet.writers import ParquetWriter
 from tests.components.s3 import BUCKET, CREDENTIALS, Versitygw, keys_in, s3_client
 from tests.support.lambda_bench import FunctionBench
@@ -131,10 +133,66 @@ def test_an_object_that_was_replaced_is_left_to_its_own_event(s3: S3Bench) -> No
     first = s3.put("logs/replaced.pb", capture(3))
     second = s3.put("logs/replaced.pb", capture(5))
     with s3.function() as bench:
-        assert bench.handle(first) == {"objects": 1}
+        # Told of twice, too: nobody holds what is not there.
+        assert bench.handle(first) == bench.handle(first) == {"objects": 1}
         assert s3.rows == 0
         bench.handle(second)
     assert s3.rows == 5
+
+
+def test_a_bucket_that_keeps_versions_no_more(s3: S3Bench) -> None:
+    """All that is put there has the version "null": its content tells one from the next."""
+    with s3.function() as bench:
+        for count in (3, 4):
+            event = s3.put("logs/unversioned.pb", capture(count))
+            event["Records"][0]["s3"]["object"]["versionId"] = "null"
+            bench.handle(event)
+    assert s3.rows == 3 + 4
+
+
+def test_a_key_of_any_script_is_read(s3: S3Bench) -> None:
+    """Its letters may be more bytes than a file's name has here."""
+    event = s3.put(f"{'ログ' * 20}/" * 5 + "logs.pb", capture(3))
+    with s3.function() as bench:
+        bench.handle(event)
+    assert s3.rows == 3
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "no JSON",
+        {"Type": "Notification", "Message": "{}"},
+        {"Records": "none"},
+        {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]},
+    ],
+)
+def test_a_message_that_cannot_be_read_stays(s3: S3Bench, body: object) -> None:
+    """What is said to be done is removed from its queue; the other messages do not suffer."""
+    good = s3.put("logs/good.pb", capture(3))
+    with s3.function() as bench:
+        failed = bench.handle(queued(body, good, {"Event": "s3:TestEvent"}))
+        assert failed == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert s3.rows == 3
+
+
+def test_a_disk_that_is_full_costs_one_message(
+    s3: S3Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object that is larger than a function's disk does not hold up those behind it."""
+    large, small = s3.put("logs/large.pb", capture(9)), s3.put("logs/small.pb", capture(3))
+    fetch = ObstoreStore.fetch
+
+    def fail(self: ObstoreStore, path: str, sink: Any, **kwargs: Any) -> None:
+        if path == "logs/large.pb":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fetch(self, path, sink, **kwargs)
+
+    monkeypatch.setattr(ObstoreStore, "fetch", fail)
+    with s3.function() as bench:
+        failed = bench.handle(queued(large, small))
+        assert failed == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
+    assert s3.rows == 3
 
 
 def test_compressed_json_lines(s3: S3Bench) -> None:

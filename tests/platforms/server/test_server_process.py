@@ -399,7 +399,7 @@ def test_a_port_in_use_is_an_error(server: Server, tmp_path: Path) -> None:
             {"OTLP2PARQUET_STORAGE_BACKEND": "s3"},
             "storage.s3.bucket (default): found none, expected one",
         ),
-        ({"OTLP2PARQUET_SERVER_GRPC_ADDR": "hush"}, "not available in this version"),
+        ({"OTLP2PARQUET_SERVER_TLS_KEY_PASSWORD": "hush"}, "not available in this version"),
     ],
 )
 def test_what_cannot_work_stops_the_start(

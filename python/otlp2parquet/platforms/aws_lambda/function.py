@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -47,6 +47,7 @@ from otlp2parquet.platforms.aws_lambda.object_events import (
     ObjectReference,
     messages_in,
     objects_in,
+    records_in,
 )
 from otlp2parquet.platforms.aws_lambda.objects import ObjectConversions, Receipts
 from otlp2parquet.platforms.aws_lambda.settings import (
@@ -73,6 +74,8 @@ TICK_SECS: Final = 0.1
 LEFT_SECS: Final = 1.0
 """What is left of an invocation's time when its answer is due at the latest."""
 _NO_CONTEXT_SECS: Final = 30.0
+_SCHEDULES: Final = ("aws.events", "aws.scheduler")
+"""Rules of EventBridge, and its scheduler."""
 
 _NOT_COMMITTED: Final = "the catalog has not taken the rows, send them again"
 _TOO_LATE: Final = "the storage has not answered in time, send it again"
@@ -147,7 +150,7 @@ class Function:
                     "internal trouble, see the function's log", reason="internal"
                 )
             return make_result(response, form, head=request.method == "HEAD")
-        if event.get("source") == "aws.events" or event.get("otlp2parquet") == "reconcile":
+        if event.get("source") in _SCHEDULES or event.get("otlp2parquet") == "reconcile":
             return self._reconcile(end)
         messages = list(messages_in(event))
         if messages:
@@ -283,14 +286,15 @@ class Function:
         return {**asdict(report), "is_complete": report.is_complete}
 
     def _convert_messages(self, messages: list[tuple[str, Event]], end: float) -> Result:
-        """Convert what messages of SQS tell of; those that failed come again."""
+        """Convert what messages of SQS tell of; those that failed come again, each for itself."""
         failed = []
         for message_id, body in messages:
             try:
-                for reference in objects_in(body):
+                for reference in _objects_of(body):
                     self._convert(reference, end)
-            except OtlpError as error:
-                log.warning("a message has to come again: %s", error)
+            except Exception as error:  # noqa: BLE001 - the others are not to wait for this one
+                reason = str(error) if isinstance(error, OtlpError | ValueError) else repr(error)
+                log.warning("a message has to come again: %s", reason)
                 failed.append({"itemIdentifier": message_id})
         return {"batchItemFailures": failed}
 
@@ -342,10 +346,16 @@ def _secs_left(context: Any) -> float:  # noqa: ANN401 - AWS's interface
     return float(context.get_remaining_time_in_millis()) / 1000
 
 
+def _objects_of(message: Event) -> Iterator[ObjectReference]:
+    """What a message tells of: to take one that says nothing for done would remove it unread."""
+    if not _is_of_s3(message):
+        raise ValueError("found a message that is no event of S3")
+    return objects_in(message)
+
+
 def _is_of_s3(event: Event) -> bool:
     """Whether an event is of S3, also if it tells of no object that was made."""
-    records = event.get("Records") or ()
-    is_notification = any(one.get("eventSource") == "aws:s3" for one in records)
+    is_notification = any(one.get("eventSource") == "aws:s3" for one in records_in(event))
     return (
         is_notification or event.get("source") == "aws.s3" or event.get("Event") == "s3:TestEvent"
     )

@@ -8,8 +8,10 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote_plus
+
+_NO_VERSION: Final = "null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,17 @@ def objects_in(event: Mapping[str, Any]) -> Iterator[ObjectReference]:
         if event.get("detail-type") == "Object Created":
             yield _of_event_bridge(event)
         return
-    for record in event.get("Records") or ():
+    for record in records_in(event):
         if record.get("eventSource") == "aws:s3" and _is_creation(record):
             yield _of_notification(record)
+
+
+def records_in(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The records of an event of S3 or SQS; none of what is something else."""
+    records = event.get("Records")
+    for record in records if isinstance(records, list) else ():
+        if isinstance(record, Mapping):
+            yield record
 
 
 def _is_creation(record: Mapping[str, Any]) -> bool:
@@ -55,7 +65,7 @@ def _is_creation(record: Mapping[str, Any]) -> bool:
 
 def messages_in(event: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The messages of an event of SQS: the id and the event in it, ``{}`` for one that is none."""
-    for record in event.get("Records") or ():
+    for record in records_in(event):
         if record.get("eventSource") == "aws:sqs":
             try:
                 body = json.loads(record.get("body") or "")
@@ -70,7 +80,7 @@ def _of_notification(record: Mapping[str, Any]) -> ObjectReference:
     return ObjectReference(
         s3["bucket"]["name"],
         unquote_plus(found["key"]),
-        str(found.get("versionId") or ""),
+        _version(found.get("versionId")),
         str(found.get("eTag") or ""),
         int(found.get("size") or 0),
         _nanoseconds(record["eventTime"]),
@@ -83,11 +93,16 @@ def _of_event_bridge(event: Mapping[str, Any]) -> ObjectReference:
     return ObjectReference(
         detail["bucket"]["name"],
         found["key"],
-        str(found.get("version-id") or ""),
+        _version(found.get("version-id")),
         str(found.get("etag") or ""),
         int(found.get("size") or 0),
         _nanoseconds(event["time"]),
     )
+
+
+def _version(given: object) -> str:
+    """The version; where a bucket keeps versions no more, all that comes is the version "null"."""
+    return "" if given in (None, _NO_VERSION) else str(given)
 
 
 def _nanoseconds(moment: str) -> int:

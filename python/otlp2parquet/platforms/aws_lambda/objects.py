@@ -28,7 +28,8 @@ from uuid import UUID
 
 from otlp2parquet.assembly import Output
 from otlp2parquet.captures import Problem, find_inputs
-from otlp2parquet.catalogs.receipts import Receipt, ReceiptFinisher, ReceiptFolder
+from otlp2parquet.catalogs.receipt_folder import ReceiptFinisher, ReceiptFolder
+from otlp2parquet.catalogs.receipts import Receipt
 from otlp2parquet.convert import ChunkReport, ConvertOptions, Journal, convert_files
 from otlp2parquet.convert.journal import ConversionPlan
 from otlp2parquet.convert.naming import Name
@@ -48,7 +49,8 @@ log = logging.getLogger(__name__)
 FOLDER: Final = ".otlp2parquet/objects"
 _DONE: Final = "done"
 _END: Final = ".end"
-_UNSAFE: Final = re.compile(r"[^\w.-]")
+_UNSAFE: Final = re.compile(r"[^\w.-]", re.ASCII)
+"""Not in names of files here: 200 letters of any script may be more bytes than a name has."""
 _MOST_TOLD: Final = 100
 """Problems of one object that are logged one by one."""
 
@@ -121,6 +123,7 @@ class ObjectConversions:
             except FileNotFoundError:
                 # Another version has taken its place, and has an event of its own; or it is gone.
                 log.warning("an object is not there any more", extra=_fields(reference))
+                marks.let_go()
                 return None
             finally:
                 shutil.rmtree(self._folder, ignore_errors=True)
@@ -253,6 +256,8 @@ class _Marks:
         self._folder = f"{FOLDER}/{name}"
         self._reference = reference
         self._now = now
+        self._held = 0
+        """The number of the claim that is held."""
 
     @contextmanager
     def claim(self, node: str, secs: float) -> Iterator[str | None]:
@@ -264,12 +269,16 @@ class _Marks:
         if taken is None:
             yield None
             return
-        number, first_node = taken
+        self._held, first_node = taken
         try:
             yield first_node
         except BaseException:
-            self._create(f"{number}{_END}", {})
+            self.let_go()
             raise
+
+    def let_go(self) -> None:
+        """Give the claim up before its time is over."""
+        self._create(f"{self._held}{_END}", {})
 
     def _take(self, node: str, secs: float) -> tuple[int, str] | None:
         while True:

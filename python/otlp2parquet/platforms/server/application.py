@@ -15,6 +15,7 @@ from typing import Final
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.catalogs.running import LAST_SECS, CommitThread
+from otlp2parquet.core.otlp_grpc import Answer
 from otlp2parquet.core.otlp_http import ExportHead, Response, read_head, render
 from otlp2parquet.core.outcome import Outcome
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
@@ -191,7 +192,7 @@ class Application:
             read_body = partial(self.bodies.read, receive, head.content_length, self._limit)
             outcome = await self.exports.take(head, read_body)
             response = render(head, outcome)
-            self._counts.answers[head.signal, response.status] += 1
+            self._counts.answers[head.signal, str(response.status)] += 1
             if outcome.body_bytes is None and outcome.kind != "cut body":
                 await answer_then_drain(response, scope, receive, send)
             else:
@@ -216,9 +217,21 @@ class Application:
 
     def report_response(self, scope: Scope, response: Response) -> None:
         """Count a response that was given before anybody looked for a signal; log a refusal."""
-        self._counts.answers["", response.status] += 1
+        self._counts.answers["", str(response.status)] += 1
         if response.message:
             self._report(scope, response)
+
+    def report_call(
+        self, client: str, method: str, answer: Answer, outcome: Outcome | None
+    ) -> None:
+        """Log what a gRPC call was refused for, as of HTTP's requests."""
+        headers = ((b"content-type", b"application/grpc"),)
+        self._refusals.report(answer, outcome, client=client, path=method, headers=headers)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests are taken now."""
+        return not self._pages.reasons()
 
     def _report(self, scope: Scope, response: Response, outcome: Outcome | None = None) -> None:
         client = scope.get("client")

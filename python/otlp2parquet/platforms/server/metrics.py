@@ -73,8 +73,8 @@ class Metrics(Collector):
         answers = CounterMetricFamily(
             "otlp2parquet_requests", "Requests answered.", labels=("signal", "code")
         )
-        for (signal, status), count in sorted(seen.answers.items()):
-            answers.add_metric((signal, str(status)), count)
+        for key, count in sorted(seen.answers.items()):
+            answers.add_metric(key, count)
         yield answers
         yield _counters("refused_requests", "Requests answered with 503.", "reason",
                         seen.refused.items())  # fmt: skip

@@ -52,7 +52,8 @@ class Pages:
             return Response(200, head, body)
         return self._ready(to_stranger=to_stranger)
 
-    def _ready(self, *, to_stranger: bool) -> Response:
+    def reasons(self) -> list[str]:
+        """Why requests are not taken now; empty when they are."""
         reasons = []
         status = self._ingest.status()
         if self.is_stopping:
@@ -62,6 +63,10 @@ class Pages:
         refusal = self._ingest.refusal()
         if refusal is not None:
             reasons.append(refusal)
+        return reasons
+
+    def _ready(self, *, to_stranger: bool) -> Response:
+        reasons, status = self.reasons(), self._ingest.status()
         page: dict[str, Any] = {"status": "not ready" if reasons else "ready"}
         page["reasons"] = reasons
         page["memory"] = {"used_bytes": status.used_bytes, "limit_bytes": status.limit_bytes}

@@ -7,17 +7,21 @@ a door is never opened, and TLS never left, by a mistake in a file.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from otlp2parquet.config import Config, ServerConfig
 from otlp2parquet.core.auth import Tokens
 from otlp2parquet.errors import ConfigError
-from otlp2parquet.platforms.server.asgi import Asgi
-from otlp2parquet.platforms.server.front_door import FrontDoor
 from otlp2parquet.platforms.server.tls import granian_arguments
 
 log = logging.getLogger(__name__)
+
+
+class Door(Protocol):
+    """Whoever asks for tokens, where any are set."""
+
+    tokens: Tokens | None
 
 
 class Reload:
@@ -26,12 +30,12 @@ class Reload:
     def __init__(
         self,
         config: ServerConfig,
-        door: Asgi,
+        doors: Sequence[Door],
         renew_certificates: Callable[[Mapping[str, Any]], None],
         read_again: Callable[[], Config] | None,
     ) -> None:
         self._config = config
-        self._door = door
+        self._doors = doors
         self._renew_certificates = renew_certificates
         self._read_again = read_again
         self._running: asyncio.Task[None] | None = None
@@ -67,8 +71,9 @@ class Reload:
         except Exception:
             log.exception("SIGHUP: the old tokens and certificates stay in effect")
             return
-        if isinstance(self._door, FrontDoor) and server.auth.tokens:
-            self._door.tokens = Tokens(server.auth.tokens)
+        if server.auth.tokens:
+            for door in self._doors:
+                door.tokens = Tokens(server.auth.tokens)
         if tls:
             self._renew_certificates(tls)
         self._config = server

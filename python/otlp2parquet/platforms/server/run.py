@@ -1,4 +1,4 @@
-"""The server's process: socket, Granian, signals, and the order in which it ends.
+"""The server's process: sockets, Granian, gRPC, signals, and the order in which it ends.
 
 Granian runs embedded, in this one process: its network side works on threads of its own without
 the GIL, so there is no supervisor to kill and no orphan that could keep the port. It must not
@@ -16,9 +16,9 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import Final
+from typing import Any, Final
 
 from otlp2parquet.assembly import Assembly, assemble, promise
 from otlp2parquet.config import Address, Config, ServerConfig
@@ -26,8 +26,9 @@ from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms import logs
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
-from otlp2parquet.platforms.server.front_door import front_door
+from otlp2parquet.platforms.server.front_door import FrontDoor, front_door
 from otlp2parquet.platforms.server.granian_server import BACKLOG, GranianServer
+from otlp2parquet.platforms.server.grpc_front import GrpcFront
 from otlp2parquet.platforms.server.reload import Reload
 from otlp2parquet.platforms.server.signals import on_signals
 from otlp2parquet.platforms.server.tls import granian_arguments
@@ -125,9 +126,16 @@ def serve(config: Config, read_again: Callable[[], Config] | None = None) -> int
 
     door = front_door(application, config.server, application.report_response)
     server = GranianServer(sock, door, tls, config.server.idle_timeout_secs)
-    reload = Reload(config.server, door, server.renew_certificates, read_again)
+    grpc_front = GrpcFront(config, application)
+
+    def renew_certificates(files: Mapping[str, Any]) -> None:
+        server.renew_certificates(files)
+        grpc_front.renew_certificates(files)
+
+    doors = [one for one in (door, grpc_front) if isinstance(one, FrontDoor | GrpcFront)]
+    reload = Reload(config.server, doors, renew_certificates, read_again)
     assembly.start()
-    return asyncio.run(_serve(application, server, announce, reload))
+    return asyncio.run(_serve(application, server, grpc_front, announce, reload))
 
 
 def _warn_of_open_door(server: ServerConfig, host: str) -> None:
@@ -142,12 +150,17 @@ def _warn_of_open_door(server: ServerConfig, host: str) -> None:
 
 
 async def _serve(
-    application: Application, server: GranianServer, announce: Callable[[], None], reload: Reload
+    application: Application,
+    server: GranianServer,
+    grpc_front: GrpcFront,
+    announce: Callable[[], None],
+    reload: Reload,
 ) -> int:
     stop = asyncio.Event()
     on_signals(stop, reload.begin, survives=application.survives)
-    announce()  # whoever reads that it listens may send it a signal
     application.start()
+    await grpc_front.start()
+    announce()  # whoever reads that it listens may send it a signal
     serving = asyncio.create_task(server.serve())
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -155,7 +168,8 @@ async def _serve(
         log.error("the http server ended by itself")
     application.refuse_new()
     server.stop()
-    await asyncio.wait({serving}, timeout=DRAIN_SECS)
+    calls = asyncio.create_task(grpc_front.stop(DRAIN_SECS))
+    await asyncio.wait({serving, calls}, timeout=DRAIN_SECS)
     if not serving.done():
         application.bodies.expire(everything=True)
         # A connection that hangs must not keep us from storing what is acknowledged.
