@@ -1,6 +1,7 @@
 """Programs built once: a cache folder outside the checkout, safe for several builders at once.
 
-Knows folders, locks, ``go install`` and Python environments. Must not know what the programs do.
+Knows folders, locks, ``go install``, npm and Python environments. Must not know what the
+programs do.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 BUILD_SECS = 1800
 """A cold Collector build takes four minutes on two cores; past this the build hangs."""
@@ -88,6 +89,35 @@ def go_install(package: str, version: str) -> Path:
             (building / name).replace(program)
             building.rmdir()
     return program
+
+
+def npm_folder(
+    name: str,
+    source: Path,
+    files: Sequence[str],
+    *,
+    beside: str = "",
+    complete: Callable[[Path], None] = lambda _: None,
+) -> Path:
+    """The folder with ``files`` of ``source`` and the packages they lock, made on first use.
+
+    ``complete`` puts into it what is no package of npm, which ``beside`` names.
+    """
+    digest = hashlib.sha256(beside.encode())
+    for file in files:
+        digest.update((source / file).read_bytes())
+    with locked(name) as cache:
+        folder = cache / f"{name}-{digest.hexdigest()[:12]}"
+        if not folder.exists():
+            building = cache / f".{name}.building"
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+            for file in files:
+                shutil.copy(source / file, building)
+            run_build(["npm", "ci", "--no-audit", "--no-fund", "--prefix", building])
+            complete(building)
+            building.replace(folder)
+    return folder
 
 
 def python_environment(name: str, requirements: Sequence[str]) -> Path:

@@ -5,11 +5,9 @@ Knows npm and the script's arguments. Must not know who receives what it sends.
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from pathlib import Path
 
-from .cache import locked, run_build
+from .cache import npm_folder
 from .sender import run_sender
 
 SOURCE = Path(__file__).with_name("js")
@@ -18,20 +16,7 @@ FILES = ("package.json", "package-lock.json", "send.mjs")
 
 def build_javascript() -> Path:
     """The folder with the script and the packages it needs, made on first use."""
-    digest = hashlib.sha256()
-    for name in FILES:
-        digest.update((SOURCE / name).read_bytes())
-    with locked("javascript") as cache:
-        folder = cache / f"javascript-{digest.hexdigest()[:12]}"
-        if not folder.exists():
-            building = cache / ".javascript.building"
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir()
-            for name in FILES:
-                shutil.copy(SOURCE / name, building)
-            run_build(["npm", "ci", "--no-audit", "--no-fund", "--prefix", building])
-            building.replace(folder)
-    return folder
+    return npm_folder("javascript", SOURCE, FILES)
 
 
 def send_from_javascript(endpoint: str, count: int, compression: str, form: str = "proto") -> None:

@@ -7,11 +7,9 @@ it takes orders: variables, faults of R2, what is in the bucket.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -19,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from .cache import locked, run_build
+from .cache import npm_folder, run_build
 from .process import RunningProcess
 
 if TYPE_CHECKING:
@@ -34,25 +32,15 @@ READY_SECS = 180.0
 
 def build_worker_runtime() -> Path:
     """The folder with ``node_modules`` and the SDK (``sdk``), made on first use."""
-    digest = hashlib.sha256(SDK.encode())
-    for name in FILES:
-        digest.update((SOURCE / name).read_bytes())
-    with locked("workers") as cache:
-        folder = cache / f"workers-{digest.hexdigest()[:12]}"
-        if not folder.exists():
-            building = cache / ".workers.building"
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir()
-            for name in FILES:
-                shutil.copy(SOURCE / name, building)
-            run_build(["npm", "ci", "--no-audit", "--no-fund", "--prefix", building])
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-            run_build([*pip, "--dest", building, SDK])
-            (wheel,) = building.glob("*.whl")
-            with zipfile.ZipFile(wheel) as packed:
-                packed.extractall(building / "sdk")
-            building.replace(folder)
-    return folder
+    return npm_folder("workers", SOURCE, FILES, beside=SDK, complete=_add_sdk)
+
+
+def _add_sdk(folder: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    run_build([*pip, "--dest", folder, SDK])
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(folder / "sdk")
 
 
 def wrangler(arguments: Iterable[str | Path], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from otlp2parquet.errors import StorageError
     from otlp2parquet.writers import OtlpWriter
 
+_END_SECS = 5.0
+
 
 class Answer:
     """What a request is told, once it is told."""
@@ -132,7 +134,9 @@ class Node:
         )
         left_over = self.log.left_over() if replays else []
         self.log.start()
+        others = set(threading.enumerate())
         self.storing.start(threads)
+        self._threads = set(threading.enumerate()) - others
         self.ingest.replay([(found.batch_id, found) for found in left_over])
 
     def append(self, payload: bytes, answer: Answer | None = None) -> tuple[Appended, Answer]:
@@ -181,6 +185,10 @@ class Node:
         self.disk.gate.set()
         self.log.stop()
         self.storing.stop()
+        # What they still write or log is not for the next life, or the next test, to find. One
+        # that hangs in its storage is left.
+        for thread in self._threads:
+            thread.join(_END_SECS)
 
     def __enter__(self) -> Self:
         return self

@@ -16,6 +16,7 @@ both decoders charge it with (``request``), and a builder is for one thread at a
     walk           from a request down to its records
     owner          resources and scopes
     placing        the group of a service and hour
+    records        records of a scope to rows: what logs and traces share
     logs           log records to rows
     traces         spans to rows
     metrics        data points to rows

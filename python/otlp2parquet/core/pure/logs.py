@@ -1,7 +1,6 @@
 """ExportLogsServiceRequest -> otel_logs.
 
-A record is read twice over at most: first as nearly every sender writes it (``_usual``), in one
-loop that leaves no trace; where something in it is unusual, in the general way.
+A record is read as nearly every sender writes it (``_usual``) or in the general way: ``records``.
 """
 
 from struct import Struct
@@ -9,10 +8,10 @@ from typing import Final
 
 from otlp2parquet.core.pure import limits
 from otlp2parquet.core.pure.error import RejectError
-from otlp2parquet.core.pure.owner import Owner
-from otlp2parquet.core.pure.placing import Placing, Row, Rows
+from otlp2parquet.core.pure.placing import Row, Rows
+from otlp2parquet.core.pure.records import Read, append_records
 from otlp2parquet.core.pure.request import Reading, Request
-from otlp2parquet.core.pure.times import NANOS_PER_HOUR, given, of_row
+from otlp2parquet.core.pure.times import given, of_row
 from otlp2parquet.core.pure.value import (
     push_value,
     read_any_value,
@@ -20,7 +19,6 @@ from otlp2parquet.core.pure.value import (
     render_attributes,
     usual,
 )
-from otlp2parquet.core.pure.walk import entries, walk
 from otlp2parquet.core.pure.wire import Span
 
 LOG_RECORD: Final = Reading(
@@ -38,42 +36,7 @@ _u32: Final = Struct("<I").unpack_from
 
 def append(request: Request, tables: dict[str, Rows]) -> None:
     """Append the rows of a request."""
-    rows = tables["otel_logs"]
-
-    def read_scope(request: Request, resource: Owner, scope: Owner, at: int, stop: int) -> None:
-        _append_records(request, Placing(rows, resource, scope), at, stop)
-
-    walk(request, read_scope)
-
-
-def _append_records(request: Request, placing: Placing, at: int, stop: int) -> None:
-    data, hour, rows, shared_bytes = request.data, -1, [], 0
-    shared = placing.shared
-    for start, end in entries(data, at, stop, 0x12):
-        request.count_record(ROW_BYTES)
-        if placing.reject is not None:
-            request.reject(placing.reject)
-            continue
-        read = _usual(data, start, end, request, shared)
-        if read is None:
-            try:
-                read = _general(request, start, end, shared)
-            except RejectError as error:
-                request.reject(error.reject)
-                continue
-        time, row, charge = read
-        row_hour = time // NANOS_PER_HOUR
-        if row_hour != hour:
-            group = placing.find(request, row_hour)
-            hour, rows, shared_bytes = row_hour, group.rows, placing.shared_bytes
-        request.count_row(shared_bytes)
-        if charge:
-            request.charge(charge)
-        rows.append(row)
-
-
-Read = tuple[int, Row, int]
-"""The time that decides the hour, the row, and what it is to be charged with."""
+    append_records(request, tables["otel_logs"], ROW_BYTES, _usual, _general)
 
 
 def _usual(data: bytes, at: int, stop: int, request: Request, shared: Row) -> Read | None:

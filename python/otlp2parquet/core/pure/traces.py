@@ -11,12 +11,11 @@ from otlp2parquet.core.pure import limits
 from otlp2parquet.core.pure.enums import name_of
 from otlp2parquet.core.pure.error import RejectError, duration_too_long
 from otlp2parquet.core.pure.fields import SPAN_KINDS, STATUS_CODES
-from otlp2parquet.core.pure.owner import Owner
-from otlp2parquet.core.pure.placing import Placing, Row, Rows
+from otlp2parquet.core.pure.placing import Row, Rows
+from otlp2parquet.core.pure.records import Read, append_records
 from otlp2parquet.core.pure.request import Reading, Request
-from otlp2parquet.core.pure.times import NANOS_PER_HOUR, given, of_row
+from otlp2parquet.core.pure.times import given, of_row
 from otlp2parquet.core.pure.value import remembered, render_attributes, usual
-from otlp2parquet.core.pure.walk import entries, walk
 from otlp2parquet.core.pure.wire import Span
 
 SPAN: Final = Reading(
@@ -42,42 +41,8 @@ _u32: Final = Struct("<I").unpack_from
 
 def append(request: Request, tables: dict[str, Rows]) -> None:
     """Append the rows of a request."""
-    rows = tables["otel_traces"]
+    append_records(request, tables["otel_traces"], ROW_BYTES, _usual, _general)
 
-    def read_scope(request: Request, resource: Owner, scope: Owner, at: int, stop: int) -> None:
-        _append_spans(request, Placing(rows, resource, scope), at, stop)
-
-    walk(request, read_scope)
-
-
-def _append_spans(request: Request, placing: Placing, at: int, stop: int) -> None:
-    data, hour, rows, shared_bytes = request.data, -1, [], 0
-    shared = placing.shared
-    for start, end in entries(data, at, stop, 0x12):
-        request.count_record(ROW_BYTES)
-        if placing.reject is not None:
-            request.reject(placing.reject)
-            continue
-        try:
-            read = _usual(data, start, end, request, shared) or _general(
-                request, start, end, shared
-            )
-        except RejectError as error:
-            request.reject(error.reject)
-            continue
-        time, row, charge = read
-        row_hour = time // NANOS_PER_HOUR
-        if row_hour != hour:
-            group = placing.find(request, row_hour)
-            hour, rows, shared_bytes = row_hour, group.rows, placing.shared_bytes
-        request.count_row(shared_bytes)
-        if charge:
-            request.charge(charge)
-        rows.append(row)
-
-
-Read = tuple[int, Row, int]
-"""The time that decides the hour, the row, and what it is to be charged with."""
 
 _NO_NESTED: Final[tuple[list[Any], ...]] = ([],) * 11
 

@@ -12,7 +12,6 @@ receives the message first.)
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -32,8 +31,6 @@ from otlp2parquet.core.outcome import (
     too_large,
 )
 from otlp2parquet.platforms.export import Admission, Exports
-
-log = logging.getLogger(__name__)
 
 MAX_CALLS: Final = 4096
 """Calls in progress; further ones are told to come again. (grpcio's own bound answers with a status
@@ -73,19 +70,10 @@ class GrpcHead(NamedTuple):
     content_length: int | None = None
 
 
-class Call(NamedTuple):
-    """A call in progress."""
-
-    method: str
-    client: str
-    """Its address, which grpcio does not tell any more behind the call's end."""
-    context: Any
-
-
 class GrpcServer:
-    """Serves OTLP/gRPC on ``address`` from ``start`` to ``stop``, on the running event loop.
+    """Serves OTLP/gRPC from ``start`` to ``stop``, on the running event loop.
 
-    ``tls`` gives the files of the certificate, see ``credentials``; None serves plain text.
+    Without ``tls`` it serves plain text.
     ``tokens`` are the secrets that open the door, which may be replaced under way; None: it is
     open. ``is_ready`` is what the health service says.
     """
@@ -164,39 +152,45 @@ class GrpcServer:
         return grpc.stream_unary_rpc_method_handler(partial(self._unknown, method))
 
     async def _unknown(self, method: str, _: Any, context: Any) -> bytes:  # noqa: ANN401
-        call = Call(method, _address(context.peer()), context)
         known = ", ".join(METHODS)
         answer = refuse("UNIMPLEMENTED", "unknown path", f"no such method, expected {known}")
-        return await _give(call, self._note(call, "", answer))
+        self._note(_address(context.peer()), method, "", answer)
+        return await _give(context, answer)
 
     # -- exports ----------------------------------------------------------------------------
 
     async def _export(self, method: str, signal: Signal, _: Any, context: Any) -> bytes:  # noqa: ANN401
         # A client that has left cancels this handler, and not what is under way for its request.
-        call = Call(method, _address(context.peer()), context)
-        answer = await asyncio.shield(asyncio.ensure_future(self._take(call, signal)))
-        return await _give(call, answer)
+        client = _address(context.peer())  # behind the call's end grpcio does not tell it any more
+        taking = asyncio.ensure_future(self._take(client, method, signal, context))
+        return await _give(context, await asyncio.shield(taking))
 
-    async def _take(self, call: Call, signal: Signal) -> Answer:
-        if self.tokens is not None and not self.tokens.admit(_fields(call.context)):
-            return self._note(call, "", UNAUTHENTICATED)
+    async def _take(
+        self,
+        client: str,
+        method: str,
+        signal: Signal,
+        context: Any,  # noqa: ANN401 - grpcio has no types
+    ) -> Answer:
+        if self.tokens is not None and not self.tokens.admit(_fields(context)):
+            return self._note(client, method, "", UNAUTHENTICATED)
         if self._calls >= MAX_CALLS:
-            return self._note(call, signal, _BUSY)
+            return self._note(client, method, signal, _BUSY)
         self._calls += 1
         try:
-            outcome = await self._exports.take(GrpcHead(signal), partial(self._read, call))
+            outcome = await self._exports.take(GrpcHead(signal), partial(self._read, context))
         finally:
             self._calls -= 1
-        return self._note(call, signal, render(outcome), outcome)
+        return self._note(client, method, signal, render(outcome), outcome)
 
-    async def _read(self, call: Call, admission: Admission | None) -> bytes:
+    async def _read(self, context: Any, admission: Admission | None) -> bytes:  # noqa: ANN401
         """The message; raises ``RefusedError``."""
         try:
             await asyncio.wait_for(self._readers.acquire(), QUEUE_SECS)
         except TimeoutError:
             raise RefusedError(NO_MEMORY) from None
         try:
-            body = await asyncio.wait_for(self._next(call.context), SLOW_SECS)
+            body = await asyncio.wait_for(self._next(context), SLOW_SECS)
         except TimeoutError:
             raise RefusedError(SLOW_BODY) from None
         finally:
@@ -226,12 +220,17 @@ class GrpcServer:
             stopping.cancel()
 
     def _note(
-        self, call: Call, signal: str, answer: Answer, outcome: Outcome | None = None
+        self,
+        client: str,
+        method: str,
+        signal: str,
+        answer: Answer,
+        outcome: Outcome | None = None,
     ) -> Answer:
         """Count an answer, and have the log tell of it; also where its client has left."""
         self._exports.counts.answers[signal, answer.code] += 1
         if answer.message:
-            self._report(call.client, call.method, answer, outcome)
+            self._report(client, method, answer, outcome)
         return answer
 
     # -- health -----------------------------------------------------------------------------
@@ -241,11 +240,11 @@ class GrpcServer:
         return _SERVING if is_serving else _NOT_SERVING
 
     async def _asks_for_ours(self, context: Any) -> bool:  # noqa: ANN401
-        call = Call(HEALTH, "", context)
+        """Whether the whole server or one of our services is asked for."""
         try:
-            return _is_known(await self._read(call, None))
+            return await self._read(context, None) in _HEALTH_REQUESTS
         except RefusedError as refused:
-            await _give(call, render(refused.outcome))
+            await _give(context, render(refused.outcome))
             return False
 
     async def _check(self, _: Any, context: Any) -> bytes:  # noqa: ANN401
@@ -271,10 +270,10 @@ class GrpcServer:
                 continue
 
 
-async def _give(call: Call, answer: Answer) -> bytes:
+async def _give(context: Any, answer: Answer) -> bytes:  # noqa: ANN401
     if answer.code != "OK":
         code = grpc.StatusCode[answer.code]
-        await call.context.abort(code, answer.message, answer.trailers)  # which raises
+        await context.abort(code, answer.message, answer.trailers)  # which raises
     return answer.body
 
 
@@ -297,8 +296,7 @@ class Certificates:
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
         self._needs_client = client_ca is not None
-        self._files = (cert, key, client_ca)
-        self._now = self._read()
+        self._now = _configuration(cert, key, client_ca)
 
     def credentials(self) -> Any:  # noqa: ANN401 - grpcio has no types
         """What grpcio serves with."""
@@ -308,15 +306,14 @@ class Certificates:
 
     def renew(self, tls: Mapping[str, Any]) -> None:
         """Use the files that ``tls`` names as they are now, for connections from now on."""
-        self._files = (tls["ssl_cert"], tls["ssl_key"], tls["ssl_ca"])
-        self._now = self._read()
+        self._now = _configuration(tls["ssl_cert"], tls["ssl_key"], tls["ssl_ca"])
 
-    def _read(self) -> Any:  # noqa: ANN401
-        cert, key, client_ca = self._files
-        return grpc.ssl_server_certificate_configuration(
-            [(key.read_bytes(), cert.read_bytes())],
-            root_certificates=None if client_ca is None else client_ca.read_bytes(),
-        )
+
+def _configuration(cert: Path, key: Path, client_ca: Path | None) -> Any:  # noqa: ANN401
+    return grpc.ssl_server_certificate_configuration(
+        [(key.read_bytes(), cert.read_bytes())],
+        root_certificates=None if client_ca is None else client_ca.read_bytes(),
+    )
 
 
 def _fields(context: Any) -> list[tuple[bytes, bytes]]:  # noqa: ANN401
@@ -339,8 +336,3 @@ _HEALTH_REQUESTS: Final = frozenset(
     {b"", b"\x0a\0", *(b"\x0a" + bytes([len(name)]) + name for name in _SERVICES)}
 )
 """HealthCheckRequest, which is ``string service = 1``, for all that we are asked for."""
-
-
-def _is_known(request: bytes) -> bool:
-    """Whether a HealthCheckRequest asks for the whole server or one of our services."""
-    return request in _HEALTH_REQUESTS
