@@ -71,7 +71,9 @@ def test_what_is_not_needed_stays_out() -> None:
     assert worker.ENTRY in modules
     assert "otlp2parquet" in modules
     parts = {name.split(".")[1] for name in modules if "." in name}
-    assert parts == {"batch_id", "core", "errors", "platforms", "version", "writers"}
+    assert parts == {
+        "batch_id", "catalogs", "core", "errors", "platforms", "version", "writers",
+    }  # fmt: skip
     assert "otlp2parquet.writers.encode_pyarrow" not in modules
     assert "otlp2parquet.platforms.server" not in modules
 
@@ -92,11 +94,14 @@ def test_the_sources_run_by_themselves(tmp_path: Path) -> None:
     program = f"""
 import sys, types
 sys.path.insert(0, {str(tmp_path / "src")!r})
-for name in ("js", "workers"):
+for name in ("js", "pyodide", "pyodide.ffi", "workers"):
     sys.modules[name] = types.ModuleType(name)
 sys.modules["workers"].WorkerEntrypoint = sys.modules["workers"].Response = object
+sys.modules["pyodide.ffi"].to_js = object
 import entry, otlp2parquet.version
 from otlp2parquet.platforms.cloudflare_worker import storing
+assert not any("catalogs" in name for name in sys.modules), "a catalog is loaded"
+from otlp2parquet.platforms.cloudflare_worker import catalog
 print(otlp2parquet.version.__version__, otlp2parquet.__file__)
 """
     done = subprocess.run(
