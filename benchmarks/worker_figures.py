@@ -83,9 +83,8 @@ def page(folder: Path, found: list[tuple[int, int, float, float, float]]) -> str
         "",
         f"{len(sources)} modules, {size / KIB:.0f} KiB; {compressed / KIB:.1f} KiB compressed",
         "(gzip, as wrangler says the size of an upload), of which",
-        f"{(compressed - compressed_always) / KIB:.1f} KiB are loaded only with a catalog: "
-        f"{compressed_always / KIB:.1f} KiB without",
-        "them. Cloudflare takes 3 MB on the free plan.",
+        f"{(compressed - compressed_always) / KIB:.1f} KiB are loaded only with a catalog;",
+        f"{compressed_always / KIB:.1f} KiB without them. Cloudflare takes 3 MB on the free plan.",
         "",
         "## A request",
         "",

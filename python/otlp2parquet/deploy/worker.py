@@ -54,8 +54,8 @@ class WorkerFolder:
 def needed_modules(entry: str = ENTRY, *, but: str = "") -> dict[str, Path]:
     """Every module of the package that ``entry`` imports, itself and the packages above included.
 
-    ``but`` is a module that is taken to be none. Imports in functions count too, those for types do not. What is no Python source, as the
-    extension, is left out: whoever imports it does without.
+    ``but`` is a module that is taken to be none. Imports in functions count too, those for types do
+    not. What is no Python source, as the extension, is left out: whoever imports it does without.
     """
     found: dict[str, Path] = {}
     waiting = [entry]
@@ -151,7 +151,7 @@ def without_documentation(source: str) -> str:
 class _WithoutTypes(ast.NodeTransformer):
     """Leaves out annotations that nothing reads when a module runs."""
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:  # noqa: N802 - ast's name
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
         """Fields of dataclasses and named tuples are made of theirs."""
         node.body = [
             one if isinstance(one, ast.AnnAssign) else self.visit(one) for one in node.body
@@ -163,21 +163,19 @@ class _WithoutTypes(ast.NodeTransformer):
         node.annotation = None
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         """A function without the type of its result."""
         node.returns = None
         self.generic_visit(node)
         return node
 
-    def visit_AsyncFunctionDef(  # noqa: N802
-        self, node: ast.AsyncFunctionDef
-    ) -> ast.AsyncFunctionDef:
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AsyncFunctionDef:
         """As above."""
         node.returns = None
         self.generic_visit(node)
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
         """A variable without its type; one that has no value says nothing when it runs."""
         if node.value is None:
             return ast.copy_location(ast.Pass(), node)

@@ -61,7 +61,7 @@ def transcode_plain(text: bytes, message: Descriptor) -> bytes | None:
 def _length(size: int, least: int) -> bytes:
     """A length in ``least`` bytes or more, as ``output.end`` writes it."""
     if least == 1:
-        return _BYTES[size] if size < 0x80 else varint(size)  # noqa: PLR2004 - a byte holds it
+        return _BYTES[size] if size < 0x80 else varint(size)
     needed = max(least, (size.bit_length() + 6) // 7)
     return bytes(size >> 7 * at & 0x7F | (0x80 if at < needed - 1 else 0) for at in range(needed))
 
@@ -86,7 +86,7 @@ def _members_of(message: Descriptor) -> Members:
     return members
 
 
-def _put_members(out: bytearray, pairs: Any, members: Members, depth: int) -> None:  # noqa: ANN401
+def _put_members(out: bytearray, pairs: Any, members: Members, depth: int) -> None:
     if type(pairs) is not tuple or depth > MOST_DEPTH:
         raise UnusualError
     seen = 0
@@ -106,7 +106,7 @@ def _put_of(field: Field) -> Put:
     if kind in ("Messages", "Records", "Groups"):
         put = _put_key_value if field.of == "KeyValue" else _put_message_of(field)
 
-        def put_messages(out: bytearray, items: Any, depth: int) -> None:  # noqa: ANN401
+        def put_messages(out: bytearray, items: Any, depth: int) -> None:
             if type(items) is not list:
                 raise UnusualError
             for item in items:
@@ -126,7 +126,7 @@ def _put_message_of(field: Field) -> Callable[[bytearray, Any, int, bytes], None
     inner = DESCRIPTORS[field.of]
     least = inner.length_bytes
 
-    def put_message(out: bytearray, value: Any, depth: int, tag: bytes) -> None:  # noqa: ANN401
+    def put_message(out: bytearray, value: Any, depth: int, tag: bytes) -> None:
         body = bytearray()
         _put_members(body, value, _known.get(inner.name) or _members_of(inner), depth + 1)
         out += tag
@@ -136,27 +136,35 @@ def _put_message_of(field: Field) -> Callable[[bytearray, Any, int, bytes], None
     return put_message
 
 
-def _put_key_value(out: bytearray, pairs: Any, depth: int, tag: bytes) -> None:  # noqa: ANN401
-    """Put a KeyValue, in one go where it is a key with a text or an integer."""
+def _put_key_value(out: bytearray, pairs: Any, depth: int, tag: bytes) -> None:
+    """Put a KeyValue, in one go where it is a short key with a short text or an integer."""
     try:
-        ((first, key), (second, ((kind, value),))) = pairs
-        if first == "key" and second == "value":
-            if kind == "stringValue":
-                text = value.encode()
-                packed = b"\x0a" + _BYTES[len(text)] + text
-            elif kind == "intValue":
-                packed = b"\x18" + _int64(value)
-            else:
-                raise UnusualError
-            name = key.encode()
-            size = len(name) + len(packed) + 4
-            out += b"%b%b\x0a%b%b\x12%b%b" % (
-                tag, _BYTES[size], _BYTES[len(name)], name, _BYTES[len(packed)], packed,
-            )  # fmt: skip
-            return
+        usual = _usual_key_value(pairs, tag)
     except (UnusualError, ValueError, TypeError, AttributeError, IndexError):
-        pass  # of another form, or longer: or indeed unusual
-    _PUT_ANY_KEY_VALUE(out, pairs, depth, tag)
+        usual = b""  # of another form, or longer, or indeed unusual
+    if usual:
+        out += usual
+    else:
+        _PUT_ANY_KEY_VALUE(out, pairs, depth, tag)
+
+
+def _usual_key_value(pairs: Any, tag: bytes) -> bytes:
+    ((first, key), (second, inner)) = pairs
+    if not (type(pairs) is type(inner) is tuple and first == "key" and second == "value"):
+        return b""
+    ((kind, value),) = inner
+    if kind == "stringValue":
+        text = value.encode()
+        packed = b"\x0a" + _BYTES[len(text)] + text
+    elif kind == "intValue":
+        packed = b"\x18" + _int64(value)
+    else:
+        return b""
+    name = key.encode()
+    size = _BYTES[len(name) + len(packed) + 4]
+    return b"%b%b\x0a%b%b\x12%b%b" % (
+        tag, size, _BYTES[len(name)], name, _BYTES[len(packed)], packed,
+    )  # fmt: skip
 
 
 # Values --------------------------------------------------------------------------------------
@@ -165,13 +173,13 @@ def _put_key_value(out: bytearray, pairs: Any, depth: int, tag: bytes) -> None: 
 def _put_list_of(tag: bytes, kind: str) -> Put:
     """How a list is put that is not one of messages."""
 
-    def put_texts(out: bytearray, items: Any, _depth: int) -> None:  # noqa: ANN401
+    def put_texts(out: bytearray, items: Any, _depth: int) -> None:
         if type(items) is not list:
             raise UnusualError
         for item in items:
             out += tag + _text(item)
 
-    def put_packed(out: bytearray, items: Any, _depth: int) -> None:  # noqa: ANN401
+    def put_packed(out: bytearray, items: Any, _depth: int) -> None:
         if type(items) is not list:
             raise UnusualError
         body = b"".join(map(pack_item, items))
@@ -181,14 +189,14 @@ def _put_list_of(tag: bytes, kind: str) -> Put:
     return put_texts if kind == "Texts" else put_packed
 
 
-def _text(value: Any) -> bytes:  # noqa: ANN401
+def _text(value: Any) -> bytes:
     if type(value) is not str:
         raise UnusualError
     text = value.encode()  # a lone surrogate is a ValueError
     return _length(len(text), 1) + text
 
 
-def _integer(value: Any, least: int, most: int) -> int:  # noqa: ANN401
+def _integer(value: Any, least: int, most: int) -> int:
     if type(value) is str and _NUMBER.fullmatch(value):
         value = int(value)
     if type(value) is not int or not least <= value <= most:
@@ -196,40 +204,40 @@ def _integer(value: Any, least: int, most: int) -> int:  # noqa: ANN401
     return value
 
 
-def _int64(value: Any) -> bytes:  # noqa: ANN401
+def _int64(value: Any) -> bytes:
     return varint(_integer(value, -(1 << 63), (1 << 63) - 1) & U64)
 
 
-def _int32(value: Any) -> bytes:  # noqa: ANN401
+def _int32(value: Any) -> bytes:
     return varint(_integer(value, -(1 << 31), (1 << 31) - 1) & U64)
 
 
-def _uint32(value: Any) -> bytes:  # noqa: ANN401
+def _uint32(value: Any) -> bytes:
     return varint(_integer(value, 0, (1 << 32) - 1))
 
 
-def _sint32(value: Any) -> bytes:  # noqa: ANN401
+def _sint32(value: Any) -> bytes:
     number = _integer(value, -(1 << 31), (1 << 31) - 1)
     return varint((number << 1 ^ number >> 31) & 0xFFFF_FFFF)
 
 
-def _uint64(value: Any) -> bytes:  # noqa: ANN401
+def _uint64(value: Any) -> bytes:
     return varint(_integer(value, 0, U64))
 
 
-def _fixed64(value: Any) -> bytes:  # noqa: ANN401
+def _fixed64(value: Any) -> bytes:
     return _integer(value, 0, U64).to_bytes(8, "little")
 
 
-def _sfixed64(value: Any) -> bytes:  # noqa: ANN401
+def _sfixed64(value: Any) -> bytes:
     return (_integer(value, -(1 << 63), (1 << 63) - 1) & U64).to_bytes(8, "little")
 
 
-def _fixed32(value: Any) -> bytes:  # noqa: ANN401
+def _fixed32(value: Any) -> bytes:
     return _integer(value, 0, (1 << 32) - 1).to_bytes(4, "little")
 
 
-def _double(value: Any) -> bytes:  # noqa: ANN401
+def _double(value: Any) -> bytes:
     kind = type(value)
     if kind is float:
         if not isfinite(value):
@@ -242,20 +250,20 @@ def _double(value: Any) -> bytes:  # noqa: ANN401
     return pack("<d", float(value))
 
 
-def _bool(value: Any) -> bytes:  # noqa: ANN401
+def _bool(value: Any) -> bytes:
     if type(value) is not bool:
         raise UnusualError
     return b"\1" if value else b"\0"
 
 
-def _base64(value: Any) -> bytes:  # noqa: ANN401
+def _base64(value: Any) -> bytes:
     raw = from_base64(value.encode()) if type(value) is str else None
     if raw is None:
         raise UnusualError
     return _length(len(raw), 1) + raw
 
 
-def _id(value: Any) -> bytes:  # noqa: ANN401
+def _id(value: Any) -> bytes:
     raw = bytes.fromhex(value) if type(value) is str else b"?"
     if 2 * len(raw) != len(value):
         raise UnusualError  # there is white space between the digits
@@ -265,7 +273,7 @@ def _id(value: Any) -> bytes:  # noqa: ANN401
 def _enum_of(names: tuple[str, ...]) -> Callable[[Any], bytes]:
     numbers = {name: varint(number) for number, name in enumerate(names)}
 
-    def pack_enum(value: Any) -> bytes:  # noqa: ANN401
+    def pack_enum(value: Any) -> bytes:
         known = numbers.get(value) if type(value) is str else None
         return _int32(value) if known is None else known
 
