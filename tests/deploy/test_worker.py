@@ -151,6 +151,20 @@ def test_the_configuration_is_for_this_worker(tmp_path: Path) -> None:
     assert not settings.warnings
 
 
+def test_the_catalog_waits_in_comments(tmp_path: Path) -> None:
+    """Without their signs the lines are settings that are taken; the token is no variable."""
+    deploy("-o", tmp_path)
+    text = (tmp_path / "wrangler.toml").read_text("utf-8")
+    given = tomllib.loads(re.sub(r"^# (OTLP2PARQUET_)", r"\1", text, flags=re.MULTILINE))["vars"]
+    assert given["OTLP2PARQUET_CATALOG_TYPE"] == "r2"
+    assert not any("TOKEN" in name for name in given)
+    account = {"OTLP2PARQUET_R2_ACCOUNT_ID": "0123"}
+    settings = read_settings({**given, **account, "OTLP2PARQUET_ICEBERG_TOKEN": "secret"})
+    assert settings.catalog is not None
+    assert settings.catalog.uri.endswith("/0123/otlp")
+    assert not settings.warnings
+
+
 def test_the_page_warns_of_an_open_endpoint(tmp_path: Path) -> None:
     """And names no variable that is not read."""
     deploy("-o", tmp_path)

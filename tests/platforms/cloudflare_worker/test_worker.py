@@ -124,6 +124,15 @@ def test_a_body_beyond_the_limit_is_a_413(worker: WorkerRuntime) -> None:
     assert worker.keys() == []
 
 
+@pytest.mark.parametrize("level", [b"[", b'{"a":', b"[[],"], ids=["lists", "objects", "both"])
+def test_json_of_any_depth_is_answered(level: bytes, worker: WorkerRuntime) -> None:
+    """The stack of WebAssembly is small: neither Python's nor the engine's may overflow."""
+    body = b'{"resourceLogs":' + level * 100_000
+    assert post(worker, "/v1/logs", body, JSON) == 400
+    assert post(worker, "/v1/logs", b'{"unknown":' + level * 100_000, JSON) == 400
+    assert post(worker, "/v1/logs", logs_request(1)) == 200
+
+
 def test_a_chunked_body_is_taken(worker: WorkerRuntime, tmp_path: Path) -> None:
     """Some exporters send nothing else."""
     body = logs_request(5)
