@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 
+import otlp2parquet
 from benchmarks.payloads import Payloads, Shape, as_json
+from otlp2parquet.core.pure import limits
 from otlp2parquet.core.pure.builder import process_otlp
 from otlp2parquet.core.pure.fields import REQUESTS
 from otlp2parquet.core.pure.otlp_json.plain_text import MOST_BYTES, transcode_plain
@@ -154,8 +156,11 @@ def test_depth_and_size_are_left() -> None:
 
 def test_a_record_that_is_left_out_later_is_named_by_its_place() -> None:
     """Only the readers of protobuf refuse it; the place in the text is found afterwards."""
-    text = record(spanId="01", attributes=[{"key": "k"}])
+    many = [{"key": "k", "value": {"intValue": 1}}] * (limits.ATTRIBUTES + 1)
+    text = record(attributes=many)
+    assert transcode_plain(text, REQUESTS["logs"]) is not None
     found = process_otlp(text, "logs", content_type="application/json")
     assert (found.accepted, found.rejected) == (0, 1)
-    assert "resourceLogs[0].scopeLogs[0].logRecords[0].spanId" in found.message
-    assert transcode_plain(text, REQUESTS["logs"]) is not None
+    native = otlp2parquet.process_otlp(text, "logs", content_type="application/json")
+    assert "resourceLogs[0].scopeLogs[0].logRecords[0]" in found.message
+    assert found.message == native.message
