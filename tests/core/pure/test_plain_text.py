@@ -13,6 +13,7 @@ from benchmarks.payloads import Payloads, Shape, as_json
 from otlp2parquet.core.pure import limits
 from otlp2parquet.core.pure.builder import process_otlp
 from otlp2parquet.core.pure.fields import REQUESTS
+from otlp2parquet.core.pure.otlp_json import plain_text
 from otlp2parquet.core.pure.otlp_json.plain_text import MOST_BYTES, transcode_plain
 from otlp2parquet.core.pure.otlp_json.transcoder import RECORDS, Transcoder
 from tests.support import strategies, strategies_json
@@ -143,15 +144,42 @@ def test_unusual_cases(case: str) -> None:
     assert transcode_plain(LEFT[case], REQUESTS[signal]) is None
 
 
-def test_depth_and_size_are_left() -> None:
-    """Brackets without end, deep values, and texts that would take much memory as objects."""
-    assert transcode_plain(b"[" * 100_000, REQUESTS["logs"]) is None
-    assert transcode_plain(b'{"a":' * 100_000, REQUESTS["logs"]) is None
-    deep: dict[str, Any] = {"intValue": 1}
+class Untouched:
+    """A scanner that must not see a text."""
+
+    def decode(self, text: str) -> object:
+        """Never called."""
+        raise AssertionError(text[:100])
+
+
+DEEP = {
+    "lists": b"[" * 100_000,
+    "objects": b'{"a":' * 100_000,
+    "both, with others beside": b'{"a":[[],' * 50_000,
+    "brackets in text that seem to close": b'["]",' * 100_000,
+    "behind an escaped quote": b'["\\"]",' * 100_000,
+    "closed": b"[" * 200 + b"]" * 200,
+    "text without an end": b'"' + b"[" * 200 + b"]" * 200,
+    "large": b"{}" + b" " * MOST_BYTES,
+}
+
+
+@pytest.mark.parametrize("case", DEEP)
+def test_depth_and_size_are_not_tried(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stack that overflows ends a Worker; many objects take its memory."""
+    monkeypatch.setattr(plain_text, "_DECODER", Untouched())
+    assert transcode_plain(DEEP[case], REQUESTS["logs"]) is None
+
+
+def test_deep_values_are_left() -> None:
+    """And usual ones are not, brackets in their text or none."""
+    deep: dict[str, Any] = {"stringValue": "a]][[{"}
+    for _ in range(3):
+        deep = {"arrayValue": {"values": [deep]}}
+    assert assert_same_or_left(body(**deep), "logs")
     for _ in range(40):
         deep = {"arrayValue": {"values": [deep]}}
     assert transcode_plain(body(**deep), REQUESTS["logs"]) is None
-    assert transcode_plain(b"{}" + b" " * MOST_BYTES, REQUESTS["logs"]) is None
 
 
 def test_a_record_that_is_left_out_later_is_named_by_its_place() -> None:

@@ -22,6 +22,10 @@ MOST_BYTES: Final = 1 << 20
 hold more records than a request may."""
 MOST_DEPTH: Final = 24
 """Of messages in messages."""
+MOST_ROUNDS: Final = 48
+"""So many pairs of a bracket and a brace in one another, at most."""
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 Put = Callable[[bytearray, Any, int], object]
 """Appends a field's tag and value, inside so many arrays and lists."""
@@ -45,7 +49,7 @@ _DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_refu
 
 def transcode_plain(text: bytes, message: Descriptor) -> bytes | None:
     """The protobuf of the one request in ``text``; None if it is for the transcoder."""
-    if len(text) > MOST_BYTES:
+    if len(text) > MOST_BYTES or not _is_shallow(text):
         return None
     out = bytearray()
     try:
@@ -56,6 +60,21 @@ def transcode_plain(text: bytes, message: Descriptor) -> bytes | None:
     except (UnusualError, ValueError, OverflowError, RecursionError):
         return None
     return bytes(out)
+
+
+def _is_shallow(text: bytes) -> bool:
+    """Whether brackets are so few in one another that the scanner, which recurses, may read them.
+
+    It must not be tried: a stack of WebAssembly that overflows ends the interpreter. Each round
+    takes out the innermost pairs.
+    """
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    for _ in range(MOST_ROUNDS):
+        shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not shorter or len(shorter) == len(brackets):
+            return not shorter
+        brackets = shorter
+    return False
 
 
 def _length(size: int, least: int) -> bytes:
