@@ -9,12 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from otlp2parquet.core.pure.builder import BatchBuilder
-
-if TYPE_CHECKING:
-    import pytest
 
 VARIABLE = "OTLP2PARQUET_RECORDED"
 _recorded: dict[str, None] = {}
@@ -38,8 +35,7 @@ def pytest_configure() -> None:
     BatchBuilder.append = _recording  # type: ignore[assignment,method-assign]
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the file, if there is something to be written."""
-    assert session
+def pytest_sessionfinish() -> None:
+    """Write the file."""
     with open(os.environ[VARIABLE], "w", encoding="ascii") as file:  # noqa: PTH123 - a path of text
         file.writelines(f"{line}\n" for line in _recorded)
