@@ -1,6 +1,6 @@
 # Everything that CI does is a target here, and CI calls only these: green locally is green there.
 # Needs python3 >= 3.11, Rust >= 1.88, a C linker, and for the tests' real clients and readers
-# Go >= 1.25, Node >= 20, Java >= 17 and Maven.
+# Go >= 1.25, Node >= 20, Java >= 17, Maven and Chromium.
 
 PYTHON ?= python3
 VENV ?= .venv

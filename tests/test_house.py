@@ -137,8 +137,9 @@ def test_one_door_to_the_decoder() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        "batches", "batches/log", "captures", "cli/terminal", "convert", "core/pure", "deploy",
-        "platforms/cloudflare_worker", "platforms/server/live", "writers",
+        "batches", "batches/log", "captures", "cli/terminal", "connect", "convert", "core/pure",
+        "deploy", "platforms/cloudflare_worker", "platforms/server/live", "platforms/server/page",
+        "query", "writers",
     ],
 )  # fmt: skip
 def test_a_package_lists_its_modules(package: str) -> None:

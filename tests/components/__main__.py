@@ -22,6 +22,7 @@ from . import (
     build_telemetrygen,
 )
 from .azurite import build_azurite
+from .chromium import find_chromium
 from .gcs import build_fake_gcs
 from .lambda_runtime import build_cfn_lint, build_lambda_emulator, build_lambda_runtime
 from .ministack import build_ministack
@@ -52,6 +53,7 @@ def main() -> int:
         tell(build_telemetrygen, build_collector, build_javascript, build_versitygw)
         tell(build_spark, build_spark_s3a, build_duckdb_s3)
         tell(build_lambda_emulator, build_lambda_runtime, build_cfn_lint, build_worker_runtime)
+        print(f"chromium: {find_chromium()}", flush=True)
         for name in ENVIRONMENTS:
             print(f"python sdk {name}: {build_python_sdk(name)}", flush=True)
     except ComponentError as error:

@@ -227,7 +227,7 @@ class Schedule:
 def shared_by(world: World, store: ScriptedStore) -> SharedNode:
     """The node of all environments."""
     retired = partial(is_retired, store, now=lambda: EPOCH_SECS + world.now)
-    return SharedNode(ScriptedStore.root, retired, partial(time_ms, world))  # type: ignore[arg-type]
+    return SharedNode(ScriptedStore.root, retired, partial(time_ms, world))
 
 
 def time_ms(world: World) -> int:

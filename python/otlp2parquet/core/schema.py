@@ -26,6 +26,18 @@ TABLE_FOLDERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Every table, with the folder that stands for it at the top of a path."""
 
+SQL_TYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
+        "int32": "INTEGER",
+        "int64": "BIGINT",
+        "double": "DOUBLE",
+        "bool": "BOOLEAN",
+        "string": "VARCHAR",
+    }
+)
+"""The name that DuckDB has for each of Arrow's types; PostgreSQL and Trino largely share it."""
+
 
 def table_schema(table: str) -> Schema:
     """The Arrow schema of a table, with ``__arrow_c_schema__``: ``pyarrow.schema(…)`` takes it.

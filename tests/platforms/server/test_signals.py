@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,7 +50,7 @@ NOHUP = f"import os, sys; from signal import *; signal(SIGHUP, SIG_IGN){LAUNCH}"
 @pytest.fixture
 def _handlers() -> Iterator[None]:
     """The process's signal handlers are afterwards what they were."""
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
     before = {number: signal.getsignal(number) for number in numbers}
     yield
     for number, handler in before.items():
@@ -71,7 +72,7 @@ def test_a_signal_is_not_lost_on_a_busy_loop(number: signal.Signals) -> None:
 
     async def busy() -> None:
         stop = asyncio.Event()
-        on_signals(stop, lambda: None, survives=True)
+        on_signals(stop, lambda: None, lambda: None, survives=True)
         loop = asyncio.get_running_loop()
         for _ in range(20_000):
             loop.call_soon_threadsafe(lambda: None)
@@ -79,6 +80,25 @@ def test_a_signal_is_not_lost_on_a_busy_loop(number: signal.Signals) -> None:
         await asyncio.wait_for(stop.wait(), PATIENCE_SECS)
 
     asyncio.run(busy())
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_what_else_is_asked_for_after_a_stop_changes_nothing() -> None:
+    """All is being stored then, and neither a flush nor new secrets are for anybody."""
+
+    async def asked() -> list[str]:
+        stop, called = asyncio.Event(), list[str]()
+        on_signals(
+            stop, lambda: called.append("reload"), lambda: called.append("flush"), survives=True
+        )
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGUSR1):
+            signal.raise_signal(number)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert stop.is_set()
+        return called
+
+    assert asyncio.run(asked()) == ["flush"]
 
 
 def test_a_closed_terminal_is_a_stop(tmp_path: Path) -> None:
@@ -330,6 +350,9 @@ class _Application:
     bodies = _Bodies()
 
     def __init__(self) -> None:
+        self.flushing = _Reload()
+        self.home = SimpleNamespace(grpc_address="")
+        self.tap = SimpleNamespace(has_cut=False)
         self.unsaved_rows: bool | None = None
         self.is_back = threading.Event()
 
@@ -347,6 +370,8 @@ class _Application:
 
 class _Front:
     """No gRPC."""
+
+    address = ""
 
     async def start(self) -> None:
         pass
@@ -367,11 +392,11 @@ def test_the_end_waits_for_the_storage(monkeypatch: pytest.MonkeyPatch, *, hangs
         if not hangs:
             connections.gone.set()
         serving = asyncio.create_task(
-            run._serve(application, connections, _Front(), lambda: None, _Reload())  # type: ignore[arg-type]  # noqa: SLF001
+            run._serve(application, connections, _Front(), lambda: None, _Reload(), view=None)  # type: ignore[arg-type]  # noqa: SLF001
         )
         await asyncio.sleep(0)
         signal.raise_signal(signal.SIGTERM)
-        while application.unsaved_rows is None:  # noqa: ASYNC110 - set on this loop
+        while application.unsaved_rows is None and not serving.done():  # noqa: ASYNC110 - set on this loop
             await asyncio.sleep(0)
         done, _ = await asyncio.wait({serving}, timeout=0.1)
         assert not done
