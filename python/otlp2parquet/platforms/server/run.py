@@ -29,7 +29,8 @@ from otlp2parquet.platforms.server.front_door import FrontDoor, front_door
 from otlp2parquet.platforms.server.granian_server import GranianServer
 from otlp2parquet.platforms.server.grpc_front import GrpcFront
 from otlp2parquet.platforms.server.listener import listen
-from otlp2parquet.platforms.server.reload import Reload
+from otlp2parquet.platforms.server.live.stream import LiveDoor
+from otlp2parquet.platforms.server.reload import Door, Reload
 from otlp2parquet.platforms.server.signals import on_signals
 from otlp2parquet.platforms.server.tls import granian_arguments
 
@@ -133,8 +134,11 @@ def serve(
     def renew_certificates(files: Mapping[str, Any]) -> None:
         grpc_front.renew_certificates(files)  # raises before it has changed anything
         server.renew_certificates(files)
+        application.tap.cut()  # or the connections that had the old ones would never end
 
-    doors = [one for one in (door, grpc_front) if isinstance(one, FrontDoor | GrpcFront)]
+    doors: list[Door] = [LiveDoor(application.tap), grpc_front]
+    if isinstance(door, FrontDoor):
+        doors.append(door)
     reload = Reload(config.server, doors, renew_certificates, read_again)
     note = announced(notes_folder(config), local_url(scheme, host, port), assembly.storage.root)
     assembly.start()
