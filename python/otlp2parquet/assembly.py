@@ -44,8 +44,10 @@ from otlp2parquet.writers import Compression, OtlpWriter, ParquetWriter
 
 if TYPE_CHECKING:
     from otlp2parquet.batches.log.protocol import Log
-    from otlp2parquet.catalogs.receipt_folder import ReceiptFinisher
+    from otlp2parquet.batches.storing import Finisher
+    from otlp2parquet.catalogs.committer import Committer
     from otlp2parquet.catalogs.running import CommitThread
+    from otlp2parquet.catalogs.shared_node import SharedNode
     from otlp2parquet.core.layout import Layout
 
 log = logging.getLogger(__name__)
@@ -114,11 +116,15 @@ class Assembly:
 
 
 def assemble(
-    config: Config, *, acknowledging: AbstractContextManager[object] | None = None
+    config: Config,
+    *,
+    acknowledging: AbstractContextManager[object] | None = None,
+    share: "Callable[[Store], SharedNode] | None" = None,
 ) -> Assembly:
     """Put everything together; nothing runs before ``start``.
 
-    ``acknowledging`` is entered while several requests are acknowledged at once. Raises
+    ``acknowledging`` is entered while several requests are acknowledged at once. ``share`` is given
+    by a process that lasts for a moment, and so has no node of its own in a catalog. Raises
     ``ConfigError`` when the storage's folder or the log cannot be used: then nothing in the log
     has changed.
     """
@@ -139,7 +145,9 @@ def assemble(
         tables = _Tables(config)
         writer, layout = tables.writer, CATALOG_LAYOUT
     logs = _Logs(config, counts, Plan(writer.root, layout), acknowledging)
-    if tables is not None:
+    if tables is not None and share is not None:
+        tables.commit_for_all(share(store), store)
+    elif tables is not None:
         tables.commit_for(logs.node(), store)
 
     def writer_for(root: str) -> OtlpWriter | None:
@@ -222,12 +230,11 @@ class _Tables:
             partial(make_writer, config),
         )
         self.storing: Storing | None = None
-        self.finishers: list[ReceiptFinisher] = []
+        self.finishers: list[Finisher] = []
         self.commits: CommitThread | None = None
 
     def commit_for(self, node: str, store: Store) -> None:
         """Commit the receipts of ``node``, which lie in ``store``."""
-        from otlp2parquet.catalogs.running import CommitThread  # noqa: PLC0415
         from otlp2parquet.catalogs.service import make_committer  # noqa: PLC0415
 
         committer, finisher = make_committer(
@@ -239,6 +246,19 @@ class _Tables:
             logged=self._logged,
         )
         self.finishers.append(finisher)
+        self._commit_by(committer)
+
+    def commit_for_all(self, shared: "SharedNode", store: Store) -> None:
+        """Commit the receipts of this process, as one of many that share a node."""
+        from otlp2parquet.catalogs.service import make_shared_committer  # noqa: PLC0415
+
+        committer, finisher = make_shared_committer(self._config, self._tables, store, shared)
+        self.finishers.append(finisher)
+        self._commit_by(committer)
+
+    def _commit_by(self, committer: "Committer") -> None:
+        from otlp2parquet.catalogs.running import CommitThread  # noqa: PLC0415
+
         place = self._tables.connection.place
         self.commits = CommitThread(committer, place, self._tables.catalog.reach)
 

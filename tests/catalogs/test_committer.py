@@ -8,20 +8,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from otlp2parquet.batch_id import uuid_text
+from otlp2parquet.catalogs import backlog
 from otlp2parquet.catalogs import committer as module
+from otlp2parquet.catalogs.backlog import OTHERS_SECS
 from otlp2parquet.catalogs.committer import (
     LOGGED_SECS,
     MOST_REMOVED,
-    OTHERS_SECS,
     RETRY_FIRST_SECS,
     RETRY_LONGEST_SECS,
     Committer,
 )
 from otlp2parquet.catalogs.receipt_folder import ReceiptFolder
 from otlp2parquet.catalogs.receipts import DataFile, Receipt, pack_receipt
-from otlp2parquet.catalogs.running import OLD_SECS, CommitThread
+from otlp2parquet.catalogs.running import OLD_SECS, CommitThread, commit_within
 from otlp2parquet.config.catalog_settings import IcebergConfig
-from otlp2parquet.errors import CatalogConflictError, CatalogUnavailableError
+from otlp2parquet.errors import (
+    CatalogConflictError,
+    CatalogUnavailableError,
+    StorageUnavailableError,
+)
 from tests.support.memory_store import MemoryStore
 from tests.support.waiting import wait_for
 
@@ -41,6 +46,10 @@ class Table:
         self._catalog = catalog
         self._name = name
 
+    def nodes(self) -> frozenset[str]:
+        """See ``LoadedTable``."""
+        return frozenset(node for name, node in self._catalog.named if name == self._name)
+
     def committed(self, node: str) -> frozenset[str]:
         """See ``LoadedTable``."""
         return self._catalog.named.get((self._name, node), frozenset())
@@ -52,6 +61,8 @@ class Table:
         self._catalog.commits.append([receipt.key for receipt in receipts])
         for node, keys in committed.items():
             self._catalog.named[self._name, node] = keys
+            if not keys:
+                del self._catalog.named[self._name, node]
 
 
 class Tables:
@@ -190,6 +201,125 @@ def test_others_have_time_to_commit_themselves() -> None:
     assert bench.catalog.named["otel_logs", OTHER] == {old.key}
     assert everybody.counts.younger == 1
     assert set(bench.store.objects) == {young.path}
+
+
+def test_a_backlog_is_taken_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is committed and removed before the next one is read."""
+    monkeypatch.setattr(backlog, "PORTION", 2)
+    bench = Bench()
+    receipts = [bench.receipt() for _ in range(5)]
+    seen = []
+    while bench.committer.run_one():
+        seen.append((len(bench.catalog.commits), len(bench.store.objects)))
+        bench.now += 0.1
+        bench.committer.hurry()
+    keys = [receipt.key for receipt in receipts]
+    assert bench.catalog.commits == [keys[:2], keys[2:4], keys[4:]]
+    assert seen == [(0, 5), (1, 5), (1, 3), (1, 3), (2, 3), (2, 1), (2, 1), (3, 1), (3, 0)]
+    assert bench.committer.is_idle
+
+
+def test_a_portion_ends_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slowly receipts are read; the next portion goes on where this one ended."""
+    bench = Bench()
+    receipts = [bench.receipt() for _ in range(4)]
+    read = ReceiptFolder.read
+
+    def slowly(self: ReceiptFolder, path: str) -> Receipt | None:
+        bench.now += backlog.PORTION_SECS / 2
+        return read(self, path)
+
+    monkeypatch.setattr(ReceiptFolder, "read", slowly)
+    bench.committer.run_one()
+    assert bench.committer.status().receipts == 2
+    assert not bench.committer.is_listed
+    bench.committer.hurry()
+    bench.run()
+    keys = [receipt.key for receipt in receipts]
+    assert bench.catalog.commits == [keys[:2], keys[2:]]
+
+
+def test_a_receipt_that_cannot_be_reached_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before it is committed, and the look begins again."""
+    bench = Bench()
+    first, second = bench.receipt(), bench.receipt()
+    read = ReceiptFolder.read
+
+    def fail(self: ReceiptFolder, path: str) -> Receipt | None:
+        if path == second.path and bench.now == 0:
+            raise StorageUnavailableError("away")
+        return read(self, path)
+
+    monkeypatch.setattr(ReceiptFolder, "read", fail)
+    bench.run()
+    assert bench.catalog.commits == [[first.key]]
+    assert not bench.committer.is_listed
+    bench.now += 100
+    bench.run()
+    assert bench.catalog.commits == [[first.key], [second.key]]
+    assert bench.committer.is_idle
+
+
+def test_no_step_begins_when_the_time_is_over() -> None:
+    """Whoever is answered by then waits no longer; what is left is told."""
+    bench = Bench()
+    receipts = [replace(bench.receipt(), table=table) for table in ("otel_logs", "otel_traces")]
+    for receipt in receipts:
+        bench.folder.create(receipt)
+        bench.committer.add(receipt)
+    load = bench.catalog.load
+
+    def slowly(table: str) -> Table:
+        bench.now += 2.0
+        return load(table)
+
+    bench.catalog.load = slowly  # type: ignore[method-assign]
+    for secs, commits in ((0.0, 0), (-1.0, 0), (1.5, 1)):
+        bench.committer.list_again()
+        assert not commit_within(bench.committer, secs, lambda: bench.now, lambda _: None)
+        assert len(bench.catalog.commits) == commits
+
+
+def test_who_lists_nothing_looks_only_for_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commit costs the same, however many receipts wait for others."""
+    bench = Bench(lists=False, may_return=lambda _: False)
+    monkeypatch.setattr(ReceiptFolder, "list", None)
+    gone = {f"{number:08x}-0000-7000-8000-000000000000" for number in range(20)}
+    bench.catalog.named["otel_logs", NODE] = frozenset(gone)
+    for done in (1, 2, 3):
+        bench.committer.add(bench.receipt())
+        bench.committer.hurry()
+        bench.run()
+        assert len(bench.catalog.named["otel_logs", NODE]) == max(1, 20 - 8 * done + done)
+
+
+def test_a_retired_node_is_named_no_more() -> None:
+    """Its names go with the next commit, but for a receipt that is still there."""
+    bench = Bench(all_nodes=False, is_retired=lambda node: node == OTHER)
+    left = bench.receipt(OTHER)
+    third = str(uuid.UUID(int=3, version=4))
+    for node in (OTHER, third):
+        bench.catalog.named["otel_logs", node] = frozenset({left.key, "gone"})
+    bench.receipt()
+    bench.run()
+    assert bench.catalog.named["otel_logs", OTHER] == {left.key}
+    assert bench.catalog.named["otel_logs", third] == {left.key, "gone"}
+    bench.folder.delete(left)
+    bench.committer.add(bench.receipt())
+    bench.committer.hurry()
+    bench.run()
+    assert ("otel_logs", OTHER) not in bench.catalog.named
+    assert ("otel_logs", third) in bench.catalog.named
+
+
+def test_one_commit_takes_receipts_of_so_many_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that names thousands of them at once would be slow for everybody."""
+    monkeypatch.setattr(module, "MOST_NODES", 2)
+    bench = Bench(all_nodes=True)
+    for number in range(5):
+        bench.receipt(str(uuid.UUID(int=10 + number, version=4)), OTHERS_SECS + 1)
+    bench.run()
+    assert [len(commit) for commit in bench.catalog.commits] == [2, 2, 1]
 
 
 def test_what_cannot_be_read_is_passed_by(caplog: pytest.LogCaptureFixture) -> None:

@@ -92,9 +92,9 @@ def test_a_receipt_is_made_once() -> None:
     assert store.objects == first
     assert list(folder.list()) == list(folder.list(NODE)) == list(folder.list(NODE, "otel_logs"))
     assert list(folder.list(NODE, "otel_traces")) == []
-    assert folder.exists(RECEIPT)
+    assert folder.exists(RECEIPT.path)
     folder.delete(RECEIPT)
-    assert not folder.exists(RECEIPT)
+    assert not folder.exists(RECEIPT.path)
     assert folder.read(RECEIPT.path) is None
 
 

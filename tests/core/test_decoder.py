@@ -180,14 +180,15 @@ def test_the_fallback_for_crc32_is_the_same_function(data: bytes, value: int) ->
     assert decoder.crc32(data, value) == zlib.crc32(data, value)
 
 
-def test_pages_are_given_back_at_once_when_asked() -> None:
-    """The allocator keeps them for a second by default; afterwards not at all."""
-    program = "from otlp2parquet.core.decoder import give_pages_back as g; print(g(), g())"
+def test_pages_are_given_back_when_asked() -> None:
+    """The allocator keeps them for a second by default, then as long as was said, or not at all."""
+    give = "from otlp2parquet.core.decoder import give_pages_back as give"
+    program = f"{give}; print(give(100), give(), give())"
     environment = {name: value for name, value in os.environ.items() if "MIMALLOC" not in name}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["1000", "0"]
+    assert done.stdout.split() == ["1000", "100", "0"]
 
 
 def test_the_bound_is_the_decoders_own() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otlp2parquet.catalogs.committer import Committer
+from otlp2parquet.catalogs.forgetting import Forgetting
 from otlp2parquet.catalogs.receipt_folder import ReceiptFolder
 from otlp2parquet.catalogs.receipts import FOLDER
 from tests.simulation.commits import Node, ScriptedTable, World, live
@@ -64,17 +65,22 @@ def _nothing_named(self: ScriptedTable, node: str) -> frozenset[str]:  # noqa: A
     return frozenset()
 
 
-async def _all_present(self: Committer, receipts: Iterable[Receipt]) -> set[str]:  # noqa: ARG001
+async def _all_present(
+    _self: Forgetting, _table: str, receipts: Iterable[Receipt], _candidates: object
+) -> set[str]:
     return {receipt.path for receipt in receipts}
 
 
-def _forget_all(
-    self: Committer,
-    _progress: object,
-    table: ScriptedTable,
-    _present: object,
-) -> frozenset[str]:
-    return table.committed(self.node)
+async def _forget_all(
+    self: Committer, table: ScriptedTable, _waiting: object
+) -> dict[str, frozenset[str]]:
+    return {self.node: table.committed(self.node)}
+
+
+def _but_nothing(
+    _self: Committer, _progress: object, candidates: dict[str, frozenset[str]], _present: object
+) -> dict[str, frozenset[str]]:
+    return candidates
 
 
 def _lands_anywhere(world: World) -> Callable[..., bool]:
@@ -90,11 +96,18 @@ def _lands_anywhere(world: World) -> Callable[..., bool]:
     ("owner", "name", "fault"),
     [
         (ScriptedTable, "committed", _nothing_named),
-        (Committer, "_present", _all_present),
-        (Committer, "_forgettable", _forget_all),
+        (Forgetting, "present", _all_present),
+        (Committer, "_candidates", _forget_all),
+        (Committer, "_forgettable", _but_nothing),
         (ReceiptFolder, "delete", lambda _self, _receipt: None),
     ],
-    ids=["marks are not looked at", "receipts may be gone", "keys go at once", "receipts stay"],
+    ids=[
+        "marks are not looked at",
+        "receipts may be gone",
+        "keys go at once",
+        "receipts are there",
+        "receipts stay",
+    ],
 )
 def test_faults_that_are_put_in_are_found(
     monkeypatch: pytest.MonkeyPatch, owner: type, name: str, fault: object

@@ -18,19 +18,15 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from otlp2parquet.catalogs.awaiting import run_now, settled
+from otlp2parquet.catalogs.backlog import Backlog
+from otlp2parquet.catalogs.forgetting import MOST_NODES, Forgetting
 from otlp2parquet.catalogs.protocol import Catalog, LoadedTable, Receipts
-from otlp2parquet.catalogs.receipts import (
-    Receipt,
-    ReceiptError,
-    key_of,
-    node_of,
-    opened_ms,
-)
+from otlp2parquet.catalogs.receipts import Receipt, key_of
 from otlp2parquet.catalogs.schedule import Action, Schedule, Step, TableProgress
 from otlp2parquet.errors import (
     CatalogConflictError,
@@ -53,8 +49,6 @@ LOGGED_SECS: Final = 1.0
 """When a receipt is looked at again whose batch has not left the log yet."""
 MOST_REMOVED: Final = 64
 """Receipts that one step removes, so that commits need not wait long for it."""
-OTHERS_SECS: Final = 3600.0
-"""How old a batch of another node is at least when its receipt is taken: its server had time."""
 MOST_FILES: Final = 10_000
 """In one commit, so that its size is bounded after a long outage; one receipt may have more."""
 
@@ -96,7 +90,8 @@ class Committer:
     ``is_logged`` says whether the log still has a batch of the node: then its receipt could be
     made again. ``forgets`` is for the one process that makes the node's receipts, and for several
     where ``may_return`` holds for every batch whose receipt any of them may still make; without it
-    that is ``is_logged``. Without ``lists`` only receipts that it is told of are committed.
+    that is ``is_logged``. ``is_retired`` says of another node whether its receipts can never be
+    made again. Without ``lists`` only receipts that it is told of are committed.
     """
 
     def __init__(
@@ -108,6 +103,7 @@ class Committer:
         interval_secs: float = 10.0,
         is_logged: Callable[[str], bool] = lambda _: False,
         may_return: Callable[[str], bool] | None = None,
+        is_retired: Callable[[str], Awaitable[bool] | bool] | None = None,
         logged: Callable[[], Iterable[str]] = tuple,
         forgets: bool = True,
         all_nodes: bool = False,
@@ -122,9 +118,16 @@ class Committer:
         self._receipts = receipts
         self._interval = interval_secs
         self._is_logged = is_logged
-        self._may_return = is_logged if may_return is None else may_return
         self._logged = logged
-        self._forgets = forgets
+        self._forgetting = Forgetting(
+            receipts,
+            node,
+            may_return=is_logged if may_return is None else may_return,
+            is_retired=is_retired,
+            forgets=forgets,
+            lists=lists,
+            jitter=jitter,
+        )
         self._all_nodes = all_nodes
         self._monotonic = monotonic
         self._time_ms = time_ms
@@ -136,6 +139,9 @@ class Committer:
         self._error = ""
         self._logged_before: set[str] | None = None if lists else set()
         """Batches that were in the log when the receipts were listed; None before."""
+        self._backlog: Backlog | None = None
+        """The look at what receipts there are that is on its way, and what the log had then."""
+        self._logged_then: set[str] = set()
         self._unreadable: set[str] = set()
         """Keys of receipts that could not be read: another version may still commit them."""
         self._hurry = False
@@ -175,6 +181,7 @@ class Committer:
     def list_again(self) -> None:
         """Look once more which receipts there are."""
         with self._lock:
+            self._backlog = None
             self._schedule.is_listed = False
 
     def status(self) -> CommitStatus:
@@ -246,40 +253,43 @@ class Committer:
     # -- receipts that are there ------------------------------------------------------------
 
     async def _list(self) -> None:
-        # Before the listing: what was not in the log then makes no receipt behind it.
-        logged = set(self._logged())
-        youngest = self._time_ms() - int(OTHERS_SECS * 1000)
+        if self._backlog is None:
+            # Before the listing: what was not in the log then makes no receipt behind it.
+            self._logged_then = set(self._logged())
+            self._backlog = Backlog(
+                self._receipts,
+                self.node,
+                all_nodes=self._all_nodes,
+                monotonic=self._monotonic,
+                now_ms=self._time_ms(),
+            )
+        backlog = self._backlog
         with self._lock:
             known = {
                 path
                 for table in self._schedule.tables.values()
                 for path in (*table.waiting, *table.committed)
             }
-        found = []
-        self.counts.younger = 0
-        for path in await settled(self._receipts.list("" if self._all_nodes else self.node)):
-            if path in known:
-                continue
-            try:
-                receipt = await settled(self._receipts.read(path))
-            except ReceiptError as error:
-                self.counts.unreadable += 1
-                self._unreadable.add(key_of(path))
-                log.warning("a receipt is passed by, it stays where it is: %s", error)
-                continue
-            if receipt is None or node_of(path) != receipt.node:
-                continue
-            if receipt.node == self.node or opened_ms(receipt.batch_id) <= youngest:
-                found.append(receipt)
-            else:
-                self.counts.younger += 1
+        try:
+            found = await backlog.portion(known)
+        except BaseException:
+            self._backlog = None
+            raise
+        finally:
+            self._unreadable |= backlog.unreadable
+            self.counts.younger = backlog.younger
+            self.counts.unreadable = len(self._unreadable)
         with self._lock:
             for receipt in found:
                 self._schedule.add(receipt)
-            self._schedule.is_listed = True
             self._schedule.list_rounds = 0
+            self._schedule.list_due = self._monotonic()
+            if not backlog.is_over:
+                return
+            self._schedule.is_listed = True
+            self._backlog = None
             if self._logged_before is None:
-                self._logged_before = logged
+                self._logged_before = self._logged_then
 
     # -- receipts become part of their table ------------------------------------------------
 
@@ -291,19 +301,20 @@ class Committer:
         there = [receipt for receipt in waiting if receipt.key in named[receipt.node]]
         self._took(progress, there, already=True)
         rest = [receipt for receipt in waiting if receipt.key not in named[receipt.node]]
+        candidates = await self._candidates(table, named) if rest else {}
         # Behind "load": what exists now and was not named then is in no table as it was loaded.
-        present = await self._present(rest)
+        present = await self._forgetting.present(progress.name, rest, candidates)
         gone = [receipt for receipt in rest if receipt.path not in present]
         with self._lock:
             for receipt in gone:
                 progress.waiting.pop(receipt.path, None)
-        chosen = _first_files([one for one in rest if one.path in present], MOST_FILES)
+        chosen = _first_files([one for one in rest if one.path in present], MOST_FILES, MOST_NODES)
         if chosen:
-            forgotten = self._forgettable(progress, table, present)
+            forgotten = self._forgettable(progress, candidates, present)
             names = {
-                node: (named[node] - (forgotten if node == self.node else frozenset()))
+                node: (table.committed(node) - forgotten.get(node, frozenset()))
                 | {receipt.key for receipt in chosen if receipt.node == node}
-                for node in {one.node for one in chosen}
+                for node in {*forgotten, *(one.node for one in chosen)}
             }
             await settled(table.append(chosen, names))
             self._took(progress, chosen, already=False)
@@ -317,34 +328,33 @@ class Committer:
         if was_parked:
             log.info("the catalog takes files again", extra={"fields": {"table": progress.name}})
 
-    async def _present(self, receipts: list[Receipt]) -> set[str]:
-        """The paths of those that exist now, and of all others of their nodes for the table."""
-        present: set[str] = set()
-        for node, table in {(one.node, one.table) for one in receipts}:
-            present.update(await settled(self._receipts.list(node, table)))
-        for receipt in receipts:
-            # A listing may be behind: what it does not have is asked for by name.
-            if receipt.path not in present and await settled(self._receipts.exists(receipt)):
-                present.add(receipt.path)
-        return present
+    async def _candidates(
+        self, table: LoadedTable, waiting: Iterable[str]
+    ) -> dict[str, frozenset[str]]:
+        """The keys, by node, whose receipts cannot be made again."""
+        found = await self._forgetting.candidates(table, waiting)
+        # Until it is known what an earlier process has left, it may be the receipt of any of them.
+        logged = self._logged_before
+        own = found.pop(self.node, frozenset())
+        if logged is not None and own:
+            found[self.node] = frozenset(key for key in own if _batch_of(key) not in logged)
+        return found
 
     def _forgettable(
-        self, progress: TableProgress, table: LoadedTable, present: set[str]
-    ) -> frozenset[str]:
-        """Of the node's keys that the table names, those whose receipts are gone for good.
+        self,
+        progress: TableProgress,
+        candidates: Mapping[str, frozenset[str]],
+        present: set[str],
+    ) -> dict[str, frozenset[str]]:
+        """Of the candidates, those whose receipts are gone, by node.
 
         ``present`` are the paths of receipts that existed after the table was loaded.
         """
-        if not self._forgets or self._logged_before is None:
-            return frozenset()
-        # First the log: a batch that has left it has told of its receipts before.
-        left = {key for key in table.committed(self.node) if not self._may_return(_batch_of(key))}
         with self._lock:
             known = {one.key for one in (*progress.waiting.values(), *progress.committed.values())}
-            kept = known | self._unreadable | {key_of(path) for path in present}
-            return frozenset(
-                key for key in left if key not in kept and _batch_of(key) not in self._logged_before
-            )
+        kept = known | self._unreadable | {key_of(path) for path in present}
+        forgotten = {node: keys - kept for node, keys in candidates.items()}
+        return {node: keys for node, keys in forgotten.items() if keys}
 
     def _took(self, progress: TableProgress, receipts: list[Receipt], *, already: bool) -> None:
         """The table has the files of these receipts."""
@@ -452,13 +462,15 @@ def _batch_of(key: str) -> str:
     return key.partition(".")[0]
 
 
-def _first_files(receipts: list[Receipt], most: int) -> list[Receipt]:
-    """The oldest receipts that have so many files together; one at least."""
+def _first_files(receipts: list[Receipt], most: int, most_nodes: int) -> list[Receipt]:
+    """The oldest receipts that have so many files together, of so many nodes; one at least."""
     chosen: list[Receipt] = []
+    nodes: set[str] = set()
     count = 0
     for receipt in sorted(receipts, key=lambda one: one.batch_id):
         count += len(receipt.files)
-        if chosen and count > most:
+        nodes.add(receipt.node)
+        if chosen and (count > most or len(nodes) > most_nodes):
             break
         chosen.append(receipt)
     return chosen

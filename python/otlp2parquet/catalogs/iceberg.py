@@ -39,6 +39,7 @@ from otlp2parquet.catalogs.loading import (
     TableOptions,
     load_table,
     named_properties,
+    unnamed_properties,
 )
 from otlp2parquet.catalogs.receipts import Receipt
 from otlp2parquet.catalogs.rewriting import rewritten
@@ -195,6 +196,10 @@ class IcebergTable:
         self._attempts = attempts
         self._time_ms = time_ms
 
+    def nodes(self) -> frozenset[str]:
+        """See ``LoadedTable.nodes``."""
+        return facts_of(self.table).nodes()
+
     def committed(self, node: str) -> frozenset[str]:
         """See ``LoadedTable.committed``."""
         return facts_of(self.table).committed(node)
@@ -217,6 +222,8 @@ class IcebergTable:
         # The first to be staged: pyiceberg applies all that is staged before, again and again.
         append.commit()
         transaction.set_properties(named_properties(committed))
+        if unnamed := unnamed_properties(committed):
+            transaction.remove_properties(*unnamed)
         expiry = Expiry()
         if not self._options.manages_history:
             expiry = plan_expiry(table, self._options.keep_snapshots, self._time_ms())

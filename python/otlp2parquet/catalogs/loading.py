@@ -98,14 +98,25 @@ class TableFacts:
         path = self.properties.get("write.data.path") or f"{self.location.rstrip('/')}/data"
         return TableShape(path.rstrip("/"), ids_in(self.schema, table))
 
+    def nodes(self) -> frozenset[str]:
+        """The nodes of which the table names keys."""
+        return frozenset(
+            name.removeprefix(COMMITTED) for name in self.properties if name.startswith(COMMITTED)
+        )
+
     def committed(self, node: str) -> frozenset[str]:
         """The keys of the node's receipts that the table names."""
         return frozenset(filter(None, self.properties.get(COMMITTED + node, "").split(",")))
 
 
 def named_properties(committed: Mapping[str, frozenset[str]]) -> dict[str, str]:
-    """The properties by which a table names keys, for each node."""
-    return {COMMITTED + node: ",".join(sorted(keys)) for node, keys in committed.items()}
+    """The properties by which a table names keys, for each node that has any."""
+    return {COMMITTED + node: ",".join(sorted(keys)) for node, keys in committed.items() if keys}
+
+
+def unnamed_properties(committed: Mapping[str, frozenset[str]]) -> list[str]:
+    """The properties that a table is to have no more, because their nodes have no key left."""
+    return [COMMITTED + node for node, keys in committed.items() if not keys]
 
 
 T = TypeVar("T")

@@ -18,6 +18,9 @@ from otlp2parquet.catalogs.receipts import Receipt
 class LoadedTable(Protocol):
     """A table as it was at one moment: the base of at most one commit."""
 
+    def nodes(self) -> frozenset[str]:
+        """The nodes of which the table names keys."""
+
     def committed(self, node: str) -> frozenset[str]:
         """The keys of the node's receipts that the table says it has the files of."""
 
@@ -26,8 +29,9 @@ class LoadedTable(Protocol):
     ) -> Awaitable[None] | None:
         """Commit all files of the receipts, in one snapshot and one attempt.
 
-        ``committed`` are the keys that the table is to name from then on, for each node: in the
-        same commit, which fails as a conflict if the table is not the one that was loaded.
+        ``committed`` are the keys that the table is to name from then on, for each node; a node
+        without any is named no more. In the same commit, which fails as a conflict if the table is
+        not the one that was loaded.
         """
 
 
@@ -44,8 +48,8 @@ class Receipts(Protocol):
     def read(self, path: str) -> Awaitable[Receipt | None] | Receipt | None:
         """The receipt at ``path``, None if there is none. Raises ``ReceiptError``."""
 
-    def exists(self, receipt: Receipt) -> Awaitable[bool] | bool:
-        """Whether it is still there."""
+    def exists(self, path: str) -> Awaitable[bool] | bool:
+        """Whether the receipt at ``path`` is still there."""
 
     def list(self, node: str = "", table: str = "") -> Awaitable[Iterable[str]] | Iterable[str]:
         """The paths of receipts: all of them, those of a node, or those of a node for a table."""

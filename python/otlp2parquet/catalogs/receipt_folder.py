@@ -64,10 +64,10 @@ class ReceiptFolder:
         except FileNotFoundError:
             return None
 
-    def exists(self, receipt: Receipt) -> bool:
-        """Whether it is still there."""
+    def exists(self, path: str) -> bool:
+        """Whether the receipt at ``path`` is still there."""
         try:
-            self._store.open(receipt.path).close()
+            self._store.open(path).close()
         except FileNotFoundError:
             return False
         return True

@@ -62,7 +62,7 @@ class Receipt:
     @property
     def path(self) -> str:
         """Where it lies, below the storage's root."""
-        return f"{folder_of(self.node, self.table)}/{self.key}{SUFFIX}"
+        return path_of(self.node, self.table, self.key)
 
 
 def folder_of(node: str, table: str) -> str:
@@ -70,9 +70,13 @@ def folder_of(node: str, table: str) -> str:
     return f"{FOLDER}/{node}/{table}"
 
 
-def opened_ms(batch_id: str) -> int:
-    """When a batch was opened, in ms since the epoch: a UUIDv7 begins with it."""
-    return UUID(batch_id.partition(".")[0]).int >> 80
+def opened_ms(batch_id: str) -> int | None:
+    """When a batch was opened, in ms since the epoch: a UUIDv7 begins with it.
+
+    None for the batch of a conversion, whose id is made of what is in it.
+    """
+    identity = UUID(batch_id.partition(".")[0])
+    return identity.int >> 80 if identity.version == 7 else None  # noqa: PLR2004 - RFC 9562
 
 
 def pack_receipt(receipt: Receipt) -> bytes:
@@ -157,3 +161,8 @@ def node_of(path: str) -> str:
 def key_of(path: str) -> str:
     """The key of the receipt at ``path``, whether that can be read or not."""
     return path.rpartition("/")[2].removesuffix(SUFFIX)
+
+
+def path_of(node: str, table: str, key: str) -> str:
+    """Where the receipt with that key lies: see ``Receipt.path``."""
+    return f"{folder_of(node, table)}/{key}{SUFFIX}"

@@ -49,9 +49,8 @@ async def reconciled(
     """
     end = monotonic() + secs
     while True:
-        while await committer.step():
-            if monotonic() >= end:
-                break
+        while monotonic() < end and await committer.step():
+            pass
         due = committer.secs_until_due()
         is_done = (committer.is_listed or not listed) and not committer.status().receipts
         if is_done or due is None or monotonic() + due >= end:

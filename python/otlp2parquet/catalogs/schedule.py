@@ -7,8 +7,11 @@ A receipt: WAITING -> COMMITTED -> deleted, which ends it.
            WAITING -> gone (another process has committed and deleted it)
 A table:   at most one attempt at a time takes all its waiting receipts. One that failed rests
            until it is due, and so does every table for the interval between commits.
+The rest:  receipts that are there are looked for in portions. Each is committed and removed before
+           the next one is looked for, so who is killed has got on, and reads nothing twice.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -20,7 +23,7 @@ class Action(Enum):
     """What a step does."""
 
     LIST = auto()
-    """Look which receipts earlier processes have left."""
+    """Look which receipts earlier processes have left, a portion of them."""
     COMMIT = auto()
     """One attempt to commit what waits for a table."""
     DELETE = auto()
@@ -63,7 +66,7 @@ class Schedule:
         self.tables: dict[str, TableProgress] = {}
         self.is_listed = False
         """Whether it is known what earlier processes have left."""
-        self.list_due = 0.0
+        self.list_due = -math.inf
         self.list_rounds = 0
         self.is_listing = False
 
@@ -75,19 +78,24 @@ class Schedule:
 
     def next(self, now: float) -> Step | None:
         """Take the next step that is due."""
-        if not self.is_listed and not self.is_listing and self.list_due <= now:
-            self.is_listing = True
-            return Step(Action.LIST)
-        due = [step for step in self._steps() if step[0] <= now and not step[2].is_busy]
+        due = [
+            step
+            for step in self._steps()
+            if step[0] <= now and (step[2] is None or not step[2].is_busy)
+        ]
         if not due:
             return None
-        # What has been due for longest: neither a table nor a removal is starved by the others.
-        _, _, table, action = min(due, key=lambda step: step[:2])
-        table.is_busy = True
+        _, _, table, action = min(due, key=_order)
+        if table is None:
+            self.is_listing = True
+        else:
+            table.is_busy = True
         return Step(action, table)
 
-    def _steps(self) -> Iterator[tuple[float, str, TableProgress, Action]]:
-        """All that tables have to do, each with the time from which it may be done."""
+    def _steps(self) -> Iterator[tuple[float, str, TableProgress | None, Action]]:
+        """All that there is to do, each with the time from which it may be done."""
+        if not self.is_listed and not self.is_listing:
+            yield self.list_due, "", None, Action.LIST
         for table in self.tables.values():
             if table.waiting:
                 yield table.due, table.name, table, Action.COMMIT
@@ -96,9 +104,7 @@ class Schedule:
 
     def next_due(self) -> float | None:
         """When the next step is due that is not due now; None if there is none."""
-        dues = [] if self.is_listed or self.is_listing else [self.list_due]
-        dues += [due for due, *_ in self._steps()]
-        return min(dues, default=None)
+        return min((due for due, *_ in self._steps()), default=None)
 
     def waiting(self) -> Iterator[Receipt]:
         """All receipts that no table has, as far as is known."""
@@ -108,10 +114,20 @@ class Schedule:
     @property
     def oldest_ms(self) -> int | None:
         """When the oldest batch was opened that a table has not, in ms since the epoch."""
-        return min((opened_ms(receipt.batch_id) for receipt in self.waiting()), default=None)
+        opened = (opened_ms(receipt.batch_id) for receipt in self.waiting())
+        return min((moment for moment in opened if moment is not None), default=None)
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left to be done, as far as is known."""
         pending = any(table.waiting or table.committed for table in self.tables.values())
         return self.is_listed and not pending
+
+
+def _order(step: tuple[float, str, TableProgress | None, Action]) -> tuple[bool, float, str]:
+    """What has been due for longest comes first: neither a table nor a removal is starved.
+
+    The first portion comes before all of that, and every other one behind it.
+    """
+    due, name, table, _ = step
+    return table is None and due > -math.inf, due, name

@@ -15,6 +15,7 @@ from otlp2parquet.catalogs.connection import Connection, connect, connection_of
 from otlp2parquet.catalogs.loading import TableOptions
 from otlp2parquet.catalogs.places import TablePlaces
 from otlp2parquet.catalogs.receipt_folder import ReceiptFinisher, ReceiptFolder
+from otlp2parquet.catalogs.shared_node import SharedFinisher, SharedNode
 from otlp2parquet.config import Config
 from otlp2parquet.stores import Store
 
@@ -90,3 +91,24 @@ def make_committer(
         logged=logged,
     )
     return committer, ReceiptFinisher(receipts, node, committer.add, tables.places.field_ids)
+
+
+def make_shared_committer(
+    config: Config, tables: CatalogTables, store: Store, shared: SharedNode
+) -> tuple[Committer, SharedFinisher]:
+    """The same for a process that lasts for a moment: it commits what it has made itself.
+
+    What others have left is ``reconcile``'s: hundreds of processes that all take it do it in vain.
+    """
+    receipts = ReceiptFolder(store)
+    committer = Committer(
+        tables.catalog,
+        receipts,
+        shared.node,
+        interval_secs=config.iceberg.commit_interval_secs,
+        may_return=shared.may_return,
+        is_retired=shared.is_retired,
+        lists=False,
+    )
+    finisher = ReceiptFinisher(receipts, shared.node, committer.add, tables.places.field_ids)
+    return committer, SharedFinisher(finisher, shared)

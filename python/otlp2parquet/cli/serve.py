@@ -17,6 +17,8 @@ from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import ConfigError
 
+PAGES_KEPT_MILLIS = 100
+
 
 @click.command(context_settings=CONTEXT_SETTINGS)
 @click.option(
@@ -49,16 +51,11 @@ def serve(
     shows what is in effect. SIGTERM, Ctrl-C or closing the terminal stores everything that was
     acknowledged and ends with 0. Without a terminal SIGHUP has tokens and certificates read again.
     """
-    # Arrow's allocator and the decoder's keep pages that hold nothing for a while, those of several
-    # files and batches, and they are in nobody's budget. To give them back at once costs no
-    # measurable time, and halves what a server under load takes. Arrow is not loaded yet.
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", "0")
+    keep_few_pages()
     # Here, so that --help does not wait for pyarrow.
-    from otlp2parquet.core.decoder import give_pages_back  # noqa: PLC0415
     from otlp2parquet.platforms import logs  # noqa: PLC0415
     from otlp2parquet.platforms.server import run  # noqa: PLC0415
 
-    give_pages_back()
     try:
         flags = Flags(config, host, port, output, verbose)
         loaded = load(flags)
@@ -71,6 +68,20 @@ def serve(
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     leave(code)
+
+
+def keep_few_pages() -> None:
+    """Have the allocators of this process give back what they do not need. Before Arrow is loaded.
+
+    Arrow's allocator and the decoder's keep pages that hold nothing for a second: those of several
+    files and batches, which are in nobody's budget. Given back sooner they halve what a server
+    under load takes; given back at once they are cleared again for the next file, which is an
+    eighth of its time.
+    """
+    os.environ.setdefault("MIMALLOC_PURGE_DELAY", str(PAGES_KEPT_MILLIS))
+    from otlp2parquet.core.decoder import give_pages_back  # noqa: PLC0415 - for --help's sake
+
+    give_pages_back(PAGES_KEPT_MILLIS)
 
 
 def leave(code: int) -> NoReturn:

@@ -16,6 +16,8 @@ from otlp2parquet.config.settings import NOT_YET
 from otlp2parquet.config.values import found
 from otlp2parquet.core.decoder import VARIABLE as DECODER
 
+CLIENT_TOKEN = PREFIX + "TOKEN"
+"""What a client of a server shows; no setting."""
 CONFIG_PATH = PREFIX + "CONFIG"
 CONFIG_CONTENT = PREFIX + "CONFIG_CONTENT"
 
@@ -132,7 +134,7 @@ def read_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -
     """The layer of the environment. A variable that is empty counts as not set, but for guards."""
     layer = Layer()
     # The decoder was chosen before any setting is read.
-    known = {CONFIG_PATH, CONFIG_CONTENT, DECODER}
+    known = {CONFIG_PATH, CONFIG_CONTENT, CLIENT_TOKEN, DECODER}
     for key, row in table.items():
         given: list[Raw] = []
         for name in row.env_names:

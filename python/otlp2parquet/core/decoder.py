@@ -74,7 +74,7 @@ else:
         from otlp2parquet.core.pure.inflate import inflates_within
         from otlp2parquet.core.pure.otlp_json.recognize import recognize_json
 
-        def give_pages_back() -> int:
+        def give_pages_back(after_millis: int = 0) -> int:  # noqa: ARG001
             """As the extension's; without it there is no allocator of its own."""
             return 0
 

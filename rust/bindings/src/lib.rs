@@ -48,14 +48,15 @@ mod _native {
 /// there that the allocator has by default.)
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = libmimalloc_sys::mi_option_use_numa_nodes - 1;
 
-/// From now on pages that hold nothing are given back at once, and not after a while: for a process
-/// that promises a bound. Gives the milliseconds that they were kept until now.
+/// From now on pages that hold nothing are given back after so many milliseconds: for a process that
+/// promises a bound. Gives the milliseconds that they were kept until now.
 #[pyfunction]
-fn give_pages_back() -> std::ffi::c_long {
+#[pyo3(signature = (after_millis=0))]
+fn give_pages_back(after_millis: std::ffi::c_long) -> std::ffi::c_long {
     // SAFETY: both may be called at any time, and the option exists.
     unsafe {
         let before = libmimalloc_sys::mi_option_get(PURGE_DELAY);
-        libmimalloc_sys::mi_option_set(PURGE_DELAY, 0);
+        libmimalloc_sys::mi_option_set(PURGE_DELAY, after_millis);
         before
     }
 }

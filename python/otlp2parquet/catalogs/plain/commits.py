@@ -68,9 +68,11 @@ class Commits:
     def _may_return(self, batch_id: str) -> bool:
         """Whether a request may still be about to make the receipt of a batch."""
         try:
-            return opened_ms(batch_id) > self._time_ms() - int(REQUEST_SECS * 1000)
+            opened = opened_ms(batch_id)
         except ValueError:
-            return True  # whatever it is, it is no key of ours
+            opened = None
+        # What tells no time is no key of ours.
+        return opened is None or opened > self._time_ms() - int(REQUEST_SECS * 1000)
 
     async def shape(self, table: str) -> TableShape:
         """Where a table's files go, and with which field ids; the table is made where it lacks.

@@ -36,9 +36,9 @@ class ObjectReceipts:
         body = await self._objects.read(self._prefix + path)
         return None if body is None else read_receipt(body, path)
 
-    async def exists(self, receipt: Receipt) -> bool:
+    async def exists(self, path: str) -> bool:
         """See ``Receipts.exists``."""
-        return await self._objects.read(self._prefix + receipt.path) is not None
+        return await self._objects.read(self._prefix + path) is not None
 
     async def list(self, node: str = "", table: str = "") -> Iterable[str]:
         """See ``Receipts.list``."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from otlp2parquet.catalogs.columns import Json, ids_in, schema_of
-from otlp2parquet.catalogs.loading import TableFacts, named_properties
+from otlp2parquet.catalogs.loading import TableFacts, named_properties, unnamed_properties
 from otlp2parquet.catalogs.plain.avro import AvroError, AvroFile, read_file
 from otlp2parquet.catalogs.plain.manifests import ManifestTarget, manifest_list_of, manifest_of
 from otlp2parquet.catalogs.plain.metadata import (
@@ -75,6 +75,10 @@ class PlainTable:
         """Where its files go, and with which field ids."""
         return self.facts.shape(self._name)
 
+    def nodes(self) -> frozenset[str]:
+        """See ``LoadedTable.nodes``."""
+        return self.facts.nodes()
+
     def committed(self, node: str) -> frozenset[str]:
         """See ``LoadedTable.committed``."""
         return self.facts.committed(node)
@@ -89,13 +93,15 @@ class PlainTable:
         keys = frozenset(receipt.key for receipt in receipts)
         await self._clear_attempts(keys, base)
         snapshot, written = await self.write_snapshot(receipts)
-        named = {"action": "set-properties", "updates": named_properties(committed)}
+        named = [{"action": "set-properties", "updates": named_properties(committed)}]
+        if unnamed := unnamed_properties(committed):
+            named.append({"action": "remove-properties", "removals": unnamed})
         attempt = Attempt(base, keys, written)
         self._attempts.append(attempt)
         await self._client.commit(
             self.identifier,
             [assert_uuid(self.metadata), assert_snapshot(self.metadata)],
-            [*snapshot_updates(snapshot), named],
+            [*snapshot_updates(snapshot), *named],
         )
         self._attempts.remove(attempt)
 

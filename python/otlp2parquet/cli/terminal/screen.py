@@ -26,8 +26,7 @@ class Screen:
             and not os.environ.get("NO_COLOR")
             and os.environ.get("TERM", "") != "dumb"
         )
-        encoding = (getattr(stream, "encoding", None) or "ascii").lower()
-        self._encoding = encoding
+        self._encoding = stream.encoding or "utf-8"
 
     def columns(self) -> int | None:
         """How long a line may be; None without a terminal."""

@@ -83,27 +83,32 @@ def cut(text: str, columns: int) -> str:
         return text
     if columns < 1:
         return ""
-    left = columns - 1
+    return _fitting(text, columns - 1) + ELLIPSIS
+
+
+def _fitting(text: str, columns: int) -> str:
+    """The beginning of ``text`` that takes no more than ``columns``."""
     end = 0
     for character in text:
-        left -= get_character_cell_size(character)
-        if left < 0:
+        columns -= get_character_cell_size(character)
+        if columns < 0:
             break
         end += 1
-    return text[:end] + ELLIPSIS
+    return text[:end]
 
 
 def finish(parts: Iterable[Part], columns: int | None, *, is_coloured: bool) -> str:
     """One line for a terminal, without its end; ``columns`` None: as long as it is."""
     made = []
     left = columns
-    for text, style in parts:
+    for given, style in parts:
+        text = str(given)  # what another server sends may be anything
         if left is not None:
             if left <= 0:
                 break
             # What is cut anyway need not be looked at.
             most = 8 * left + 80
-            text = text if len(text) <= most else text[:most] + ELLIPSIS  # noqa: PLW2901
+            text = text if len(text) <= most else text[:most] + ELLIPSIS
         shown = safe(text)
         if left is not None:
             shown = cut(shown, left)
@@ -130,8 +135,7 @@ def wrap(text: str, columns: int, first: int) -> list[str]:
             room = columns
         line = word
         while width(line) > room:
-            head = cut(line, room + 1).removesuffix(ELLIPSIS) if room > 1 else line[:1]
-            head = head or line[:1]
+            head = _fitting(line, room) or line[:1]
             lines.append(head)
             line, room = line[len(head) :], columns
     return [*lines, line]

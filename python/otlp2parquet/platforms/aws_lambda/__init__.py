@@ -5,6 +5,7 @@
     settings       defaults of a function, and what it must not be told
     function       one environment's function: what becomes of each event
     objects        captures in S3 become files, each version of an object once
+    claims         who is at a version of an object, and whether it is done
     metrics        counts as lines that CloudWatch takes for metrics
 
 ``otlp2parquet.platforms.aws_lambda.handler`` is the function's handler. In the runtime everything

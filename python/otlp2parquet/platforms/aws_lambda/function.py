@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from otlp2parquet.assembly import Assembly, assemble
 from otlp2parquet.catalogs.running import commit_within
+from otlp2parquet.catalogs.shared_node import SharedNode
 from otlp2parquet.convert import ConvertOptions
 from otlp2parquet.core import outcome
 from otlp2parquet.core.auth import Tokens
@@ -34,6 +35,7 @@ from otlp2parquet.core.outcome import Outcome, RefusedError
 from otlp2parquet.errors import ConfigError, OtlpError
 from otlp2parquet.platforms import health, logs
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.aws_lambda.claims import is_retired
 from otlp2parquet.platforms.aws_lambda.http_events import (
     Event,
     HttpRequest,
@@ -58,6 +60,7 @@ from otlp2parquet.platforms.aws_lambda.settings import (
 from otlp2parquet.platforms.export import Admission, Exports
 from otlp2parquet.platforms.refusals import Refusals
 from otlp2parquet.storage import store_at
+from otlp2parquet.stores import Store
 
 if TYPE_CHECKING:
     from otlp2parquet.stores.obstore import ObstoreStore
@@ -113,7 +116,9 @@ class Function:
         self._metrics = metrics
         self._monotonic = monotonic
         waiting = Acknowledgements()
-        self.assembly = assemble(config, acknowledging=waiting) if assembly is None else assembly
+        if assembly is None:
+            assembly = assemble(config, acknowledging=waiting, share=share)
+        self.assembly = assembly
         self._exports = Exports(
             self.assembly.ingest,
             self.assembly.budget,
@@ -278,7 +283,8 @@ class Function:
             return {"is_complete": True}
         from otlp2parquet.reconciling import reconcile  # noqa: PLC0415 - only where it is asked for
 
-        report = reconcile(config, max(0.0, end - self._monotonic()), self._monotonic)
+        secs = max(0.0, end - self._monotonic())
+        report = reconcile(config, secs, self._monotonic, share=share)
         values = {"uncommitted_receipts": report.left, "committed_files": report.files}
         self._metrics.tell(values)
         level = logging.INFO if report.is_complete else logging.WARNING
@@ -309,8 +315,7 @@ class Function:
                 "an object of our own is no capture", extra={"fields": {"object": str(reference)}}
             )
             return
-        secs = max(0.0, end - self._monotonic())
-        converted = self._conversions().convert(reference, secs)
+        converted = self._conversions().convert(reference)
         if converted is not None:
             values = {"converted_rows": converted.rows, "left_out_parts": converted.left_out}
             self._metrics.tell({"converted_objects": 1, **values})
@@ -325,7 +330,7 @@ class Function:
         assert output is not None  # noqa: S101 - assemble gives one
         receipts = None
         if commits is not None:
-            receipts = Receipts(commits.committer.node, commits.committer.add, output.field_ids_of)
+            receipts = Receipts(commits.committer.add, output.field_ids_of)
 
         def fetch_from(bucket: str) -> "ObstoreStore":
             return cast("ObstoreStore", store_at(config.storage, f"s3://{bucket}"))
@@ -337,6 +342,11 @@ class Function:
         )
         folder = Path(FOLDER) / "objects"
         return ObjectConversions(output, fetch_from, folder, options, receipts=receipts)
+
+
+def share(store: Store) -> SharedNode:
+    """The node of all environments that have ``store`` for their receipts."""
+    return SharedNode(store.root, partial(is_retired, store))
 
 
 def _secs_left(context: Any) -> float:  # noqa: ANN401 - AWS's interface

@@ -47,6 +47,11 @@ def send(bench: Bench, payload: bytes) -> int:
     return bench.ask(parts_of(payload), headers=with_length(payload)).status
 
 
+def is_watched(bench: Bench) -> bool:
+    """Whether the use case has somebody to tell."""
+    return bench.app.exports.watch is not None
+
+
 class Looking:
     """A watcher of an application that reads event by event."""
 
@@ -73,15 +78,15 @@ class Looking:
 def test_nothing_is_there_while_nobody_looks(bench: Bench) -> None:
     """No watch, so nothing is called; no thread. It comes with the first and goes with the last."""
     assert send(bench, logs_request(2)) == 200
-    assert bench.app.exports.watch is None
+    assert not is_watched(bench)
     assert threads() == []
     first, second = Looking(bench), Looking(bench)
-    assert bench.app.exports.watch is not None
+    assert is_watched(bench)
     assert threads() == [THREAD]
     bench.app.tap.leave(first.watcher)
-    assert bench.app.exports.watch is not None
+    assert is_watched(bench)
     bench.app.tap.leave(second.watcher)
-    assert bench.app.exports.watch is None
+    assert not is_watched(bench)
     wait_for(lambda: threads() == [])
 
 
@@ -153,7 +158,7 @@ def test_a_watch_that_fails_costs_no_request(
     with caplog.at_level(logging.ERROR):
         assert send(bench, logs_request(1)) == 200
         assert send(bench, logs_request(1)) == 200
-    assert bench.app.exports.watch is None
+    assert not is_watched(bench)
     assert len(caplog.records) == 1
     assert bench.rows == 2
 
@@ -163,7 +168,7 @@ def test_a_fault_within_the_view_costs_one_export(
 ) -> None:
     """Whatever the thread meets: who sent has its 200, and the next export is seen."""
     looking = Looking(bench)
-    broken = Export.__new__(Export, None, "logs", "application/x-protobuf", None, 0, 7)
+    broken = Export(b"", "logs", "application/x-protobuf", None, 0, 7)
     monkeypatch.setattr(Intake, "put", lambda self, export: _put(self, export, broken))
     assert send(bench, logs_request(1)) == 200
     assert looking.next("skipped").data == {"events": 1, "rows": 7}
