@@ -214,6 +214,7 @@ class Application:
             response = await self.flushing.respond(method, scope.get("query_string", b""))
             await answer_then_drain(response, scope, receive, send)
             self.report_response(scope, response)
+            return
         if path == home.PATH and method in ("GET", "HEAD"):
             page = self.home.answer(scope["headers"], to_stranger=STRANGER in scope)
             await send_response(send, page, head=method == "HEAD")
