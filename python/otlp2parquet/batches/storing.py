@@ -541,6 +541,8 @@ class Storing:
                         "age_secs": round(batch.age_secs, 3),
                         "write_secs": round(self._monotonic() - storing.started, 3),
                         "closed_by": batch.reason,
+                        "tables": ",".join(sorted({file.table for file, _ in files})),
+                        "path": receipts[0].path,
                     }
                 },
             )

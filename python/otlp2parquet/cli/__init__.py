@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "serve": "Receive OTLP over HTTP and write Parquet files (the default).",
+        "serve": "Receive OTLP over HTTP and gRPC and write Parquet files (the default).",
         "dev": "Receive OTLP at a desk: shown in the terminal and on a page, stored every second.",
         "tail": "Follow what a running server receives.",
         "connect": "Print what to set so that a program sends its telemetry here.",
@@ -26,7 +26,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "query": "Answer a question in SQL about stored telemetry.",
         "ls": "Show which tables and hours a storage holds.",
         "schema": "Show the columns of the tables.",
-        "config": "Show the configuration in effect and where each value comes from.",
+        "config": "Show the configuration in effect and its sources, or check it.",
         "deploy": "Write what it takes to run on AWS Lambda or Cloudflare Workers.",
         "completion": "Print what makes a shell complete this command's lines.",
         "help": "Show the help of a command.",

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.cli.options import config_option
+from otlp2parquet.cli.options import config_option, duration
 from otlp2parquet.cli.running_server import server_at
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import OtlpError
@@ -29,7 +29,7 @@ _SPARE_SECS = 10.0
 @click.option(
     "--timeout",
     "timeout_secs",
-    type=click.FloatRange(min=0, max=300),
+    type=duration(300),
     default=30.0,
     show_default=True,
     metavar="SECONDS",

@@ -22,6 +22,7 @@ from otlp2parquet.cli.terminal.screen import Screen, silence, standard_output
 from otlp2parquet.cli.terminal.show import Shown
 from otlp2parquet.cli.terminal.sse import Event
 from otlp2parquet.config import Config, Flags, load
+from otlp2parquet.config.sources import CLIENT_TOKEN
 from otlp2parquet.core.signals import SIGNALS
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms.server.live.filters import read_level
@@ -78,7 +79,7 @@ def _level(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
 @click.option(
     "--token",
     metavar="TOKEN",
-    envvar="OTLP2PARQUET_TOKEN",
+    envvar=CLIENT_TOKEN,
     help="A token of the server; without it the first one of the configuration, if any. "
     "Environment: OTLP2PARQUET_TOKEN.",
 )

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -350,6 +351,8 @@ class _Application:
 
     def __init__(self) -> None:
         self.flushing = _Reload()
+        self.home = SimpleNamespace(grpc_address="")
+        self.tap = SimpleNamespace(has_cut=False)
         self.unsaved_rows: bool | None = None
         self.is_back = threading.Event()
 
@@ -367,6 +370,8 @@ class _Application:
 
 class _Front:
     """No gRPC."""
+
+    address = ""
 
     async def start(self) -> None:
         pass
@@ -387,11 +392,11 @@ def test_the_end_waits_for_the_storage(monkeypatch: pytest.MonkeyPatch, *, hangs
         if not hangs:
             connections.gone.set()
         serving = asyncio.create_task(
-            run._serve(application, connections, _Front(), lambda: None, _Reload())  # type: ignore[arg-type]  # noqa: SLF001
+            run._serve(application, connections, _Front(), lambda: None, _Reload(), view=None)  # type: ignore[arg-type]  # noqa: SLF001
         )
         await asyncio.sleep(0)
         signal.raise_signal(signal.SIGTERM)
-        while application.unsaved_rows is None:  # noqa: ASYNC110 - set on this loop
+        while application.unsaved_rows is None and not serving.done():  # noqa: ASYNC110 - set on this loop
             await asyncio.sleep(0)
         done, _ = await asyncio.wait({serving}, timeout=0.1)
         assert not done
