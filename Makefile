@@ -1,6 +1,6 @@
 # Everything that CI does is a target here, and CI calls only these: green locally is green there.
 # Needs python3 >= 3.11, Rust >= 1.88, a C linker, and for the tests' real clients and readers
-# Go >= 1.25, Node >= 20, Java >= 17 and Maven.
+# Go >= 1.25, Node >= 20, Java >= 17, Maven and Chromium.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -169,9 +169,10 @@ catalogs: components ## Commits to real and emulated catalogs, and docs/catalog_
 	$(BIN)/python -m pytest tests/catalogs --catalogs -q
 	$(BIN)/python -m tests.catalogs.matrix
 
-hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some minutes; Linux).
+hostile: dev ## Try every hostile input, and write docs/hostile_{inputs,grpc}.md (some minutes; Linux).
 	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile
 	$(BIN)/python -m tests.hostile
+	$(BIN)/python -m tests.hostile.grpc_page
 
 bench: $(TRAINED) ## Measure, and write docs/benchmarks.md (some minutes on a quiet machine).
 	$(BIN)/python -m pytest benchmarks -q --benchmark-disable

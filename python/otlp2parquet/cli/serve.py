@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -48,19 +49,14 @@ def serve(
     Listens on 127.0.0.1, on port 4318 for OTLP/HTTP and on 4317 for OTLP/gRPC, and writes to ./data
     unless told otherwise: by options, environment variables or TOML files. "otlp2parquet config"
     shows what is in effect. SIGTERM, Ctrl-C or closing the terminal stores everything that was
-    acknowledged and ends with 0. Without a terminal SIGHUP has tokens and certificates read again.
+    acknowledged and ends with 0. Without a terminal SIGHUP has tokens and certificates read again;
+    SIGUSR1 has what is open stored now, as "otlp2parquet flush" does.
     """
-    # Two allocators (Arrow's, the decoder's) keep empty pages for a second: those of several
-    # files and batches, which are in nobody's budget. Given back sooner they halve what a server
-    # under load takes; given back at once they are cleared again for the next file, which is an
-    # eighth of its time. Arrow is not loaded yet.
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", str(PAGES_KEPT_MILLIS))
+    keep_few_pages()
     # Here, so that --help does not wait for pyarrow.
-    from otlp2parquet.core.decoder import give_pages_back  # noqa: PLC0415
     from otlp2parquet.platforms import logs  # noqa: PLC0415
     from otlp2parquet.platforms.server import run  # noqa: PLC0415
 
-    give_pages_back(PAGES_KEPT_MILLIS)
     try:
         flags = Flags(config, host, port, output, verbose)
         loaded = load(flags)
@@ -72,7 +68,28 @@ def serve(
         code = run.serve(loaded.config, lambda: load(flags).config)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    # Granian's threads may still be ending, and the interpreter would abort under them.
+    leave(code)
+
+
+def keep_few_pages() -> None:
+    """Have the allocators of this process give back what they do not need. Before Arrow is loaded.
+
+    Arrow's allocator and the decoder's keep pages that hold nothing for a second: those of several
+    files and batches, which are in nobody's budget. Given back sooner they halve what a server
+    under load takes; given back at once they are cleared again for the next file, which is an
+    eighth of its time.
+    """
+    os.environ.setdefault("MIMALLOC_PURGE_DELAY", str(PAGES_KEPT_MILLIS))
+    from otlp2parquet.core.decoder import give_pages_back  # noqa: PLC0415 - for --help's sake
+
+    give_pages_back(PAGES_KEPT_MILLIS)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process behind a server.
+
+    Granian's threads may still be ending, and the interpreter would abort under them.
+    """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # the terminal may be gone

@@ -122,7 +122,7 @@ class CorsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """The HTTP server and the log it writes."""
+    """The server of OTLP/HTTP and OTLP/gRPC, and the log it writes."""
 
     listen_addr: Address = setting(  # noqa: RUF009 - it makes a field
         values.address(),
@@ -169,6 +169,14 @@ class ServerConfig:
         300.0,
         "How long a connection is kept on which no request comes. Exporters send every 5 to 60 "
         "seconds; a limit near that would close connections that are about to be used.",
+    )
+    page: bool = setting(
+        values.boolean(),
+        default=False,
+        doc="Whether what is being received may be looked at, by `otlp2parquet tail` and on a page "
+        "in a browser. `otlp2parquet dev` has it on. Whoever shows a token may look, or, where "
+        "none are set, whoever reaches the address.",
+        default_doc="false (dev: true)",
     )
     threads: int = setting(
         values.integer(minimum=1, maximum=1024),

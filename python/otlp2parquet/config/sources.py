@@ -16,6 +16,8 @@ from otlp2parquet.config.settings import NOT_YET
 from otlp2parquet.config.values import found
 from otlp2parquet.core.decoder import VARIABLE as DECODER
 
+CLIENT_TOKEN = PREFIX + "TOKEN"
+"""What a client of a server shows; no setting."""
 CONFIG_PATH = PREFIX + "CONFIG"
 CONFIG_CONTENT = PREFIX + "CONFIG_CONTENT"
 
@@ -60,7 +62,7 @@ def read_document(
 ) -> Layer:
     """The layer of one TOML document. ``source`` names it in messages.
 
-    With ``if_ours`` a document in which nothing at the top is called as one of our sections is
+    With ``if_ours`` a document in which no table at the top is called as one of our sections is
     somebody else's: it sets nothing, and that is noted.
     """
     layer = Layer()
@@ -70,7 +72,7 @@ def read_document(
         layer.errors.append(f"{source}: not valid TOML: {error}")
         return layer
     ours = {key.partition(".")[0] for key in (*table, *NOT_YET)}
-    if if_ours and not ours & document.keys():
+    if if_ours and not any(isinstance(document.get(name), dict) for name in ours):
         layer.notes.append(f"{source} has no section of otlp2parquet, it is not read")
         return layer
     _walk(document, "", source, table, layer)
@@ -132,7 +134,7 @@ def read_environment(environ: Mapping[str, str], table: Mapping[str, Setting]) -
     """The layer of the environment. A variable that is empty counts as not set, but for guards."""
     layer = Layer()
     # The decoder was chosen before any setting is read.
-    known = {CONFIG_PATH, CONFIG_CONTENT, DECODER}
+    known = {CONFIG_PATH, CONFIG_CONTENT, CLIENT_TOKEN, DECODER}
     for key, row in table.items():
         given: list[Raw] = []
         for name in row.env_names:

@@ -46,11 +46,21 @@ class Head(Protocol):
 
     @property
     def encoding(self) -> str | None:
-        """What it calls ``content_encoding``."""
+        """What it calls ``content_encoding``. Where only the body tells, None until it is read."""
 
     @property
     def content_length(self) -> int | None:
         """Bytes of the body as sent; None when that is not known yet."""
+
+
+class Watch(Protocol):
+    """Somebody who looks at what is received."""
+
+    def kept(self, head: Head, body: bytes, received_at: int, records: int) -> None:
+        """An export was kept: its body as sent, and how many of its records are kept.
+
+        To be told of it must cost next to nothing: nobody's request waits for who looks.
+        """
 
 
 @dataclass(slots=True)
@@ -70,11 +80,12 @@ class ExportCounts:
 class Admission:
     """The bytes of the budget that one request holds; a context manager that gives them back."""
 
-    __slots__ = ("_budget", "_factor", "_taken", "_top")
+    __slots__ = ("_budget", "_taken", "_top", "is_compressed")
 
     def __init__(self, budget: Budget, *, compressed: bool, max_payload_bytes: int) -> None:
         self._budget = budget
-        self._factor = INFLATE_ESTIMATE if compressed else 0
+        self.is_compressed = compressed
+        """May become true before the body is covered."""
         self._top = max_payload_bytes
         self._taken = 0
 
@@ -91,7 +102,9 @@ class Admission:
         Raises ``RefusedError`` when that does not fit; what is held already stays held. Where
         nobody else holds anything it always fits.
         """
-        needed = size + min(size * self._factor, self._top if self._factor else 0)
+        needed = size
+        if self.is_compressed:
+            needed += min(size * INFLATE_ESTIMATE, self._top)
         if needed > self._taken or not size:
             if not self._budget.try_take(max(0, needed - self._taken), held=self._taken):
                 raise RefusedError(NO_MEMORY)
@@ -117,6 +130,8 @@ class Exports:
         self.ingest = ingest
         self.counts = ExportCounts()
         self.max_payload_bytes = max_payload_bytes
+        self.watch: Watch | None = None
+        """Who is told of each export that was kept; None while nobody looks."""
         self._budget = budget
         self._time_ns = time_ns
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="otlp2parquet-decode")
@@ -162,6 +177,7 @@ class Exports:
             if self._is_stopping:
                 return STOPPING._replace(body_bytes=size)
             # There is no deadline: once the log has begun to write, only the log knows the answer.
+            received_at = self._time_ns()
             is_kept_later = self.ingest.acknowledges_later
             acknowledgement = self._waiting.expect(is_kept_later=is_kept_later)
             append = partial(
@@ -170,7 +186,7 @@ class Exports:
                 head.signal,
                 content_type=head.media_type,
                 content_encoding=head.encoding,
-                received_at=self._time_ns(),
+                received_at=received_at,
                 acknowledge=acknowledgement.report_kept if is_kept_later else None,
             )
             try:
@@ -186,7 +202,18 @@ class Exports:
                 if became.kind == "internal":
                     log.exception("a request failed for an unforeseen reason")
                 return became
+            if self.watch is not None and appended.accepted:
+                self._show(head, body, received_at, appended.accepted)
             return outcome.taken(appended.accepted, appended.rejected, appended.message, size)
+
+    def _show(self, head: Head, body: bytes, received_at: int, records: int) -> None:
+        try:
+            assert self.watch is not None  # noqa: S101 - the caller has looked
+            self.watch.kept(head, body, received_at, records)
+        except Exception:
+            # The request is kept, and its client is told so, whatever becomes of who looks.
+            self.watch = None
+            log.exception("who looks at what is received failed, and looks no more")
 
     def _count(self, signal: str, became: Outcome) -> None:
         counts = self.counts

@@ -10,7 +10,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from otlp2parquet.core.outcome import Outcome
 
@@ -34,6 +34,27 @@ class Told(Protocol):
     def reason(self) -> str: ...  # noqa: D102 - a member of a protocol
     @property
     def message(self) -> str: ...  # noqa: D102
+
+
+class Judged(NamedTuple):
+    """What an answer with a message is called, where it is worth a warning."""
+
+    reason: str
+    rejected: int
+    """Records that were left out, where others of the request may be kept; else 0."""
+
+
+def judge(told: Told, outcome: Outcome | None) -> Judged | None:
+    """What to call an answer, from what became of its request; None where nothing was refused.
+
+    ``outcome`` is None where a request ended at its head. A warning beside rows that are kept is
+    the sender's; a request without any is not.
+    """
+    if outcome is None or not outcome.is_taken:
+        return Judged(told.reason, 0)
+    if outcome.rejected:
+        return Judged("rejected records", outcome.rejected)
+    return None if outcome.accepted else Judged("nothing understood", 0)
 
 
 class _Pair:
@@ -63,24 +84,17 @@ class Refusals:
         path: str,
         headers: Iterable[tuple[bytes, bytes]],
     ) -> None:
-        """Take note of an answer with a message: something was refused or left out.
-
-        ``outcome`` is None where a request ended at its head. A warning beside rows that are kept
-        is the sender's; a request without any is not.
-        """
-        rejected, reason = 0, response.reason
-        if outcome is not None and outcome.is_taken:
-            rejected = outcome.rejected
-            if outcome.accepted and not rejected:
-                return
-            reason = "rejected records" if rejected else "nothing understood"
+        """Take note of an answer with a message; whether it is worth a warning ``judge`` says."""
+        judged = judge(response, outcome)
+        if judged is None:
+            return
         self.add(
             client or "unknown",
-            reason,
+            judged.reason,
             response.message,
             path=path,
             content_type=_content_type(headers),
-            rejected=rejected,
+            rejected=judged.rejected,
         )
 
     def add(

@@ -15,12 +15,13 @@ from typing import Final
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.catalogs.running import LAST_SECS, CommitThread
-from otlp2parquet.core.otlp_grpc import Answer
+from otlp2parquet.core.otlp_grpc import METHODS, Answer
 from otlp2parquet.core.otlp_http import ExportHead, Response, read_head, render
 from otlp2parquet.core.outcome import Outcome
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.export import Exports
 from otlp2parquet.platforms.refusals import Refusals
+from otlp2parquet.platforms.server import flushing
 from otlp2parquet.platforms.server.asgi import (
     Receive,
     Scope,
@@ -29,8 +30,13 @@ from otlp2parquet.platforms.server.asgi import (
     send_response,
 )
 from otlp2parquet.platforms.server.body import Bodies
+from otlp2parquet.platforms.server.flushing import Flushing
 from otlp2parquet.platforms.server.front_door import STRANGER
+from otlp2parquet.platforms.server.live import stream
+from otlp2parquet.platforms.server.live.state import ServerState
+from otlp2parquet.platforms.server.live.tap import Tap
 from otlp2parquet.platforms.server.metrics import Metrics
+from otlp2parquet.platforms.server.page import home
 from otlp2parquet.platforms.server.pages import PATHS, Pages
 from otlp2parquet.storage import StorageStatus
 
@@ -61,6 +67,8 @@ class Application:
         path_prefix: str = "",
         storage: StorageStatus | None = None,
         commits: CommitThread | None = None,
+        has_page: bool = False,
+        has_tokens: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
         time_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -86,6 +94,23 @@ class Application:
             self._counts, ingest, mode, storage=storage, time_ns=time_ns, commits=commits
         )
         self._pages = Pages(ingest, metrics, mode, storage, commits)
+        self.flushing = Flushing(ingest, "" if storage is None else storage.root, monotonic)
+        self._has_tokens = has_tokens
+        state = ServerState(
+            self._counts,
+            ingest,
+            self._pages.reasons,
+            mode=mode,
+            folder="" if storage is None else storage.root,
+            monotonic=monotonic,
+            time_ns=time_ns,
+        )
+        self.read_state = state.read
+        """The server's numbers as who looks at it has them."""
+        self.tap = Tap(self.exports, self.read_state, monotonic=monotonic, time_ns=time_ns)
+        """Who looks at what is received."""
+        self._has_page = has_page
+        self.home = home.Home(has_page=has_page, has_tokens=has_tokens, path_prefix=path_prefix)
         self._clockwork: asyncio.Task[None] | None = None
         self._storing: asyncio.Task[None] | None = None
         self.unsaved_rows: bool | None = None
@@ -122,8 +147,13 @@ class Application:
             self._clockwork = asyncio.get_running_loop().create_task(self._tick())
 
     def refuse_new(self) -> None:
-        """Be not ready from now on; requests that come nevertheless are still taken."""
+        """Be not ready from now on; requests that come nevertheless are still taken.
+
+        Who waits for a flush is answered: a stop stores everything, but its listener goes first.
+        """
         self._pages.is_stopping = True
+        self.flushing.stop()
+        self.tap.close()
 
     async def stop(self) -> None:
         """Store everything that was acknowledged, within ``STORE_SECS``.
@@ -168,6 +198,7 @@ class Application:
                 self.bodies.expire()
                 self._refusals.tick()
                 self._ingest.tick()
+                self.tap.tick()
             except Exception:
                 log.exception("the clockwork failed once, it goes on")
 
@@ -178,6 +209,19 @@ class Application:
         if path in PATHS:
             page = self._pages.page(method, path, to_stranger=STRANGER in scope)
             await send_response(send, page, head=method == "HEAD")
+            return
+        if path == flushing.PATH:
+            response = await self.flushing.respond(method, scope.get("query_string", b""))
+            await answer_then_drain(response, scope, receive, send)
+            self.report_response(scope, response)
+            return
+        if path == home.PATH and method in ("GET", "HEAD"):
+            page = self.home.answer(scope["headers"], to_stranger=STRANGER in scope)
+            await send_response(send, page, head=method == "HEAD")
+            return
+        if path == stream.PATH:
+            tap = self.tap if self._has_page else None
+            await stream.answer(tap, scope, receive, send, has_tokens=self._has_tokens)
             return
         started = self._monotonic()
         head = read_head(
@@ -198,7 +242,7 @@ class Application:
             else:
                 await send_response(send, response)
             if response.message:
-                self._report(scope, response, outcome)
+                self._report(scope, response, outcome, head.signal)
         else:
             response = head
             await answer_then_drain(response, scope, receive, send)
@@ -227,18 +271,21 @@ class Application:
         """Log what a gRPC call was refused for, as of HTTP's requests."""
         headers = ((b"content-type", b"application/grpc"),)
         self._refusals.report(answer, outcome, client=client, path=method, headers=headers)
+        if self.exports.watch is not None:
+            self.tap.refused(client, METHODS.get(method, ""), answer.code, answer, outcome)
 
     @property
     def is_ready(self) -> bool:
         """Whether requests are taken now."""
         return not self._pages.reasons()
 
-    def _report(self, scope: Scope, response: Response, outcome: Outcome | None = None) -> None:
-        client = scope.get("client")
+    def _report(
+        self, scope: Scope, response: Response, outcome: Outcome | None = None, signal: str = ""
+    ) -> None:
+        address = scope.get("client")
+        client = str(address[0]) if address else ""
         self._refusals.report(
-            response,
-            outcome,
-            client=str(client[0]) if client else "",
-            path=scope["path"],
-            headers=scope["headers"],
+            response, outcome, client=client, path=scope["path"], headers=scope["headers"]
         )
+        if self.exports.watch is not None:
+            self.tap.refused(client, signal, response.status, response, outcome)

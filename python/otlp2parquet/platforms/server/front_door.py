@@ -27,6 +27,12 @@ Report = Callable[[Scope, Response], None]
 OPEN_PATHS: Final = frozenset({"/health", "/ready"})
 """Probes carry no secrets, and these pages tell none."""
 
+HOME: Final = "/"
+"""A browser that opens an address shows no token. What it gets there holds none and no data; the
+page asks for a token, and shows it where data is."""
+
+_READS: Final = frozenset({"GET", "HEAD"})
+
 STRANGER: Final = "otlp2parquet.stranger"
 """In the scope of a request that none of the tokens came with, and that is let through."""
 
@@ -73,7 +79,7 @@ class FrontDoor:
                 return
             send = _with_fields(send, self._cors.fields(headers))
         if self.tokens is not None and not self.tokens.admit(headers):
-            if scope["path"] in OPEN_PATHS:
+            if scope["path"] in OPEN_PATHS or (scope["path"] == HOME and scope["method"] in _READS):
                 await self._application({**scope, STRANGER: True}, receive, send)
                 return
             answer = unauthenticated(format_of(headers))

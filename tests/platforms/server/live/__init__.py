@@ -1,0 +1,1 @@
+"""Tests of what shows what is being received."""

@@ -1,0 +1,1 @@
+"""The page in the browser: its document, what ``/`` answers, and the page in Chromium."""
