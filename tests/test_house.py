@@ -39,7 +39,7 @@ PURE = frozenset(
 """What of the standard library the core may use: no file, socket, process, clock, environment
 or thread among it."""
 
-RUNTIME = frozenset({"js", "workers"})
+RUNTIME = frozenset({"js", "pyodide", "workers"})
 """What only Cloudflare's runtime has; one module of a Worker's knows it."""
 DOOR = PACKAGE / "core" / "decoder.py"
 ARROW = PACKAGE / "core" / "pure" / "batch.py"

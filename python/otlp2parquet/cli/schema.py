@@ -13,13 +13,8 @@ import pyarrow as pa
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.core import SIGNALS
-from otlp2parquet.core.schema import (
-    COLUMN_NOTES,
-    SCHEMA_VERSION,
-    SQL_TYPES,
-    TABLE_FOLDERS,
-    table_schema,
-)
+from otlp2parquet.core.column_notes import COLUMN_NOTES, SQL_TYPES
+from otlp2parquet.core.schema import SCHEMA_VERSION, TABLE_FOLDERS, table_schema
 
 _FIELD_ID: Final = b"PARQUET:field_id"
 

@@ -26,8 +26,7 @@ def version_text() -> str:
     except PackageNotFoundError:
         pyarrow = "not installed"
     return (
-        f"otlp2parquet {__version__}, decoder {name} ({_DECODERS[name]}{build}), "
-        f"pyarrow {pyarrow}"
+        f"otlp2parquet {__version__}, decoder {name} ({_DECODERS[name]}{build}), pyarrow {pyarrow}"
     )
 
 

@@ -13,7 +13,8 @@ from typing import Final
 
 import pyarrow as pa
 
-from otlp2parquet.core.schema import SQL_TYPES, TABLE_FOLDERS, table_schema
+from otlp2parquet.core.column_notes import SQL_TYPES
+from otlp2parquet.core.schema import TABLE_FOLDERS, table_schema
 from otlp2parquet.listing import place_of
 
 VIEWS: Final[Mapping[str, str]] = MappingProxyType(

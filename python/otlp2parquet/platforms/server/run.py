@@ -132,8 +132,8 @@ def serve(
     grpc_front = GrpcFront(config, application)
 
     def renew_certificates(files: Mapping[str, Any]) -> None:
+        grpc_front.renew_certificates(files)  # raises before it has changed anything
         server.renew_certificates(files)
-        grpc_front.renew_certificates(files)
         application.tap.cut()  # or the connections that had the old ones would never end
 
     doors: list[Door] = [LiveDoor(application.tap), grpc_front]
@@ -198,15 +198,18 @@ async def _serve(
         log.error("the http server ended by itself")
     application.refuse_new()
     server.stop()
-    calls = asyncio.create_task(grpc_front.stop(DRAIN_SECS))
+    # Neither front gives up who waits to hear that rows are kept, before the storage has its time.
+    calls = asyncio.create_task(grpc_front.stop(2 * STORE_SECS))
     if not await _only_looked_at(application, serving, calls):
         await asyncio.wait({serving, calls}, timeout=DRAIN_SECS)
-        if not serving.done():
+        if not (serving.done() and calls.done()):
             application.bodies.expire(everything=True)
+            grpc_front.expire()
             # A connection that hangs must not keep us from storing what is acknowledged.
-            await asyncio.wait({serving}, timeout=GIVE_UP_SECS)
+            await asyncio.wait({serving, calls}, timeout=GIVE_UP_SECS)
     await application.stop()
-    await asyncio.wait({serving}, timeout=END_SECS)
+    await asyncio.wait({serving, calls}, timeout=END_SECS)
+    await asyncio.wait({asyncio.create_task(grpc_front.stop(0))}, timeout=END_SECS)
     if view is not None:
         view.finish()
         await asyncio.to_thread(view.wait)
