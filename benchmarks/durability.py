@@ -67,7 +67,7 @@ def server(mode: str) -> Iterator[int]:
     """A server in this mode, on a port of its own, with nothing left behind."""
     with tempfile.TemporaryDirectory() as folder:
         env = {k: v for k, v in os.environ.items() if not k.startswith("OTLP2PARQUET_")}
-        env["OTLP2PARQUET_DURABILITY_MODE"] = mode
+        env |= {"OTLP2PARQUET_DURABILITY_MODE": mode, "OTLP2PARQUET_GRPC_ADDR": "off"}
         log = Path(folder, "log")
         with log.open("wb") as sink:
             running = subprocess.Popen(

@@ -57,6 +57,21 @@ def make_folder(path: Path) -> None:
             sync_folder(folder.parent)
 
 
+def try_folder(path: Path) -> None:
+    """Raise ``OSError`` if the folder could not be made, or not be written; changes nothing."""
+    import tempfile  # noqa: PLC0415 - only where there is a disk
+
+    nearest = next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    # What a system says of rights is not all: it may be mounted without writing. The file has no
+    # name, or none for long.
+    with tempfile.TemporaryFile(dir=nearest):
+        pass
+
+
 def mount_of(path: Path) -> Path:
     """The mount point of the file system on which ``path`` lies, or its nearest parent."""
     path = path.resolve()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otlp2parquet.config import StorageConfig
-from otlp2parquet.durable import make_folder, reason_of
+from otlp2parquet.durable import make_folder, reason_of, try_folder
 from otlp2parquet.errors import ConfigError, StorageError
 from otlp2parquet.stores import LocalStore, Store
 from otlp2parquet.stores.location import Location, backend_of, is_url, parse_location
@@ -37,6 +37,18 @@ def open_storage(config: StorageConfig) -> Store:
     if config.backend == "fsspec":
         return _fsspec(config.fsspec.url, config)
     return _bucket(location_of(config), config)
+
+
+def open_existing(config: StorageConfig) -> Store:
+    """The configured store, to be looked into: a local folder is not made.
+
+    Raises ``ConfigError``, also for a folder that is not there.
+    """
+    if config.backend != "fs":
+        return open_storage(config)
+    if not config.fs.path.is_dir():
+        raise ConfigError(f"there is no folder {config.fs.path}: expected one with files")
+    return LocalStore(config.fs.path)
 
 
 def location_of(config: StorageConfig) -> Location:
@@ -151,18 +163,31 @@ class StorageStatus:
         return {} if counted is None else dict(counted)
 
 
+def check_folder(path: Path) -> None:
+    """Raise ``ConfigError`` if it is no folder for files and cannot become one; changes nothing."""
+    try:
+        try_folder(path)
+    except OSError as error:
+        if path.is_dir():
+            raise ConfigError(
+                f"the folder {path} cannot be written, expected one that can (storage.fs.path)"
+            ) from error
+        raise _cannot_make(path, error) from error
+
+
+def _cannot_make(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"cannot make the folder {path}: {reason_of(error)}, expected a folder that can be "
+        "written (storage.fs.path)"
+    )
+
+
 def _local(path: Path) -> Store:
+    check_folder(path)
     try:
         make_folder(path)
     except OSError as error:
-        raise ConfigError(
-            f"cannot make the folder {path}: {reason_of(error)}, expected a folder that can be "
-            "written (storage.fs.path)"
-        ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"the folder {path} cannot be written, expected one that can (storage.fs.path)"
-        )
+        raise _cannot_make(path, error) from error
     return LocalStore(path)
 
 

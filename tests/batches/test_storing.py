@@ -262,6 +262,8 @@ def test_each_batch_has_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
         "age_secs": 2.5,
         "write_secs": 0.0,
         "closed_by": "age",
+        "tables": "otel_logs",
+        "path": files[0].path,
     }
 
 

@@ -22,7 +22,8 @@ from otlp2parquet import _native
 from otlp2parquet.cli import COMMANDS, main
 from otlp2parquet.cli.reference import PAGES
 from otlp2parquet.core import DECODER, decoder
-from otlp2parquet.core.schema import COLUMN_NOTES, TABLE_FOLDERS, table_schema
+from otlp2parquet.core.column_notes import COLUMN_NOTES
+from otlp2parquet.core.schema import TABLE_FOLDERS, table_schema
 from tests.support.tables import all_batches, write
 
 if TYPE_CHECKING:
@@ -54,22 +55,41 @@ def test_unknown_table() -> None:
     """The schema of a table that does not exist is an error that lists those that do."""
     with pytest.raises(ValueError, match="unknown table 'logs': expected one of otel_logs, "):
         table_schema("logs")
-    result = CliRunner().invoke(main, ["schema", "logs"])
+    result = CliRunner().invoke(main, ["schema", "log"])
     assert result.exit_code == 2
-    assert "'otel_logs'" in result.stderr
+    assert "logs, traces, metrics, otel_logs, otel_traces" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_text(table: str) -> None:
-    """For people: a line a column with its number, name, type and meaning."""
-    lines = run("schema", table).splitlines()
-    assert lines[0] == table
-    for field, line in zip(pa.schema(table_schema(table)), lines[2:], strict=True):
-        number, name, kind, *rest = re.split(r"  +", line.strip())
+    """For people: two lines a column, number, name and type, then its meaning; in 80 columns."""
+    title, *lines = run("schema", table).splitlines()
+    assert title == table
+    assert max(map(len, lines)) <= 80
+    fields = pa.schema(table_schema(table))
+    for field, line, note in zip(fields, lines[::2], lines[1::2], strict=True):
+        number, name, kind, *rest = re.split(r"  +| (?=[A-Z])", line.strip(), maxsplit=3)
         assert number == field.metadata[b"PARQUET:field_id"].decode()
         assert name == field.name
         assert kind == str(field.type).replace("element: ", "")
-        assert rest == ([] if field.nullable else ["required"]) + [COLUMN_NOTES[name]]
+        assert rest == ([] if field.nullable else ["required"])
+        assert note == f"    {COLUMN_NOTES[name]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [
+        ("logs", ["otel_logs"]),
+        ("Traces", ["otel_traces"]),
+        ("metrics", TABLES[2:]),
+        ("metrics_sum", ["otel_metrics_sum"]),
+        ("otel_metrics_summary", ["otel_metrics_summary"]),
+    ],
+)
+def test_a_signal_names_its_tables(name: str, tables: list[str]) -> None:
+    """Nobody has to know what our tables are called to see them."""
+    assert [line for line in run("schema", name).splitlines() if line and line[0] != " "] == tables
+    assert list(json.loads(run("schema", name, "--format", "json"))["tables"]) == tables
 
 
 @pytest.mark.parametrize("form", ["text", "json", "arrow", "sql"])

@@ -558,7 +558,7 @@ def test_another_tools_file_is_none_of_ours(tmp_path: Path) -> None:
     (tmp_path / ".otlp2parquet.toml").write_text("nonsense = 1\n")
     assert len(errors_of(tmp_path)) == 1
     (tmp_path / ".otlp2parquet.toml").unlink()
-    for ours in ("[batch]\n", "[iceberg]\n", "[catalog]\n", "[storage.s3]\n", "server = 1\n"):
+    for ours in ("[batch]\n", "[iceberg]\n", "[catalog]\n", "[storage.s3]\n"):
         file.write_text(f"nonsense = 1\n{ours}")
         assert "nonsense" in errors_of(tmp_path)[0]
 

@@ -15,6 +15,7 @@ from tests.simulation import instrumented, primitives
 from tests.simulation.clients import Sender
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.faults import FOR_EVER, Faults, Rule
+from tests.simulation.flushers import Flusher
 from tests.simulation.process import Process
 from tests.simulation.requests import export_of
 from tests.simulation.scheduler import EndlessError, Scheduler, Step
@@ -78,6 +79,7 @@ class Life:
         self.ends_at_once = dice.random() < 0.5
         self._tick_secs = script.tick_secs
         self._clients: list[Task] = []
+        self._flushers: list[Flusher] = []
         self._steps_left: float = math.inf if script.end_step is None else script.end_step
 
     def run(self) -> None:
@@ -218,6 +220,10 @@ class Life:
                 f"client {client.number}", partial(sender.run, self.script.mode)
             )
             self._clients.append(task)
+        for number, script in enumerate(self.script.flushes, 1):
+            flusher = Flusher(script, self.world, self.process, self.scheduler)
+            self.scheduler.spawn(f"flush {number}", flusher.run)
+            self._flushers.append(flusher)
 
     def _tick(self) -> None:
         while True:
@@ -231,6 +237,10 @@ class Life:
             self.scheduler.strategy.be_fair()
             self.scheduler.sleep(1.0)  # threads that are about to end do so
             self._check_stopped()
+        elif not self.stopped and not self.ends_at_once:
+            self.scheduler.strategy.be_fair()
+            self.scheduler.sleep(1.0)
+            self._check_flushers()
         self.scheduler.halted = True
 
     # -- what must hold ---------------------------------------------------------------------
@@ -266,6 +276,8 @@ class Life:
         backlog = process.backlog
         if backlog.batches - backlog.left and medium_has(self.world.medium, LOG):
             find(f"stuck: after the trouble still {backlog}")
+        if any(flusher.is_waiting for flusher in self._flushers):
+            find(f"stuck: a flush waits after the trouble: {backlog}")
         refusal = process.refusal()
         if refusal is not None:
             find(f"stuck: requests are refused after the trouble: {refusal}")
@@ -317,6 +329,11 @@ class Life:
             elif attempt.mode == "stored" and not calmly and self.store_faults.met:
                 attempt.may_be_there = "the process ended before it was taken back"
 
+    def _check_flushers(self) -> None:
+        """A stop leaves nobody waiting, whether it stored all or not."""
+        if any(flusher.is_waiting for flusher in self._flushers):
+            self.world.ledger.find("stuck: a flush waits after the stop")
+
     def _check_stopped(self) -> None:
         find, process = self.world.ledger.find, self.process
         # What was refused, and could not be taken back in time, is nothing that is owed.
@@ -324,6 +341,7 @@ class Life:
         used = process.budget.used - process.in_transit
         if not 0 <= used <= process.in_motion and not refuses:
             find(f"budget: {used} bytes are in use after a stop that stored all")
+        self._check_flushers()
         backlog = process.backlog
         if backlog.batches - backlog.left and not refuses:
             find(f"stuck: after a stop that stored all still {backlog}")

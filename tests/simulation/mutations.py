@@ -209,6 +209,21 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
              "        except StorageError as error:  # noqa: BLE001"),
         ),
     }),
+    "a flush leaves the open batch open": Mutation({
+        _INGEST: (('            self._close_open(self._open, "flush")\n', "            pass\n"),),
+    }),
+    "a flush waits for one batch": Mutation({
+        _STORING: (("waiting = sum(not one.is_settled", "waiting = any(not one.is_settled"),),
+    }),
+    "a flush passes by what is not submitted yet": Mutation({
+        _INGEST: (("            self._ahead.add(turn)\n        try:", "        try:"),),
+    }, "fsync"),
+    "the turn of a flush never comes": Mutation({
+        _INGEST: (
+            ("        if turn is not None:\n            with self._lock:",
+             "        if False:\n            with self._lock:"),
+        ),
+    }),
 }  # fmt: skip
 
 

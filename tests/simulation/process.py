@@ -36,6 +36,7 @@ from tests.simulation.world import LOG
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from otlp2parquet.batches.flushes import Flush, Told
     from otlp2parquet.batches.request import Acknowledge
     from otlp2parquet.batches.storing import Backlog
     from otlp2parquet.core import Appended
@@ -151,6 +152,14 @@ class Process:
     def drain(self, timeout_secs: float) -> bool:
         """Store everything and stop; False when time ran out."""
         return self._ingest.drain(timeout_secs)
+
+    def flush(self, told: Told) -> Flush:
+        """Have what there is stored, and be told when it is."""
+        return self._ingest.flush(told)
+
+    def end_flush(self, flush: Flush) -> None:
+        """Wait no longer."""
+        self._ingest.end_flush(flush)
 
     # -- what clients do with it ------------------------------------------------------------
 

@@ -50,6 +50,15 @@ class Client:
 
 
 @dataclass(slots=True)
+class FlushScript:
+    """Somebody who wants to have stored what there is."""
+
+    time: float
+    patience: float
+    """How long it waits; infinite for who waits as long as it takes."""
+
+
+@dataclass(slots=True)
 class LifeScript:
     """One life of a process."""
 
@@ -84,6 +93,7 @@ class LifeScript:
     statements: int
     """About one in so many statements is a point; 0 for none."""
     tick_secs: float
+    flushes: list[FlushScript] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -109,7 +119,23 @@ def script_of(seed: int, focus: Focus = "") -> Script:
         if dice.random() < 0.3:
             mode = dice.choice(_MODES)
     script.lives.append(_calm(dice, mode))
+    add_flushes(script)
     return script
+
+
+def add_flushes(script: Script) -> None:
+    """Who flushes, and when: by dice of their own, so that all else of a seed stays as it is."""
+    dice = random.Random(script.seed + (1 << 40))
+    if dice.random() < 0.5:
+        return
+    for life in script.lives:
+        life.flushes = [
+            FlushScript(
+                dice.choice((0.0, dice.uniform(0, _SECS), dice.uniform(0, 2.0))),
+                dice.choice((0.0, dice.uniform(0, 5), FOR_EVER, FOR_EVER)),
+            )
+            for _ in range(dice.choice((0, 1, 2, 5)))
+        ]
 
 
 class _Theme:

@@ -78,6 +78,7 @@ async def ask(
     *,
     headers: Sequence[tuple[bytes, bytes]] = (PROTOBUF,),
     path: str = "/v1/logs",
+    query: bytes = b"",
     method: str = "POST",
     http_version: str = "1.1",
     then: Callable[[], Awaitable[dict[str, Any]]] | None = None,
@@ -107,6 +108,7 @@ async def ask(
         "http_version": http_version,
         "method": method,
         "path": path,
+        "query_string": query,
         "headers": list(headers),
     }
     await app(scope, receive, send)

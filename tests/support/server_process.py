@@ -53,7 +53,7 @@ class Server(RunningProcess):
 
     def address(self) -> tuple[str, int] | None:
         """Where it listens, as it says itself."""
-        found = re.search(r"listening on https?://(.+):(\d+),", self.log)
+        found = re.search(r"\bHTTPS? (\S+):(\d+), .*, to ", self.log)
         return None if found is None else (found[1].strip("[]"), int(found[2]))
 
     @property

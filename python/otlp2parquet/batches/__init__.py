@@ -12,6 +12,7 @@
     doubt      storages that failed: who asks them next
     schedule   which step of storing comes next
     storing    does the steps
+    flushes    who waits until what was there when they asked is stored
     budget, counts, encoding   bytes, numbers, and a writer that is within the budget
 
 A batch is buffered, logged, stored and forgotten as one. Knows the core and the writers'

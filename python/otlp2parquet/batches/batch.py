@@ -16,8 +16,8 @@ from otlp2parquet.batches.shard import Shard
 from otlp2parquet.core import Appended, Batch
 
 Reason = Literal[
-    "rows", "bytes", "groups", "age", "memory", "request", "shutdown", "log", "disk", "stored",
-    "replay",
+    "rows", "bytes", "groups", "age", "memory", "request", "flush", "shutdown", "log", "disk",
+    "stored", "replay",
 ]  # fmt: skip
 """What closes a batch."""
 

@@ -13,11 +13,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches.batch import ClosedBatch, OpenBatch, Reason
 from otlp2parquet.batches.budget import Budget
+from otlp2parquet.batches.flushes import Flush, Told, tell
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.batches.log.protocol import BatchLog, Log, Usage
 from otlp2parquet.batches.request import Acknowledge, Request
@@ -103,7 +105,11 @@ class Ingest:
         self._lock = threading.Lock()
         # All of these under the lock; the open batch may be looked at without.
         self._none_alone = threading.Condition(self._lock)
-        self._appending_alone = 0
+        self._alone: set[object] = set()
+        # What a flush that is asked for now has to wait for before its turn comes: appends that
+        # are not submitted yet, and the batch that was closed for the flush before.
+        self._ahead: set[object] = set()
+        self._asked: dict[Flush, None] = {}
         self._open: OpenBatch | None = None
         self._is_draining = False
         self._longest_age_secs = config.max_age_secs
@@ -159,9 +165,11 @@ class Ingest:
 
     def _append_alone(self, request: Request, acknowledge: Acknowledge | None) -> Appended:
         """Append to a batch of its own, which nobody else knows; a drain waits for it."""
+        turn = object()
         with self._lock:
             self._refuse_when_draining()
-            self._appending_alone += 1
+            self._alone.add(turn)
+            self._ahead.add(turn)
         try:
             batch = self._new_batch(shards=1)
             shard = batch.claim(wait=True)
@@ -176,8 +184,10 @@ class Ingest:
             self._submit(batch, "request")
         finally:
             with self._lock:
-                self._appending_alone -= 1
+                self._alone.discard(turn)
                 self._none_alone.notify_all()
+                over = self._pass(turn)
+            tell(over)
         return appended
 
     def _refuse_when_draining(self) -> None:
@@ -219,6 +229,54 @@ class Ingest:
         if batch is not None and batch.rows and not self._storing.is_moving:
             self._close(batch, "memory")
 
+    def flush(self, told: Told) -> Flush:
+        """Close the open batch, and have ``told`` called when all that is there now is stored.
+
+        Does not wait. What is told is whether every row that was acknowledged before this was
+        called is in files. A batch that is closed for a flush is one at a time: flushes that are
+        asked for until it is stored close the next one together. So however many ask, and however
+        long a storage is away, they make no more batches than are stored. Nobody is told before
+        the storage has answered: whoever does not wait for ever calls ``end_flush``.
+
+        Raises ``StoppingError`` once a drain has begun.
+        """
+        flush = Flush(told)
+        with self._lock:
+            self._refuse_when_draining()
+            flush.behind |= self._ahead
+            flush.result.waiting = 1
+            self._asked[flush] = None
+            over = self._begin_flushes()
+        tell(over)
+        return flush
+
+    def end_flush(self, flush: Flush) -> None:
+        """Tell it now what has become of its batches; nothing if it was told already."""
+        with self._lock:
+            is_waiting = flush in self._asked
+            self._asked.pop(flush, None)
+            is_waiting = self._storing.end_flush(flush) or is_waiting
+        if is_waiting:
+            tell([flush])
+
+    def _begin_flushes(self) -> list[Flush]:
+        """Close the open batch for all whose turn it is; those that are over. The lock is held."""
+        begun = [flush for flush in self._asked if not flush.behind]
+        if not begun:
+            return []
+        for flush in begun:
+            del self._asked[flush]
+        if self._open is not None and self._open.rows:
+            self._close_open(self._open, "flush")
+        return self._storing.begin_flushes(begun)
+
+    def _pass(self, turn: object) -> list[Flush]:
+        """What flushes had to wait for is over: those that are, too. The lock is held."""
+        self._ahead.discard(turn)
+        for flush in self._asked:
+            flush.behind.discard(turn)
+        return self._begin_flushes()
+
     def drain(self, timeout_secs: float) -> bool:
         """Close the open batch and wait until everything is stored; False when time ran out.
 
@@ -228,12 +286,16 @@ class Ingest:
         deadline = self._monotonic() + timeout_secs
         with self._lock:
             self._is_draining = True
-            is_whole = self._none_alone.wait_for(lambda: not self._appending_alone, timeout_secs)
+            is_whole = self._none_alone.wait_for(lambda: not self._alone, timeout_secs)
             # Under the same lock as any other close: what another thread has begun to close is
             # submitted by now, or the storing would be found idle without it.
             if self._open is not None:
                 self._close_open(self._open, "shutdown")
+            asked, self._asked = self._asked, {}
+            over = self._storing.begin_flushes([flush for flush in asked if is_whole])
+        tell(over if is_whole else asked)
         stored = self._storing.drain(max(0.0, deadline - self._monotonic()))
+        self._storing.end_flushes()
         self._log.stop()
         return stored and is_whole
 
@@ -314,9 +376,17 @@ class Ingest:
 
     def _submit(self, batch: OpenBatch, reason: Reason) -> None:
         self.counts.closed(reason)
-        on_done = self._close_next if self._log.waits_for_storage else _nothing
+        turn = object() if reason == "flush" else None
+        if turn is not None:
+            self._ahead.add(turn)  # the lock is held, as for all that close the open batch
+        on_done = partial(self._done, turn) if turn is not None else self._done
         self._storing.submit(batch.close(reason, self._monotonic()), on_done)
 
-
-def _nothing() -> None:
-    """Nobody waits for a batch that is acknowledged already."""
+    def _done(self, turn: object = None) -> None:
+        """A batch is stored or given up."""
+        if self._log.waits_for_storage:
+            self._close_next()
+        if turn is not None:
+            with self._lock:
+                over = self._pass(turn)
+            tell(over)

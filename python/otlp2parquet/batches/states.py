@@ -100,6 +100,8 @@ class StoringBatch:
     """Until when it rests."""
     rounds: int = 0
     """How often it was sent to rest."""
+    is_settled: bool = False
+    """Whether who waits for it has been told what became of it."""
     in_ready: bool = False
     """Whether the schedule has it among those to look at."""
     in_unread: bool = False

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple, Protocol
 from otlp2parquet.batches.batch import ClosedBatch
 from otlp2parquet.batches.budget import Allowance
 from otlp2parquet.batches.counts import Counts
+from otlp2parquet.batches.flushes import Fate, Flush, Flushes, tell
 from otlp2parquet.batches.log.protocol import SegmentGoneError, UnreadableLogError
 from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.planning import plan_again, share_out
@@ -141,6 +142,7 @@ class Storing:
         # Plans are put into the log one at a time, so that the newest is the last.
         self._fixing = threading.Lock()
         self._done: dict[int, Callable[[], None]] = {}
+        self._flushes = Flushes()
         self._order = 0
         self._hurry = False
         self._stopped = False
@@ -259,6 +261,38 @@ class Storing:
         """Wait until there is nothing to do, and go on afterwards; False when time ran out."""
         with self._changed:
             return self._changed.wait_for(lambda: self._schedule.is_idle, timeout_secs)
+
+    def begin_flushes(self, flushes: Sequence[Flush]) -> list[Flush]:
+        """Tell them when all batches that were submitted before have come to an end.
+
+        Gives back those that wait for none: they are over, and the caller tells them.
+        """
+        with self._changed:
+            waiting = sum(not one.is_settled for one in self._schedule.batches())
+            left, last = self._schedule.left, self._order
+            return [one for one in flushes if not self._flushes.begin(one, last, waiting, left)]
+
+    def end_flush(self, flush: Flush) -> bool:
+        """Have it wait no longer; False if it does not wait, or not any more."""
+        with self._changed:
+            return self._flushes.end(flush)
+
+    def end_flushes(self) -> None:
+        """Tell all that wait what has become of their batches until now."""
+        with self._changed:
+            ended = self._flushes.end_all()
+        tell(ended)
+
+    def _settle(
+        self, storing: StoringBatch, fate: Fate, files: Sequence[tuple[PlannedFile, StoredFile]]
+    ) -> list[Flush]:
+        """It is known what becomes of a batch: the flushes that are over. The lock is held."""
+        if storing.is_settled:
+            return []
+        storing.is_settled = True
+        return self._flushes.ended(
+            storing.order, fate, [(file.table, receipt) for file, receipt in files]
+        )
 
     def stop(self) -> None:
         """End the threads once the steps that could begin now are done; what rests is left."""
@@ -507,6 +541,8 @@ class Storing:
                         "age_secs": round(batch.age_secs, 3),
                         "write_secs": round(self._monotonic() - storing.started, 3),
                         "closed_by": batch.reason,
+                        "tables": ",".join(sorted({file.table for file, _ in files})),
+                        "path": receipts[0].path,
                     }
                 },
             )
@@ -516,9 +552,15 @@ class Storing:
             rows_stored=rows,
             bytes_stored=size,
         )
-        self._end(storing, Phase.DONE)
+        self._end(storing, Phase.DONE, Fate.STORED, files)
 
-    def _end(self, storing: StoringBatch, phase: Phase) -> None:
+    def _end(
+        self,
+        storing: StoringBatch,
+        phase: Phase,
+        fate: Fate,
+        files: Sequence[tuple[PlannedFile, StoredFile]] = (),
+    ) -> None:
         """Nothing more is done for a batch."""
         with self._changed:
             for progress in storing.files:
@@ -532,10 +574,12 @@ class Storing:
             since, secs = self._replaying_since, 0.0
             if since is not None and not self._replays:
                 secs, self._replaying_since = self._monotonic() - since, None
+            over = self._settle(storing, fate, files)
             self._look_at(storing)
         if since is not None and not self._replays:
             fields = {"batches": self.counts.batches_replayed, "secs": round(secs, 3)}
             log.info("replay finished", extra={"fields": fields})
+        tell(over)
         try:
             on_done()
         except Exception:
@@ -659,7 +703,8 @@ class Storing:
         if gone:
             self.counts.add(batches_lost=1)
             storing.batch.log.remove()
-        self._end(storing, Phase.DONE if gone else Phase.LEFT)
+        phase, fate = (Phase.DONE, Fate.LOST) if gone else (Phase.LEFT, Fate.LEFT)
+        self._end(storing, phase, fate)
 
     def _give_up(
         self, storing: StoringBatch, progress: FileProgress | None, error: Exception
@@ -684,6 +729,8 @@ class Storing:
             if not is_first:
                 pause = self._pause(storing)
                 storing.rounds += self._schedule.rest(storing, self._monotonic() + pause)
+            # Who waits need not wait until what is stored of it is taken back.
+            over = self._settle(storing, Fate.REFUSED, ())
             self._look_at(storing)
         if is_first:
             log.error(
@@ -693,6 +740,7 @@ class Storing:
             )
             # Without the reason: paths hold names of services, also those of other clients.
             storing.batch.log.refuse(StorageError("the storage failed, send it again"))
+        tell(over)
         self._end_given_up(storing)
 
     def _take_back(self, storing: StoringBatch, progress: FileProgress) -> None:
@@ -707,7 +755,7 @@ class Storing:
             if not is_over:
                 self._look_at(storing)
         if is_over:
-            self._end(storing, Phase.DONE)
+            self._end(storing, Phase.DONE, Fate.REFUSED)
 
 
 def _existing(storing: StoringBatch, progress: FileProgress) -> Existing:

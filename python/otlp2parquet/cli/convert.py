@@ -27,11 +27,13 @@ from rich.table import Table
 
 from otlp2parquet.captures import Inputs, Problem, find_inputs
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.options import size
 from otlp2parquet.convert import ChunkReport, ConvertOptions, convert_files, open_journal
 from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout
 from otlp2parquet.core.signals import SIGNALS, Signal
 from otlp2parquet.errors import ConfigError, OtlpError
+from otlp2parquet.platforms.logs import printable
 from otlp2parquet.stores import LocalStore, Store
 from otlp2parquet.stores.location import is_url
 from otlp2parquet.stores.patient import PatientStore
@@ -133,7 +135,7 @@ class _Output(click.ParamType[str]):
 @click.option(
     "--max-payload-bytes",
     metavar="N",
-    type=click.IntRange(1, MAX_PAYLOAD_BYTES),
+    type=size(MAX_PAYLOAD_BYTES),
     default=64 << 20,
     show_default=True,
     help="Largest request that is taken, decompressed; larger ones are named and left out.",
@@ -247,7 +249,7 @@ def _catalog_kind() -> str:
 def _tell(errors: Console, problems: tuple[Problem, ...] | list[Problem]) -> bool:
     """Print each problem on a line; whether something was left out."""
     for problem in problems:
-        errors.print(str(problem), markup=False)
+        errors.print(printable(str(problem)), markup=False)
     return any(problem.left_out for problem in problems)
 
 

@@ -4,9 +4,14 @@ Knows click. It must not know what a command does with them.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import click
+
+from otlp2parquet.config import values
+from otlp2parquet.config.values import Kind
+
+T = TypeVar("T")
 
 config_option: Final = click.option(
     "-c",
@@ -16,3 +21,29 @@ config_option: Final = click.option(
     metavar="FILE",
     help="TOML file with settings; it precedes ./config.toml.",
 )
+
+
+class _Value(click.ParamType[T]):
+    """A value in any spelling that a setting of its kind takes."""
+
+    def __init__(self, name: str, kind: Kind[T]) -> None:
+        self.name = name
+        self._kind = kind
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        if not isinstance(value, str):  # a default
+            return cast("T", value)
+        try:
+            return self._kind.from_text(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def duration(maximum: float = values.LONGEST_SECS) -> click.ParamType[float]:
+    """Seconds, or a number with a unit; zero is one."""
+    return _Value("duration", values.seconds(maximum=maximum, zero=True))
+
+
+def size(maximum: int) -> click.ParamType[int]:
+    """Bytes, or a number with a unit."""
+    return _Value("size", values.size(minimum=1, maximum=maximum))

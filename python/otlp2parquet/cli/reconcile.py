@@ -11,7 +11,7 @@ import click
 
 from otlp2parquet.catalogs.reconciled import Report
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.cli.options import config_option
+from otlp2parquet.cli.options import config_option, duration
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import OtlpError
 from otlp2parquet.reconciling import reconcile as run
@@ -22,7 +22,7 @@ from otlp2parquet.reconciling import reconcile as run
 @click.option(
     "--timeout",
     "timeout_secs",
-    type=click.FloatRange(min=0),
+    type=duration(),
     default=300.0,
     show_default=True,
     metavar="SECONDS",

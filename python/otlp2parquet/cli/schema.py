@@ -10,22 +10,13 @@ from typing import Final
 
 import click
 import pyarrow as pa
-from rich.console import Console
-from rich.table import Table
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.core.schema import COLUMN_NOTES, SCHEMA_VERSION, TABLE_FOLDERS, table_schema
+from otlp2parquet.core import SIGNALS
+from otlp2parquet.core.column_notes import COLUMN_NOTES, SQL_TYPES
+from otlp2parquet.core.schema import SCHEMA_VERSION, TABLE_FOLDERS, table_schema
 
 _FIELD_ID: Final = b"PARQUET:field_id"
-# DuckDB's names, which PostgreSQL and Trino largely share.
-_SQL_TYPES: Final = {
-    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "double": "DOUBLE",
-    "bool": "BOOLEAN",
-    "string": "VARCHAR",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +50,46 @@ def _column(field: pa.Field) -> Column:
 
 
 def _as_text(table: str) -> str:
-    grid = Table("#", "column", "type", "", "holds", title=table, title_justify="left", box=None)
-    for column in columns(table):
+    """Two lines a column, neither wider than 80: what it is, and what it holds."""
+    shown = columns(table)
+    names = max(len(column.name) for column in shown)
+    types = max(len(column.type) for column in shown)
+    lines = [table]
+    for column in shown:
         required = "" if column.nullable else "required"
-        grid.add_row(str(column.id), column.name, column.type, required, column.note)
-    console = Console(width=160, highlight=False, markup=False)
-    with console.capture() as captured:
-        console.print(grid)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+        lines += [
+            f"{column.id:>3} {column.name:<{names}}  {column.type:<{types}}  {required}".rstrip(),
+            f"    {column.note}",
+        ]
+    return "\n".join(lines)
+
+
+def tables_of(name: str) -> list[str]:
+    """The tables that a name stands for: a table, without ``otel_`` too, or a signal; or none."""
+    if name in TABLE_FOLDERS:
+        return [name]
+    if f"otel_{name}" in TABLE_FOLDERS:
+        return [f"otel_{name}"]
+    return [
+        table for table in TABLE_FOLDERS if name in SIGNALS and table.startswith(f"otel_{name}")
+    ]
+
+
+class _Tables(click.ParamType[list[str]]):
+    """A table or a signal."""
+
+    name = "table"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[str]:
+        if isinstance(value, list):
+            return value
+        tables = tables_of(str(value).lower())
+        if not tables:
+            known = ", ".join([*SIGNALS, *TABLE_FOLDERS])
+            self.fail(f"{value!r} is no table and no signal, expected one of {known}", param, ctx)
+        return tables
 
 
 def as_json(tables: list[str]) -> str:
@@ -91,7 +114,7 @@ def _as_sql(table: str) -> str:
 def _sql_columns(table: str) -> Iterator[str]:
     for column in columns(table):
         item = column.type.removeprefix("list<").removesuffix(">")
-        sql_type = _SQL_TYPES[item] + ("[]" if column.element_id is not None else "")
+        sql_type = SQL_TYPES[item] + ("[]" if column.element_id is not None else "")
         yield f'"{column.name}" {sql_type}' + ("" if column.nullable else " NOT NULL")
 
 
@@ -99,7 +122,7 @@ _FORMATS: Final = {"text": _as_text, "arrow": _as_arrow, "sql": _as_sql}
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
-@click.argument("table", required=False, type=click.Choice(list(TABLE_FOLDERS)), metavar="[TABLE]")
+@click.argument("tables", required=False, type=_Tables(), metavar="[TABLE|SIGNAL]")
 @click.option(
     "--format",
     "form",
@@ -109,13 +132,14 @@ _FORMATS: Final = {"text": _as_text, "arrow": _as_arrow, "sql": _as_sql}
     help="text for people; json; arrow as pyarrow prints it, with field ids; sql to create the "
     "table in DuckDB.",
 )
-def schema(table: str | None, form: str) -> None:
-    """Show the columns of TABLE, or of all tables.
+def schema(tables: list[str] | None, form: str) -> None:
+    """Show the columns of a table, of a signal's tables, or of all.
 
-    TABLE is otel_logs, otel_traces, otel_metrics_gauge, otel_metrics_sum,
-    otel_metrics_histogram, otel_metrics_exponential_histogram or otel_metrics_summary.
+    SIGNAL is logs, traces or metrics. TABLE is otel_logs, otel_traces, otel_metrics_gauge,
+    otel_metrics_sum, otel_metrics_histogram, otel_metrics_exponential_histogram or
+    otel_metrics_summary; otel_ may be left out.
     """
-    tables = [table] if table else list(TABLE_FOLDERS)
+    tables = tables or list(TABLE_FOLDERS)
     if form == "json":
         click.echo(as_json(tables))
     else:

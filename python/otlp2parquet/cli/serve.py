@@ -49,7 +49,8 @@ def serve(
     Listens on 127.0.0.1, on port 4318 for OTLP/HTTP and on 4317 for OTLP/gRPC, and writes to ./data
     unless told otherwise: by options, environment variables or TOML files. "otlp2parquet config"
     shows what is in effect. SIGTERM, Ctrl-C or closing the terminal stores everything that was
-    acknowledged and ends with 0. Without a terminal SIGHUP has tokens and certificates read again.
+    acknowledged and ends with 0. Without a terminal SIGHUP has tokens and certificates read again;
+    SIGUSR1 has what is open stored now, as "otlp2parquet flush" does.
     """
     keep_few_pages()
     # Here, so that --help does not wait for pyarrow.

@@ -184,7 +184,7 @@ def _apply_flags(flags: Flags, chosen: dict[str, object], origin: dict[str, str]
         key = "server.listen_addr"
         below = cast("Address", chosen.get(key, value_of(Config(), key)))
         chosen[key] = Address(
-            below.host if flags.host is None else flags.host,
+            below.host if flags.host is None else _without_brackets(flags.host),
             below.port if flags.port is None else flags.port,
         )
         given = [f"--{n}" for n in ("host", "port") if getattr(flags, n) is not None]
@@ -196,6 +196,12 @@ def _apply_flags(flags: Flags, chosen: dict[str, object], origin: dict[str, str]
     if flags.verbose:
         chosen["server.log_level"] = "debug"
         origin["server.log_level"] = "command line --verbose"
+
+
+def _without_brackets(host: str) -> str:
+    """An IPv6 address as it is written in URLs is meant without the brackets."""
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    return host[1:-1] if is_bracketed else host
 
 
 def _settings_of_output(text: str) -> dict[str, object]:

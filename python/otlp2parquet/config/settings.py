@@ -122,7 +122,7 @@ class CorsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """The HTTP server and the log it writes."""
+    """The server of OTLP/HTTP and OTLP/gRPC, and the log it writes."""
 
     listen_addr: Address = setting(  # noqa: RUF009 - it makes a field
         values.address(),

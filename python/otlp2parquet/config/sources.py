@@ -62,7 +62,7 @@ def read_document(
 ) -> Layer:
     """The layer of one TOML document. ``source`` names it in messages.
 
-    With ``if_ours`` a document in which nothing at the top is called as one of our sections is
+    With ``if_ours`` a document in which no table at the top is called as one of our sections is
     somebody else's: it sets nothing, and that is noted.
     """
     layer = Layer()
@@ -72,7 +72,7 @@ def read_document(
         layer.errors.append(f"{source}: not valid TOML: {error}")
         return layer
     ours = {key.partition(".")[0] for key in (*table, *NOT_YET)}
-    if if_ours and not ours & document.keys():
+    if if_ours and not any(isinstance(document.get(name), dict) for name in ours):
         layer.notes.append(f"{source} has no section of otlp2parquet, it is not read")
         return layer
     _walk(document, "", source, table, layer)

@@ -345,6 +345,7 @@ def choice(
 
     def check(value: object) -> str:
         if isinstance(value, str):
+            value = value.strip()
             value = other_spellings.get(value.lower(), value)
         if isinstance(value, str) and value.lower() in available:
             return value.lower()

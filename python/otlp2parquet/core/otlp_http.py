@@ -76,6 +76,7 @@ _RPC_CODE: Final = {
     429: 8,  # RESOURCE_EXHAUSTED
     500: 13,  # INTERNAL
     503: 14,  # UNAVAILABLE
+    504: 4,  # DEADLINE_EXCEEDED
 }
 
 _SLASHES: Final = re.compile("/{2,}")

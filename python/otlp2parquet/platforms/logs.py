@@ -1,13 +1,20 @@
-"""Log lines, as text or as JSON, one each, to standard error.
+"""Log lines, as text or as JSON, one each, to standard error; and text that is safe to show.
 
 Knows the standard library's logging. A record's ``fields`` (``extra={"fields": {...}}``) are
 data: ``key=value`` in text, members in JSON.
+
+Messages, fields and the texts of errors may hold what a sender wrote: names of services, paths,
+header fields. What would move a terminal's cursor, turn the direction of text, hide in it or begin
+another line is escaped here, for every line of both forms; ``printable`` does the same for
+whatever else is shown.
 """
 
 import json
 import logging
 import sys
 import time
+import unicodedata
+from collections.abc import Callable
 from io import TextIOBase
 from typing import Final, TextIO, cast
 
@@ -18,6 +25,38 @@ LEVELS: Final = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
+
+
+_UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Controls (a lone ESC, C1, line ends), format characters (overrides of direction, what has no
+width), halves of pairs, and separators of lines and paragraphs."""
+
+
+def printable(text: str) -> str:
+    r"""``text`` with everything escaped that is not shown as itself: ESC becomes ``\x1b``.
+
+    One line stays one line, and every character can be encoded. Blanks of all sorts are shown.
+    """
+    return _escape(text, lambda unsafe: ascii(unsafe)[1:-1])
+
+
+def _json(value: object) -> str:
+    """JSON in which nothing is raw that ``printable`` would escape."""
+    return _escape(json.dumps(value, default=str, ensure_ascii=False), _as_json)
+
+
+def _escape(text: str, escaped: Callable[[str], str]) -> str:
+    if text.isprintable():  # which is stricter
+        return text
+    return "".join(
+        escaped(one) if unicodedata.category(one) in _UNSAFE_CATEGORIES else one for one in text
+    )
+
+
+def _as_json(unsafe: str) -> str:
+    # UTF-16's units, which is what JSON's escapes are.
+    units = unsafe.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def _when(record: logging.LogRecord) -> str:
@@ -34,21 +73,22 @@ class TextFormatter(logging.Formatter):
     """``2026-01-31T12:00:00.000Z INFO batch stored rows=10 files=1``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and the traceback below it if there is one."""
-        parts = [_when(record), record.levelname, record.getMessage()]
+        """One line, and the traceback below it, indented, if there is one."""
+        parts = [_when(record), record.levelname, printable(record.getMessage())]
         for key, value in _fields(record).items():
             text = str(value)
-            # A sender's text may hold what moves a terminal's cursor, or begins another line.
-            is_plain = text.isprintable() and not set(text) & set(' "=')
-            parts.append(f"{key}={text if text and is_plain else json.dumps(text)}")
-        line = " ".join(parts)
+            is_plain = text and printable(text) == text and not set(text) & set(' "=')
+            parts.append(f"{printable(key)}={text if is_plain else _json(text)}")
+        lines = [" ".join(parts)]
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return line
+            # The text of an error may hold line ends: none of them begins a line of ours.
+            trace = self.formatException(record.exc_info)
+            lines += [f"  {printable(line)}" for line in trace.split("\n")]
+        return "\n".join(lines)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object: time, level, logger, message, then the fields."""
+    """One JSON object of visible characters: time, level, logger, message, then the fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, a traceback included."""
@@ -61,7 +101,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             data["exception"] = self.formatException(record.exc_info)
-        return json.dumps(data, default=str, ensure_ascii=False)
+        return _json(data)
 
 
 def configure(level: str, form: str, stream: TextIO | TextIOBase | None = None) -> None:

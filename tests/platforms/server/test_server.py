@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import itertools
 import json
-import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
 )
 
 from otlp2parquet.config import BatchConfig
-from otlp2parquet.platforms import logs
 from otlp2parquet.platforms.export import (
     INFLATE_ESTIMATE,
     INLINE_BYTES,
@@ -756,42 +754,3 @@ def test_no_line_per_request_unless_asked(bench: Bench, caplog: pytest.LogCaptur
         "rejected": 0,
         "secs": 0.0,
     }
-
-
-def record_of(message: str, **fields: object) -> logging.LogRecord:
-    """A log record made at a known time."""
-    record = logging.LogRecord("otlp2parquet.x", logging.INFO, "", 0, message, (), None)
-    record.created, record.msecs = 1767225600.25, 250.0
-    record.fields = fields
-    return record
-
-
-def test_text_lines() -> None:
-    """Time in UTC, level, message, fields; values with blanks are quoted."""
-    line = logs.TextFormatter().format(record_of("batch stored", rows=3, why="a b", none=""))
-    assert line == '2026-01-01T00:00:00.250Z INFO batch stored rows=3 why="a b" none=""'
-
-
-def test_json_lines() -> None:
-    """One object a line, whatever is in it."""
-    line = logs.JsonFormatter().format(record_of('two\nlines "é"', rows=3))
-    assert "\n" not in line
-    assert json.loads(line) == {
-        "time": "2026-01-01T00:00:00.250Z",
-        "level": "info",
-        "logger": "otlp2parquet.x",
-        "message": 'two\nlines "é"',
-        "rows": 3,
-    }
-
-
-@pytest.mark.parametrize("form", [logs.TextFormatter, logs.JsonFormatter])
-def test_tracebacks_are_kept(form: type[logging.Formatter]) -> None:
-    """In JSON as a member, so that the line stays one."""
-    record = record_of("trouble")
-    error = ValueError("cause")
-    record.exc_info = (ValueError, error, None)
-    line = form().format(record)
-    assert "ValueError: cause" in line
-    if form is logs.JsonFormatter:
-        assert "ValueError: cause" in json.loads(line)["exception"]

@@ -82,14 +82,16 @@ def test_a_newcomer_sees_files_without_stopping_the_server(server: Server) -> No
 def test_the_start_says_where_and_what_can_be_lost(
     tmp_path: Path, mode: str | None, price: str
 ) -> None:
-    """One line: address, folder, durability (fsync unless told otherwise), and its price."""
+    """A short line first: address, folder, durability; then each in full, on lines of their own."""
     settings = {} if mode is None else {"OTLP2PARQUET_DURABILITY_MODE": mode}
     with Server(tmp_path, settings=settings) as server:
-        (line,) = server.log.splitlines()
-    assert f"http://127.0.0.1:{server.port}" in line
-    assert str(server.data) in line
-    assert f"durability is {mode or 'fsync'}" in line
-    assert price in line
+        wait_until(lambda: server.log.count("\n") > 2, PATIENCE_SECS, lambda: server.log)
+        first, place, promise = server.log.splitlines()
+    short = f"INFO HTTP 127.0.0.1:{server.port}, no gRPC, to ./data, {mode or 'fsync'}"
+    assert first.endswith(short)
+    assert place.endswith(f"http://127.0.0.1:{server.port}, writing to {server.data}")
+    assert f"durability is {mode or 'fsync'}" in promise
+    assert price in promise
 
 
 def test_the_pages(server: Server) -> None:
@@ -511,11 +513,14 @@ def test_json_logs_are_json_line_by_line(tmp_path: Path) -> None:
         events: list[dict[str, Any]] = [json.loads(line) for line in server.log.splitlines()]
     messages = [event["message"] for event in events]
     assert "OTLP2PARQUET_NONSENSE" in messages[0]
-    assert messages[1].startswith("listening on ")
+    assert messages[1].startswith("HTTP 127.0.0.1:")
+    assert messages[2].startswith("listening on ")
     assert "request" in messages
     (stored,) = (event for event in events if event["message"] == "batch stored")
     assert (stored["rows"], stored["files"]) == (1, 1)
     assert {"bytes", "age_secs", "write_secs", "closed_by", "batch"} < set(stored)
+    assert stored["tables"] == "otel_logs"
+    assert stored["path"].startswith("logs/service=shop/date=")
 
 
 def test_options_of_the_command(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_files_in_a_bucket(tmp_path: Path) -> None:
         metrics = page(server, "/metrics")[1]
         assert b'otlp2parquet_storage_requests_total{kind="put"} 1.0' in metrics
         root = f"s3://{BUCKET}/deep/in?endpoint={s3.endpoint}"
-        assert f"writing to {root};" in server.log
+        assert f"writing to {root}\n" in server.log
         ready = json.loads(page(server, "/ready")[1])
         assert ready["storage"] == {"root": root, "trouble": ""}
         assert server.stop() == 0

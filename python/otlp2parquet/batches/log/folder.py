@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from otlp2parquet.batches.log.disk import Descriptor, Disk, SystemDisk
 from otlp2parquet.batches.log.record import HEADER_BYTES, Header, VersionError, read_header
-from otlp2parquet.durable import reason_of
+from otlp2parquet.durable import reason_of, try_folder
 from otlp2parquet.errors import ConfigError
 
 SUFFIX: Final = ".segment"
@@ -52,18 +52,11 @@ class LogFolder:
             node = _node(disk, path)
             disk.sync_folder(path)
         except BlockingIOError as error:
-            owner = _owner(disk, lock)
-            raise ConfigError(
-                f"the log folder {path} belongs to {owner}, expected one of this process alone "
-                "(durability.path)"
-            ) from error
+            raise _owned(disk, path, lock) from error
         except OSError as error:
             if lock is not None:
                 disk.close(lock)
-            raise ConfigError(
-                f"cannot use the log folder {path}: {reason_of(error)}, expected a folder on a "
-                "local disk that can be written (durability.path)"
-            ) from error
+            raise _unusable(path, error) from error
         return cls(disk, path, lock, node)
 
     def restore(self) -> None:
@@ -139,6 +132,37 @@ class LogFolder:
         disk.rename(partial, copy)
         disk.sync_folder(aside)
         return True
+
+
+def check_claim(path: Path) -> None:
+    """Raise ``ConfigError`` if ``claim`` would, as far as that is known without a change.
+
+    The lock itself is not tried: see ``is_owned``.
+    """
+    disk, path = SystemDisk(), path.absolute()
+    try:
+        if disk.exists(path / _LOCK) and is_owned(disk, path):
+            raise _owned(disk, path, None)
+        try_folder(path)
+        segments = segments_in(disk, path)
+    except OSError as error:
+        raise _unusable(path, error) from error
+    check_versions(disk, segments)
+
+
+def _unusable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"cannot use the log folder {path}: {reason_of(error)}, expected a folder on a "
+        "local disk that can be written (durability.path)"
+    )
+
+
+def _owned(disk: Disk, path: Path, lock: Descriptor | None) -> ConfigError:
+    shown = disk.open(path / _LOCK, write=False) if lock is None else lock
+    return ConfigError(
+        f"the log folder {path} belongs to {_owner(disk, shown)}, expected one of this process "
+        "alone (durability.path)"
+    )
 
 
 def segments_in(disk: Disk, folder: Path) -> list[tuple[UUID, Path]]:

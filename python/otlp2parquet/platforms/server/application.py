@@ -21,6 +21,7 @@ from otlp2parquet.core.outcome import Outcome
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.export import Exports
 from otlp2parquet.platforms.refusals import Refusals
+from otlp2parquet.platforms.server import flushing
 from otlp2parquet.platforms.server.asgi import (
     Receive,
     Scope,
@@ -29,6 +30,7 @@ from otlp2parquet.platforms.server.asgi import (
     send_response,
 )
 from otlp2parquet.platforms.server.body import Bodies
+from otlp2parquet.platforms.server.flushing import Flushing
 from otlp2parquet.platforms.server.front_door import STRANGER
 from otlp2parquet.platforms.server.live import stream
 from otlp2parquet.platforms.server.live.state import ServerState
@@ -92,6 +94,7 @@ class Application:
             self._counts, ingest, mode, storage=storage, time_ns=time_ns, commits=commits
         )
         self._pages = Pages(ingest, metrics, mode, storage, commits)
+        self.flushing = Flushing(ingest, "" if storage is None else storage.root, monotonic)
         self._has_tokens = has_tokens
         state = ServerState(
             self._counts,
@@ -144,8 +147,12 @@ class Application:
             self._clockwork = asyncio.get_running_loop().create_task(self._tick())
 
     def refuse_new(self) -> None:
-        """Be not ready from now on; requests that come nevertheless are still taken."""
+        """Be not ready from now on; requests that come nevertheless are still taken.
+
+        Who waits for a flush is answered: a stop stores everything, but its listener goes first.
+        """
         self._pages.is_stopping = True
+        self.flushing.stop()
         self.tap.close()
 
     async def stop(self) -> None:
@@ -202,6 +209,11 @@ class Application:
         if path in PATHS:
             page = self._pages.page(method, path, to_stranger=STRANGER in scope)
             await send_response(send, page, head=method == "HEAD")
+            return
+        if path == flushing.PATH:
+            response = await self.flushing.respond(method, scope.get("query_string", b""))
+            await answer_then_drain(response, scope, receive, send)
+            self.report_response(scope, response)
             return
         if path == home.PATH and method in ("GET", "HEAD"):
             page = self.home.answer(scope["headers"], to_stranger=STRANGER in scope)

@@ -6,15 +6,13 @@ know requests or rows.
 
 Ending: the first SIGTERM or SIGINT closes the listener; requests in progress are answered (bodies
 that are still coming get ``DRAIN_SECS``), then every batch is stored, then the process ends with
-0, or with 1 if rows had to be left. A second signal ends it at once with 1. What SIGHUP does is in
-``signals`` and ``reload``.
+0, or with 1 if rows had to be left. A second signal ends it at once with 1. What SIGHUP and SIGUSR1
+do is in ``signals``, ``reload`` and ``flushing``.
 """
 
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
@@ -22,14 +20,17 @@ from typing import Any, Final, Protocol
 
 from otlp2parquet.assembly import Assembly, assemble, promise
 from otlp2parquet.config import Address, Config, ServerConfig
-from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms import logs
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.presence import announced, local_url, notes_folder
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
+from otlp2parquet.platforms.server.checks import check_start
 from otlp2parquet.platforms.server.front_door import FrontDoor, front_door
-from otlp2parquet.platforms.server.granian_server import BACKLOG, GranianServer
+from otlp2parquet.platforms.server.granian_server import GranianServer
 from otlp2parquet.platforms.server.grpc_front import GrpcFront
-from otlp2parquet.platforms.server.reload import Reload
+from otlp2parquet.platforms.server.listener import listen
+from otlp2parquet.platforms.server.live.stream import LiveDoor
+from otlp2parquet.platforms.server.reload import Door, Reload
 from otlp2parquet.platforms.server.signals import on_signals
 from otlp2parquet.platforms.server.tls import granian_arguments
 
@@ -51,33 +52,6 @@ which Kubernetes kills."""
 
 END_SECS: Final = 1.0
 """How long the HTTP server may take to end, when everything is stored."""
-
-
-def listen(address: Address) -> socket.socket:
-    """A socket bound to ``address``, exclusively. Raises ``ConfigError`` when it cannot be."""
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, kind, protocol)
-        try:
-            if os.name == "posix":
-                # A port whose last connections are still in TIME_WAIT is free. (On Windows the
-                # option would let two servers share a port, and none is needed for this.)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.bind(where)
-            sock.listen(BACKLOG)
-        except BaseException:
-            sock.close()
-            raise
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(
-            f"cannot listen on {address}: {reason.lower()}, expected a free address "
-            "(server.listen_addr)"
-        ) from error
-    return sock
 
 
 def make_application(config: Config) -> tuple[Application, Assembly]:
@@ -129,10 +103,11 @@ def serve(
 
     ``read_again`` reads the configuration from its sources once more, when SIGHUP asks for that.
 
-    Raises ``ConfigError`` when the address or the folder cannot be used. When this returns,
-    threads of Granian may still be ending: leave the process by ``os._exit`` after a flush,
-    because the interpreter's own ending can abort under them.
+    Raises ``ConfigError`` with everything that keeps it from starting (``checks``). When this
+    returns, threads of Granian may still be ending: leave the process by ``os._exit`` after a
+    flush, because the interpreter's own ending can abort under them.
     """
+    check_start(config)
     _raise_file_limit()
     if config.durability.mode == "fsync":
         sys.setswitchinterval(SWITCH_SECS)
@@ -141,16 +116,15 @@ def serve(
     host, port = sock.getsockname()[:2]
     scheme = "https" if tls else "http"
     application, assembly = make_application(config)
-    where = (
-        f"listening on {scheme}://{Address(host, port)}, writing to {assembly.root}; "
-        + promise(config)
-    )
+    address = Address(host, port)
 
     def announce() -> None:
         if view is None:
-            logs.announce(log, where)
+            logs.announce(log, start_line(config, address, grpc_front.address, assembly.root))
+            log.info("listening on %s://%s, writing to %s", scheme, address, assembly.root)
+            log.info("%s", promise(config))
         else:
-            view.begin(application, f"{scheme}://{Address(host, port)}", grpc_front.address)
+            view.begin(application, f"{scheme}://{address}", grpc_front.address)
         _warn_of_open_door(config.server, host)
 
     door = front_door(application, config.server, application.report_response)
@@ -158,13 +132,37 @@ def serve(
     grpc_front = GrpcFront(config, application)
 
     def renew_certificates(files: Mapping[str, Any]) -> None:
+        grpc_front.renew_certificates(files)  # raises before it has changed anything
         server.renew_certificates(files)
-        grpc_front.renew_certificates(files)
+        application.tap.cut()  # or the connections that had the old ones would never end
 
-    doors = [one for one in (door, grpc_front) if isinstance(one, FrontDoor | GrpcFront)]
+    doors: list[Door] = [LiveDoor(application.tap), grpc_front]
+    if isinstance(door, FrontDoor):
+        doors.append(door)
     reload = Reload(config.server, doors, renew_certificates, read_again)
+    note = announced(notes_folder(config), local_url(scheme, host, port), assembly.storage.root)
     assembly.start()
-    return asyncio.run(_serve(application, server, grpc_front, announce, reload, view=view))
+    with note:
+        return asyncio.run(_serve(application, server, grpc_front, announce, reload, view=view))
+
+
+def start_line(config: Config, http: Address, grpc: str, root: str) -> str:
+    """The first thing that a server says: addresses, place and durability.
+
+    With the usual ones, and the time and level before it, it fits into a terminal of 80 columns.
+    ``grpc`` is the address of gRPC, empty where that is not served; on the host of HTTP its port
+    is enough. ``root`` is the storage's.
+    """
+    name = "HTTPS" if config.server.tls.cert else "HTTP"
+    host = str(http).rpartition(":")[0]
+    also = "no gRPC"
+    if grpc:
+        is_same = grpc.rpartition(":")[0] == host
+        also = f"gRPC {grpc.removeprefix(host) if is_same else grpc}"
+    if config.storage.backend == "fs" and config.catalog_type == "none":
+        path = config.storage.fs.path
+        root = str(path) if path.is_absolute() else f"./{path}"
+    return f"{name} {http}, {also}, to {root}, {config.durability.mode}"
 
 
 def _warn_of_open_door(server: ServerConfig, host: str) -> None:
@@ -188,7 +186,7 @@ async def _serve(
     view: View | None,
 ) -> int:
     stop = asyncio.Event()
-    on_signals(stop, reload.begin, survives=application.survives)
+    on_signals(stop, reload.begin, application.flushing.begin, survives=application.survives)
     application.start()
     await grpc_front.start()
     application.home.grpc_address = grpc_front.address
@@ -200,15 +198,18 @@ async def _serve(
         log.error("the http server ended by itself")
     application.refuse_new()
     server.stop()
-    calls = asyncio.create_task(grpc_front.stop(DRAIN_SECS))
+    # Neither front gives up who waits to hear that rows are kept, before the storage has its time.
+    calls = asyncio.create_task(grpc_front.stop(2 * STORE_SECS))
     if not await _only_looked_at(application, serving, calls):
         await asyncio.wait({serving, calls}, timeout=DRAIN_SECS)
-        if not serving.done():
+        if not (serving.done() and calls.done()):
             application.bodies.expire(everything=True)
+            grpc_front.expire()
             # A connection that hangs must not keep us from storing what is acknowledged.
-            await asyncio.wait({serving}, timeout=GIVE_UP_SECS)
+            await asyncio.wait({serving, calls}, timeout=GIVE_UP_SECS)
     await application.stop()
-    await asyncio.wait({serving}, timeout=END_SECS)
+    await asyncio.wait({serving, calls}, timeout=END_SECS)
+    await asyncio.wait({asyncio.create_task(grpc_front.stop(0))}, timeout=END_SECS)
     if view is not None:
         view.finish()
         await asyncio.to_thread(view.wait)

@@ -1,7 +1,10 @@
 """Signals: SIGTERM and SIGINT stop the server, SIGHUP stops it or has it read its files again.
 
-Knows the ``signal`` module and how asyncio and signals meet. It must not know what a stop or a
-reload does.
+SIGUSR1 has it store what is open. Once a stop has begun, SIGHUP and SIGUSR1 change nothing: all is
+being stored, and nothing is read any more.
+
+Knows the ``signal`` module and how asyncio and signals meet. It must not know what a stop, a
+reload or a flush does.
 """
 
 import asyncio
@@ -15,8 +18,14 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 
-def on_signals(stop: asyncio.Event, reload: Callable[[], None], *, survives: bool) -> None:
-    """From now on signals set ``stop`` or call ``reload``, on the running loop's thread.
+def on_signals(
+    stop: asyncio.Event,
+    reload: Callable[[], None],
+    flush: Callable[[], None],
+    *,
+    survives: bool,
+) -> None:
+    """From now on signals set ``stop`` or call ``reload`` or ``flush``, on the loop's thread.
 
     SIGHUP means that the terminal is gone, where the process was started from one: then it stops,
     as on SIGTERM. Elsewhere it is how service managers ask for a reload. Where it is ignored (by
@@ -40,8 +49,14 @@ def on_signals(stop: asyncio.Event, reload: Callable[[], None], *, survives: boo
 
     _handle(loop, signal.SIGTERM, stopping)
     _handle(loop, signal.SIGINT, stopping)
+
+    def unless_stopping(action: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None if stop.is_set() else action()
+
+    if sys.platform != "win32":
+        _handle(loop, signal.SIGUSR1, unless_stopping(flush))
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        _handle(loop, signal.SIGHUP, hung_up if has_terminal() else reload)
+        _handle(loop, signal.SIGHUP, hung_up if has_terminal() else unless_stopping(reload))
     signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
 
 
