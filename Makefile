@@ -169,9 +169,10 @@ catalogs: components ## Commits to real and emulated catalogs, and docs/catalog_
 	$(BIN)/python -m pytest tests/catalogs --catalogs -q
 	$(BIN)/python -m tests.catalogs.matrix
 
-hostile: dev ## Try every hostile input, and write docs/hostile_inputs.md (some minutes; Linux).
+hostile: dev ## Try every hostile input, and write docs/hostile_{inputs,grpc}.md (some minutes; Linux).
 	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile
 	$(BIN)/python -m tests.hostile
+	$(BIN)/python -m tests.hostile.grpc_page
 
 bench: $(TRAINED) ## Measure, and write docs/benchmarks.md (some minutes on a quiet machine).
 	$(BIN)/python -m pytest benchmarks -q --benchmark-disable

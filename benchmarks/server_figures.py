@@ -25,7 +25,7 @@ from benchmarks.payloads import SHAPES, Payloads, Shape
 from benchmarks.peers.bare_asgi import BareAsgi
 from benchmarks.peers.rotel import VERSION as ROTEL_VERSION
 from benchmarks.peers.rotel import Rotel
-from tests.components import Server, wrk
+from tests.components import Server, grpc_load, wrk
 from tests.components.process import wait_until
 from tests.components.server import COMMAND
 from tests.proofs.memory import group_pss
@@ -67,14 +67,14 @@ def settled(server: Server) -> bool:
 
 
 class Pinned(Server):
-    """The server on its core, in a durability mode."""
+    """The server on its core, in a durability mode, with both fronts as it is by default."""
 
     def __init__(self, folder: Path, mode: str) -> None:
         config = folder / "bench.toml"
         settings = f'[durability]\nmode = "{mode}"\n[batch]\nmax_age_secs = 2.0\n'
         config.write_text(settings, encoding="utf-8")
         program: list[str | Path] = ["taskset", "-c", str(SERVER_CORE), COMMAND]
-        super().__init__(folder, ["-c", str(config)], program=program)
+        super().__init__(folder, ["-c", str(config)], program=program, grpc=True)
 
 
 def load(
@@ -87,11 +87,25 @@ def load(
     return answers.acknowledged, group_cpu(process.process.pid) - before
 
 
-def ours(bodies: Sequence[bytes], records: int, encoding: str, secs: int, mode: str) -> float:
+def ours(
+    bodies: Sequence[bytes],
+    records: int,
+    encoding: str,
+    secs: int,
+    mode: str,
+    *,
+    over_grpc: bool = False,
+) -> float:
     """CPU seconds a request of our server, every row of it in a file."""
     with tempfile.TemporaryDirectory() as folder, Pinned(Path(folder), mode) as server:
         before = group_cpu(server.process.pid)
-        requests, _ = load(server, server.endpoint, bodies, encoding, secs)
+        if over_grpc:
+            address, core = server.grpc_address, GENERATOR_CORE
+            answers = grpc_load(address, bodies, secs, encoding=encoding, core=core)
+            insist(answers.refused, 0, "calls refused")
+            requests = answers.acknowledged
+        else:
+            requests, _ = load(server, server.endpoint, bodies, encoding, secs)
         wait_until(lambda: settled(server), PATIENCE_SECS, lambda: server.log)
         spent = group_cpu(server.process.pid) - before
         insist(server.stop(), 0, "exit code")
@@ -144,6 +158,23 @@ def throughput(rounds: int, secs: int) -> dict[str, Any]:
     return found
 
 
+def by_grpc(rounds: int, secs: int) -> dict[str, Any]:
+    """CPU a log over gRPC, kept in a synced log and stored, against the same over HTTP."""
+    records = SHAPES["typical"].records
+    plain = Payloads("logs", SHAPES["typical"]).requests(BODIES)
+    found: dict[str, Any] = {"mode": "fsync", "bodies": BODIES, "rounds": rounds, "secs": secs}
+    for encoding, bodies in (("", plain), ("gzip", [gzip.compress(body, 6) for body in plain])):
+        click.echo(f"cpu a log over grpc, {encoding or 'identity'}", err=True)
+        over_http = partial(ours, bodies, records, encoding, secs, "fsync")
+        pair = beside(partial(over_http, over_grpc=True), over_http, rounds)
+        found[encoding or "identity"] = {
+            "grpc_us": pair["ours_us"] / records,
+            "http_us": pair["peer_us"] / records,
+            "ratio": pair["ratio"],
+        }
+    return found
+
+
 def one_record(rounds: int, secs: int) -> dict[str, Any]:
     """CPU a request of one record, against the bare application."""
     click.echo("cpu a request of one record", err=True)
@@ -184,6 +215,7 @@ def main(rounds: int, secs: int, only: tuple[str, ...]) -> None:
     """Measure, and keep the results for the page."""
     figures: dict[str, Callable[[], dict[str, Any]]] = {
         "throughput": lambda: throughput(rounds, secs),
+        "grpc": lambda: by_grpc(rounds, secs),
         "one_record": lambda: one_record(rounds, secs),
         "two_cores": lambda: two_cores(rounds, 9_000),
         "idle_memory": idle_memory,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RESULTS: Final = Path(__file__).with_name("results")
 PAGE: Final = Path(__file__).parents[1] / "docs" / "server_figures.md"
-NAMES: Final = ("throughput", "one_record", "two_cores", "idle_memory", "soak", "overload")
+NAMES: Final = ("throughput", "grpc", "one_record", "two_cores", "idle_memory", "soak", "overload")
 CURVE_ROWS: Final = 20
 
 Result = dict[str, Any]
@@ -69,6 +69,29 @@ def throughput_section(result: Result) -> list[str]:
         "ours writes every row into zstd Parquet files. CPU time of the process group.",
         "",
         *table(("encoding", "ours, µs a log", "peer, µs a log", "ratio"), rows),
+        *taken_with(result),
+    ]
+
+
+def grpc_section(result: Result) -> list[str]:
+    """CPU a log, by the two fronts."""
+    rows = [
+        (
+            encoding,
+            f"{result[encoding]['grpc_us']:.2f}",
+            f"{result[encoding]['http_us']:.2f}",
+            f"**{result[encoding]['ratio']:.2f}**",
+        )
+        for encoding in ("identity", "gzip")
+    ]
+    return [
+        "## CPU a log, gRPC beside HTTP",
+        "",
+        f"Requests of 1,000 log records, {result['bodies']} bodies in turn, 16 connections,",
+        f"durability `{result['mode']}`, to Parquet by either front; {result['rounds']} runs of",
+        f"{result['secs']} s of each in turn. The aim is 1.3.",
+        "",
+        *table(("encoding", "gRPC, µs a log", "HTTP, µs a log", "ratio"), rows),
         *taken_with(result),
     ]
 
@@ -141,6 +164,11 @@ def rows_by_table(result: Result) -> list[str]:
     return table(heads, rows)
 
 
+def by_fronts(result: Result) -> str:
+    """Where the clients sent to, if the result says so."""
+    return f", over {result['fronts']}" if "fronts" in result else ""
+
+
 def soak_section(result: Result) -> list[str]:
     """The soak."""
     return [
@@ -148,7 +176,7 @@ def soak_section(result: Result) -> list[str]:
         "",
         f"`make soak`: {result['mixed_secs'] / 60:.0f} minutes of the Python and JavaScript SDKs,",
         (
-            "telemetrygen, a Collector with gzip and plain clients, then "
+            f"telemetrygen, a Collector with gzip and plain clients{by_fronts(result)}, then "
             f"{result['rush_secs'] / 60:.0f} minutes of wrk at full"
         ),
         "speed while others leave in the middle of their requests, then SIGTERM while eight",
@@ -217,6 +245,7 @@ def page(results: Mapping[str, Result]) -> str:
     """The page; a section for each result that there is."""
     sections = {
         "throughput": throughput_section,
+        "grpc": grpc_section,
         "one_record": one_record_section,
         "two_cores": two_cores_section,
         "idle_memory": idle_memory_section,

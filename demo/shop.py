@@ -20,14 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-from tests.components.sdk import (
-    NEVER_MILLIS,
-    RecordingLogExporter,
-    RecordingMetricExporter,
-    RecordingSpanExporter,
-    Sent,
-    flush,
-)
+from tests.components.sdk import NEVER_MILLIS, Sent, exporter_of, flush
 
 if TYPE_CHECKING:
     import random
@@ -50,10 +43,9 @@ class Service:
             }
         )
         self.name = name
-        logs = RecordingLogExporter(f"{endpoint}/v1/logs", compression=compression)
-        spans = RecordingSpanExporter(f"{endpoint}/v1/traces", compression=compression)
-        metrics = RecordingMetricExporter(f"{endpoint}/v1/metrics", compression=compression)
-        logs.sent = spans.sent = metrics.sent = sent
+        logs = exporter_of("logs", endpoint, compression, sent.logs.extend)
+        spans = exporter_of("traces", endpoint, compression, sent.spans.extend)
+        metrics = exporter_of("metrics", endpoint, compression, sent.metrics.append)
         logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
         logger_provider.add_log_record_processor(BatchLogRecordProcessor(logs))
         tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)

@@ -39,7 +39,7 @@ PURE = frozenset(
 """What of the standard library the core may use: no file, socket, process, clock, environment
 or thread among it."""
 
-RUNTIME = frozenset({"js", "workers"})
+RUNTIME = frozenset({"js", "pyodide", "workers"})
 """What only Cloudflare's runtime has; one module of a Worker's knows it."""
 DOOR = PACKAGE / "core" / "decoder.py"
 ARROW = PACKAGE / "core" / "pure" / "batch.py"
@@ -137,9 +137,9 @@ def test_one_door_to_the_decoder() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        "batches", "batches/log", "captures", "cli/terminal", "convert", "core/pure", "deploy",
-        "platforms/cloudflare_worker", "platforms/server/live", "platforms/server/page",
-        "writers",
+        "batches", "batches/log", "captures", "cli/terminal", "connect", "convert", "core/pure",
+        "deploy", "platforms/cloudflare_worker", "platforms/server/live", "platforms/server/page",
+        "query", "writers",
     ],
 )  # fmt: skip
 def test_a_package_lists_its_modules(package: str) -> None:

@@ -40,6 +40,10 @@ class ConfigError(OtlpError):
     """A setting that is unknown, of the wrong type or in contradiction to another."""
 
 
+class QueryError(OtlpError):
+    """A question in SQL that cannot be asked or answered: the asker's matter."""
+
+
 class StorageError(OtlpError):
     """The place for the files cannot be written or read now."""
 

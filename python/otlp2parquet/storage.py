@@ -39,6 +39,18 @@ def open_storage(config: StorageConfig) -> Store:
     return _bucket(location_of(config), config)
 
 
+def open_existing(config: StorageConfig) -> Store:
+    """The configured store, to be looked into: a local folder is not made.
+
+    Raises ``ConfigError``, also for a folder that is not there.
+    """
+    if config.backend != "fs":
+        return open_storage(config)
+    if not config.fs.path.is_dir():
+        raise ConfigError(f"there is no folder {config.fs.path}: expected one with files")
+    return LocalStore(config.fs.path)
+
+
 def location_of(config: StorageConfig) -> Location:
     """Where a configured bucket or container is."""
     if config.backend == "s3":

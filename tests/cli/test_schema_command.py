@@ -22,7 +22,8 @@ from otlp2parquet import _native
 from otlp2parquet.cli import COMMANDS, main
 from otlp2parquet.cli.reference import PAGES
 from otlp2parquet.core import DECODER, decoder
-from otlp2parquet.core.schema import COLUMN_NOTES, TABLE_FOLDERS, table_schema
+from otlp2parquet.core.column_notes import COLUMN_NOTES
+from otlp2parquet.core.schema import TABLE_FOLDERS, table_schema
 from tests.support.tables import all_batches, write
 
 if TYPE_CHECKING:

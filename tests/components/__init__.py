@@ -12,6 +12,8 @@ from __future__ import annotations
 from .cache import ComponentError, cache_folder
 from .collector import Collector, build_collector
 from .duckdb_s3 import build_duckdb_s3, query_with_duckdb
+from .go_sdk import build_go_sdk, grpc_load, send_from_go
+from .java_sdk import build_java_sdk, send_from_java
 from .javascript import build_javascript, send_from_javascript
 from .process import RunningProcess, free_port
 from .python_sdk import ENVIRONMENTS, build_python_sdk, send_from_python
@@ -34,6 +36,8 @@ __all__ = [
     "Server",
     "build_collector",
     "build_duckdb_s3",
+    "build_go_sdk",
+    "build_java_sdk",
     "build_javascript",
     "build_python_sdk",
     "build_spark",
@@ -42,9 +46,12 @@ __all__ = [
     "build_telemetrygen",
     "cache_folder",
     "free_port",
+    "grpc_load",
     "query_with_duckdb",
     "query_with_spark",
     "run_statement",
+    "send_from_go",
+    "send_from_java",
     "send_from_javascript",
     "send_from_python",
     "telemetrygen",

@@ -14,6 +14,8 @@ from . import (
     ComponentError,
     build_collector,
     build_duckdb_s3,
+    build_go_sdk,
+    build_java_sdk,
     build_javascript,
     build_python_sdk,
     build_spark,
@@ -51,6 +53,7 @@ def main() -> int:
             tell(build_fake_gcs, build_azurite)
             return 0
         tell(build_telemetrygen, build_collector, build_javascript, build_versitygw)
+        tell(build_go_sdk, build_java_sdk)
         tell(build_spark, build_spark_s3a, build_duckdb_s3)
         tell(build_lambda_emulator, build_lambda_runtime, build_cfn_lint, build_worker_runtime)
         print(f"chromium: {find_chromium()}", flush=True)

@@ -91,6 +91,25 @@ def go_install(package: str, version: str) -> Path:
     return program
 
 
+def go_programs(name: str, source: Path, files: Sequence[str]) -> Path:
+    """The folder with the programs of the Go module ``source``, compiled on first use.
+
+    ``files`` are all that they are made of.
+    """
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update((source / file).read_bytes())
+    with locked(name) as cache:
+        folder = cache / f"{name}-{digest.hexdigest()[:12]}"
+        if not folder.exists():
+            building = cache / f".{name}.building"
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+            run_build(["go", "-C", source, "install", "./..."], {"GOBIN": str(building)})
+            building.replace(folder)
+    return folder
+
+
 def npm_folder(
     name: str,
     source: Path,

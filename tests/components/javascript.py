@@ -22,7 +22,7 @@ def build_javascript() -> Path:
 def send_from_javascript(endpoint: str, count: int, compression: str, form: str = "proto") -> None:
     """Send ``count`` log records, spans and data points; ``compression`` is gzip or none.
 
-    ``form`` is the exporters' own word: proto, or http for JSON.
+    ``form`` is the exporters' own word: proto, http for JSON, or grpc.
     Raises ``ComponentError`` with its output when an export did not succeed.
     """
     command = ["node", str(build_javascript() / "send.mjs"), endpoint, str(count), compression]

@@ -11,8 +11,10 @@ import json
 import os
 import platform
 import shutil
+import signal
 import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cache import locked, python_environment, run_build
@@ -20,7 +22,6 @@ from .process import RunningProcess, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 SAM = "1.170.0"
 RUNTIME = ("awslambdaric==4.2.2", "boto3==1.43.117")
@@ -109,6 +110,21 @@ class LambdaRuntime(RunningProcess):
             return json.loads(connection.getresponse().read())
         finally:
             connection.close()
+
+    def kill_function(self) -> None:
+        """End the function's own process at once (SIGKILL), as AWS does with one out of memory.
+
+        The emulator stays: it answers with an error, and makes another environment for what comes.
+        """
+        parent = self.process.pid
+        tasks = Path(f"/proc/{parent}/task")
+        found = {
+            int(child)
+            for task in tasks.iterdir()
+            for child in (task / "children").read_text(encoding="ascii").split()
+        }
+        for child in found:
+            os.kill(child, signal.SIGKILL)
 
     def _answers(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)

@@ -1,4 +1,4 @@
-"""Telemetry as applications make it: the Python OpenTelemetry SDK and its OTLP/HTTP exporters.
+"""Telemetry as applications make it: the Python OpenTelemetry SDK and its OTLP exporters.
 
 Knows how to make every kind of record that the SDK can make, and keeps what the exporters sent.
 Must not know how otlp2parquet stores it (``sdk_rows`` does).
@@ -8,30 +8,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import grpc
 from opentelemetry import trace as trace_api
 from opentelemetry._logs import SeverityNumber
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import (
+    OTLPLogExporter as GrpcLogExporter,
+)
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (
+    OTLPMetricExporter as GrpcMetricExporter,
+)
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
+    OTLPSpanExporter as GrpcSpanExporter,
+)
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, LogRecordExportResult
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExportResult, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.sdk._logs import ReadableLogRecord
     from opentelemetry.sdk.metrics.export import MetricsData
     from opentelemetry.sdk.trace import ReadableSpan
+
+EXPORTERS: dict[str, tuple[type[Any], type[Any]]] = {
+    "logs": (OTLPLogExporter, GrpcLogExporter),
+    "traces": (OTLPSpanExporter, GrpcSpanExporter),
+    "metrics": (OTLPMetricExporter, GrpcMetricExporter),
+}
+"""Of each signal: over HTTP, and over gRPC."""
 
 NEVER_MILLIS = 3_600_000
 """The periodic readers export when they are flushed, not by the clock."""
@@ -75,54 +92,40 @@ class ExportRefusedError(Exception):
     """The receiver did not accept an export that it should have accepted."""
 
 
-class RecordingLogExporter(OTLPLogExporter):
-    """The OTLP exporter, keeping the records that were accepted."""
+def exporter_of(
+    signal: str,
+    endpoint: str,
+    compression: Compression | grpc.Compression,
+    keep: Callable[[Any], None],
+) -> Any:
+    """The exporter of a signal; ``keep`` is given what was sent, its ``refused`` says if any was.
 
-    sent: Sent
-    refused = False
+    It is one of gRPC if the compression is one of gRPC's, else of HTTP; everything else is its own
+    default.
+    """
+    over_http, over_grpc = EXPORTERS[signal]
+    if isinstance(compression, grpc.Compression):
+        exporter = over_grpc(endpoint=endpoint, compression=compression)
+    else:
+        exporter = over_http(endpoint=f"{endpoint}/v1/{signal}", compression=compression)
+    send = exporter.export
+    exporter.refused = False
 
-    def export(self, batch: Sequence[ReadableLogRecord]) -> LogRecordExportResult:
-        """Send ``batch`` and keep it."""
-        result = super().export(batch)
-        self.refused |= result is not LogRecordExportResult.SUCCESS
-        self.sent.logs.extend(batch)
+    def export(batch: Any, *rest: Any, **named: Any) -> Any:
+        result = send(batch, *rest, **named)
+        exporter.refused |= result.name != "SUCCESS"
+        keep(batch)
         return result
 
-
-class RecordingSpanExporter(OTLPSpanExporter):
-    """The OTLP exporter, keeping the spans that were accepted."""
-
-    sent: Sent
-    refused = False
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send ``spans`` and keep them."""
-        result = super().export(spans)
-        self.refused |= result is not SpanExportResult.SUCCESS
-        self.sent.spans.extend(spans)
-        return result
+    exporter.export = export
+    return exporter
 
 
-class RecordingMetricExporter(OTLPMetricExporter):
-    """The OTLP exporter, keeping the metrics that were accepted."""
-
-    sent: Sent
-    refused = False
-
-    def export(
-        self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: Any
-    ) -> MetricExportResult:
-        """Send ``metrics_data`` and keep it."""
-        result = super().export(metrics_data, timeout_millis, **kwargs)
-        self.refused |= result is not MetricExportResult.SUCCESS
-        self.sent.metrics.append(metrics_data)
-        return result
-
-
-def send_logs(endpoint: str, compression: Compression, sent: Sent, count: int) -> None:
+def send_logs(
+    endpoint: str, compression: Compression | grpc.Compression, sent: Sent, count: int
+) -> None:
     """Log every kind of body, then plain records up to ``count``."""
-    exporter = RecordingLogExporter(endpoint=f"{endpoint}/v1/logs", compression=compression)
-    exporter.sent = sent
+    exporter = exporter_of("logs", endpoint, compression, sent.logs.extend)
     provider = LoggerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_log_record_processor(
         BatchLogRecordProcessor(exporter, max_export_batch_size=256, max_queue_size=count + 256)
@@ -159,10 +162,11 @@ def send_logs(endpoint: str, compression: Compression, sent: Sent, count: int) -
     flush(provider, exporter)
 
 
-def send_spans(endpoint: str, compression: Compression, sent: Sent, count: int) -> None:
+def send_spans(
+    endpoint: str, compression: Compression | grpc.Compression, sent: Sent, count: int
+) -> None:
     """Every span kind and status, events and links, then plain spans up to ``count``."""
-    exporter = RecordingSpanExporter(endpoint=f"{endpoint}/v1/traces", compression=compression)
-    exporter.sent = sent
+    exporter = exporter_of("traces", endpoint, compression, sent.spans.extend)
     provider = TracerProvider(resource=RESOURCE, shutdown_on_exit=False)
     provider.add_span_processor(
         BatchSpanProcessor(exporter, max_export_batch_size=256, max_queue_size=count + 256)
@@ -201,10 +205,9 @@ def send_spans(endpoint: str, compression: Compression, sent: Sent, count: int) 
     flush(provider, exporter)
 
 
-def send_metrics(endpoint: str, compression: Compression, sent: Sent) -> None:
+def send_metrics(endpoint: str, compression: Compression | grpc.Compression, sent: Sent) -> None:
     """Every instrument of the SDK, an exponential histogram by a view, and exemplars."""
-    exporter = RecordingMetricExporter(endpoint=f"{endpoint}/v1/metrics", compression=compression)
-    exporter.sent = sent
+    exporter = exporter_of("metrics", endpoint, compression, sent.metrics.append)
     reader = PeriodicExportingMetricReader(exporter, export_interval_millis=NEVER_MILLIS)
     exponential = View(
         instrument_name="shop.latency.exponential",

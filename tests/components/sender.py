@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING
 from .cache import ComponentError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SEND_SECS = 120
 
 
-def run_sender(command: Sequence[str], secs: float = SEND_SECS) -> None:
-    """Run ``command``; ``ComponentError`` with its output when it fails or does not end."""
+def run_sender(
+    command: Sequence[str], secs: float = SEND_SECS, settings: Mapping[str, str] | None = None
+) -> None:
+    """Run ``command``; ``ComponentError`` with its output when it fails or does not end.
+
+    ``settings`` are variables of its environment.
+    """
     # Nothing of the caller's may change what is sent, to where, or by which packages.
     env = {k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "PYTHON"))}
+    env |= settings or {}
     try:
         done = subprocess.run(
             command,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,10 +44,12 @@ class Server(RunningProcess):
         *,
         port: int | None = None,
         program: Sequence[str | Path] = (COMMAND,),
+        grpc: bool = False,
     ) -> None:
         """Start it in ``folder`` (its log lies there too) and wait until it is healthy.
 
         ``program`` is what understands the command's arguments, where it is not the command.
+        With ``grpc`` it takes OTLP/gRPC, too, at ``grpc_address``.
         """
         self.port = port or free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
@@ -59,8 +62,15 @@ class Server(RunningProcess):
             key: value for key, value in os.environ.items() if not key.startswith("OTLP2PARQUET_")
         }
         # Several at once would want the one port.
-        env["OTLP2PARQUET_GRPC_ADDR"] = "off"
+        env["OTLP2PARQUET_GRPC_ADDR"] = "127.0.0.1:0" if grpc else "off"
         here = str(Path(__file__).parents[2])  # for programs of the tests
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [here, env.get("PYTHONPATH")]))
         super().__init__([*command, *options], folder / "server.log", env=env, cwd=folder)
         self.wait_ready(lambda: healthy(self.port))
+
+    @property
+    def grpc_address(self) -> str:
+        """Where it takes OTLP/gRPC, as it says itself."""
+        found = re.search(r"listening for OTLP/gRPC on https?://(\S+)", self.log)
+        assert found is not None, self.log
+        return found[1]

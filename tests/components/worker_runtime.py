@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from .cache import npm_folder, run_build
-from .process import RunningProcess
+from .process import RunningProcess, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -126,6 +126,14 @@ class WorkerRuntime(RunningProcess):
         it was not, and nobody hears of it. Also for ``head`` and ``delete``; ``put works`` is none.
         """
         self.order("faults", faults)
+
+    def settle(self) -> None:
+        """Wait until nothing goes on behind the answers."""
+        wait_until(lambda: self.order("behind") == 0, 60, lambda: f"{self.log}\n{self.lines()}")
+
+    def scheduled(self) -> None:
+        """What the cron trigger calls."""
+        self.order("scheduled")
 
     def keys(self) -> list[str]:
         """The keys in the bucket, in order."""

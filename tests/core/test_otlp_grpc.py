@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from typing import get_args
 
 import grpc
@@ -13,7 +15,14 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 
-from otlp2parquet.core.otlp_grpc import CODES, METHODS, UNAUTHENTICATED, refuse, render
+from otlp2parquet.core.otlp_grpc import (
+    CODES,
+    METHODS,
+    UNAUTHENTICATED,
+    encoding_of,
+    refuse,
+    render,
+)
 from otlp2parquet.core.outcome import FOR_GOOD, RETRY_AFTER_SECS, TAKEN, Kind, Outcome
 
 KINDS = get_args(Kind)
@@ -87,3 +96,25 @@ def test_no_answer_is_larger_than_clients_take(message: str) -> None:
     details = dict(answer.trailers)["grpc-status-details-bin"]
     assert isinstance(details, bytes)
     assert answer.message.encode("utf-8", "replace") in details
+
+
+@given(st.binary(max_size=3000), st.integers(0, 9))
+def test_the_encoding_of_a_message_is_seen(content: bytes, level: int) -> None:
+    """At every level of compression; what is not compressed begins with the requests' one field."""
+    assert encoding_of(gzip.compress(content, level)) == "gzip"
+    assert encoding_of(zlib.compress(content, level)) == "deflate"
+    assert encoding_of(b"\x0a" + content) is None
+
+
+@given(st.binary(max_size=40))
+def test_an_unknown_field_is_not_taken_for_zlib(rest: bytes) -> None:
+    """Field 15, a varint, has zlib's first byte; a message that begins so is read as what it is."""
+    message = b"\x78\x9c\x01" + rest
+    encoding = encoding_of(message)
+    try:
+        zlib.decompressobj().decompress(message)
+    except zlib.error:
+        assert encoding is None
+    else:
+        assert encoding == "deflate"
+    assert encoding_of(b"") is None

@@ -29,9 +29,14 @@ def kill(result: Result) -> str:
     """Kills."""
     return (
         f"{result['kills']:,} times `kill -9` at random moments under four clients of all three "
-        f"signals, also during starts and replays: every start succeeded; of "
+        f"signals{by_fronts(result)}, also during starts and replays: every start succeeded; of "
         f"{result['records']:,} acknowledged records {judged(result)}"
     )
+
+
+def by_fronts(result: Result) -> str:
+    """Where the clients sent to, if the result says so."""
+    return f" (over {result['fronts']})" if "fronts" in result else ""
 
 
 def power(result: Result) -> str:

@@ -12,14 +12,16 @@ import http.client
 import threading
 import time
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import grpc
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otlp2parquet.core.otlp_grpc import METHODS
 from otlp2parquet.core.signals import SIGNALS, Signal
 from tests.support.duckdb_rows import query
 
@@ -72,12 +74,99 @@ def request_of(signal: str, names: list[str], service: str) -> bytes:
     return bytes(request.SerializeToString())
 
 
+class NoAnswerError(Exception):
+    """Nobody can say what became of a request."""
+
+
+class Wire(Protocol):
+    """How a client sends."""
+
+    def send(self, port: int, signal: str, payload: bytes) -> str | None:
+        """None when it is acknowledged, else why it is not; raises ``NoAnswerError``."""
+
+    def close(self) -> None:
+        """The connection ends."""
+
+
+class HttpWire:
+    """A connection of HTTP, kept alive; a new one where it was lost."""
+
+    def __init__(self) -> None:
+        self._connection: http.client.HTTPConnection | None = None
+
+    def send(self, port: int, signal: str, payload: bytes) -> str | None:
+        """One request."""
+        response: http.client.HTTPResponse | None = None
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+                self._connection.connect()
+            headers = {"Content-Type": "application/x-protobuf"}
+            self._connection.request("POST", f"/v1/{signal}", payload, headers)
+            response = self._connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            if response is not None:
+                response.close()
+            self.close()
+            raise NoAnswerError(error) from error
+        return None if response.status == http.HTTPStatus.OK else f"{response.status} {body!r}"
+
+    def close(self) -> None:
+        """The connection ends."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+class GrpcWire:
+    """A channel of gRPC; a new one for each server and where it was lost."""
+
+    def __init__(self) -> None:
+        self._channel: Any = None
+        self._port = 0
+
+    def send(self, port: int, signal: str, payload: bytes) -> str | None:
+        """One call."""
+        if self._channel is None or port != self._port:
+            self.close()
+            options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
+            self._channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=options)
+            self._port = port
+        try:
+            self._channel.unary_unary(EXPORTS[signal])(payload, timeout=60)
+        except grpc.RpcError as error:
+            # The library has statuses of its own for a lost connection; what is ours to be sent
+            # again has details.
+            is_ours = "grpc-status-details-bin" in dict(error.trailing_metadata() or ())
+            if error.code() not in FINAL and not is_ours:
+                self.close()
+                raise NoAnswerError(error) from error
+            return f"{error.code()} {error.details()}"
+        return None
+
+    def close(self) -> None:
+        """The channel ends."""
+        if self._channel is not None:
+            self._channel.close()
+        self._channel = None
+
+
+EXPORTS: dict[str, str] = {signal: method for method, signal in METHODS.items()}
+FINAL = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.UNIMPLEMENTED,
+}
+
+
 class Client(threading.Thread):
     """Sends requests of seeded ids one after another until it is told to stop.
 
     A request without an answer is not sent again: its records may be stored once or not at all.
     ``port`` gives where the server is now, or None while there is none. ``pause_secs`` is how long
-    it waits between requests.
+    it waits between requests. ``wire`` is how it sends: over HTTP, or another one of its own.
     """
 
     def __init__(
@@ -88,6 +177,7 @@ class Client(threading.Thread):
         *,
         signals: Sequence[Signal] = SIGNALS,
         pause_secs: float = 0.0,
+        wire: Wire | None = None,
     ) -> None:
         super().__init__(name=f"client-{number}", daemon=True)
         self.number = number
@@ -102,49 +192,40 @@ class Client(threading.Thread):
         self._mark = mark
         self._signals = signals
         self._pause_secs = pause_secs
+        self._wire: Wire = HttpWire() if wire is None else wire
 
     def run(self) -> None:
         """Send until stopped."""
         turn = 0
-        connection: http.client.HTTPConnection | None = None
-        while not self.stopped.is_set():
-            port = self._port()
-            if port is None:
-                self.stopped.wait(0.005)
-                continue
-            turn += 1
-            signal = self._signals[turn % len(self._signals)]
-            if self._pause_secs:
-                self.stopped.wait(self._pause_secs)
-            count = 40 if turn % 17 == 0 else 1 + turn % 3
-            names = [f"{self.number}-{turn}-{item}" for item in range(count)]
-            keys = {(signal, name) for name in names}
-            payload = request_of(signal, names, f"service{turn % 2}")
-            response: http.client.HTTPResponse | None = None
-            try:
-                if connection is None:
-                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-                    connection.connect()
-                headers = {"Content-Type": "application/x-protobuf"}
-                connection.request("POST", f"/v1/{signal}", payload, headers)
-                response = connection.getresponse()
-                body = response.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.unanswered |= keys
-                self.trouble.append(f"request {turn} had no answer: {error!r}")
-                for opened in (response, connection):
-                    if opened is not None:
-                        opened.close()
-                connection = None
-                continue
-            if response.status == http.HTTPStatus.OK:
-                self.acknowledged.update(dict.fromkeys(keys, self._mark()))
-            else:
-                self.refused |= keys
-                self.trouble.append(f"request {turn} was refused: {response.status} {body!r}")
-                self.stopped.wait(0.02)
-        if connection is not None:
-            connection.close()
+        with contextlib.closing(self._wire):
+            while not self.stopped.is_set():
+                port = self._port()
+                if port is None:
+                    self.stopped.wait(0.005)
+                    continue
+                turn += 1
+                self._send(turn, port)
+
+    def _send(self, turn: int, port: int) -> None:
+        signal = self._signals[turn % len(self._signals)]
+        if self._pause_secs:
+            self.stopped.wait(self._pause_secs)
+        count = 40 if turn % 17 == 0 else 1 + turn % 3
+        names = [f"{self.number}-{turn}-{item}" for item in range(count)]
+        keys = {(signal, name) for name in names}
+        payload = request_of(signal, names, f"service{turn % 2}")
+        try:
+            refusal = self._wire.send(port, signal, payload)
+        except NoAnswerError as error:
+            self.unanswered |= keys
+            self.trouble.append(f"request {turn} had no answer: {error!r}")
+            return
+        if refusal is None:
+            self.acknowledged.update(dict.fromkeys(keys, self._mark()))
+        else:
+            self.refused |= keys
+            self.trouble.append(f"request {turn} was refused: {refusal}")
+            self.stopped.wait(0.02)
 
 
 Key = tuple[str, str]

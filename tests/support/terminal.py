@@ -8,6 +8,7 @@ import pty
 import re
 import struct
 import subprocess
+import sys
 import termios
 import threading
 from typing import TYPE_CHECKING, Self
@@ -17,6 +18,13 @@ from tests.support.waiting import PATIENCE_SECS, wait_for
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+LAUNCH = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""A program in the foreground minds Ctrl-C, also where the tests run in the background."""
 
 COLOURS = re.compile("\x1b\\[[0-9;]*m")
 
@@ -49,7 +57,10 @@ class Program:
             ends = [(out, self._out)]
         if not is_read:
             os.close(ends.pop(0)[0])
-        self.process = subprocess.Popen(command, cwd=cwd, env=env, stdout=its_out, stderr=its_err)
+        launcher = [sys.executable, "-c", LAUNCH]
+        self.process = subprocess.Popen(
+            [*launcher, *command], cwd=cwd, env=env, stdout=its_out, stderr=its_err
+        )
         os.close(its_out)
         os.close(its_err)
         self._threads = [threading.Thread(target=_read, args=end, daemon=True) for end in ends]

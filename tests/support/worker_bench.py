@@ -20,11 +20,24 @@ from otlp2parquet.platforms.cloudflare_worker.bucket import Bucket
 from otlp2parquet.platforms.cloudflare_worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
 
     from otlp2parquet.core.otlp_http import Response
+    from otlp2parquet.platforms.cloudflare_worker.catalog import WorkerCatalog
 
 PROTOBUF = (b"content-type", b"application/x-protobuf")
+
+
+LISTED = 3
+
+
+class _Body:
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    async def arrayBuffer(self) -> memoryview:  # noqa: N802 - R2's name
+        """The content, as the SDK gives it."""
+        return memoryview(self._value)
 
 
 class MemoryR2:
@@ -60,6 +73,12 @@ class MemoryR2:
             return None
         return SimpleNamespace(size=len(value), etag=md5(value, usedforsecurity=False).hexdigest())
 
+    async def get(self, key: str, /) -> Any:
+        """An object with its content."""
+        await self._call("get")
+        value = self.objects.get(key)
+        return None if value is None else _Body(value)
+
     async def delete(self, keys: list[str], /) -> None:
         """Remove objects."""
         lost = await self._call("delete")
@@ -67,6 +86,18 @@ class MemoryR2:
             self.objects.pop(key, None)
         if lost:
             raise OSError("Network connection lost.")
+
+    async def list(self, options: Mapping[str, Any], /) -> Any:
+        """Some objects: few at a time, so that whoever forgets the cursor misses most."""
+        await self._call("list")
+        behind = options.get("cursor", "")
+        keys = sorted(
+            key for key in self.objects if key.startswith(options["prefix"]) and key > behind
+        )
+        objects = [SimpleNamespace(key=key) for key in keys[:LISTED]]
+        is_truncated = len(keys) > LISTED
+        cursor = {"cursor": keys[LISTED - 1]} if is_truncated else {}
+        return SimpleNamespace(objects=objects, truncated=is_truncated, **cursor)
 
     async def _call(self, name: str) -> bool:
         """Whether the answer of this call is lost."""
@@ -94,11 +125,14 @@ async def chunked(*chunks: bytes, cut: bool = False) -> AsyncGenerator[bytes, No
 class WorkerBench:
     """An application, and what it has stored."""
 
-    def __init__(self, *faults: str, **settings: Any) -> None:
+    def __init__(self, *faults: str, catalog: WorkerCatalog | None = None, **settings: Any) -> None:
         self.r2 = MemoryR2(*faults)
         self.settings = WorkerSettings(**settings)
-        self.application = Application(self.settings)
-        self.bucket = Bucket(self.r2, self.settings.prefix, sleep=no_pause)
+        self.application = Application(self.settings, catalog)
+        prefix = "" if catalog else self.settings.prefix
+        self.bucket = Bucket(self.r2, prefix, sleep=no_pause)
+        self.behind: list[Coroutine[Any, Any, None]] = []
+        """What is to be done behind answers; ``ask`` does it."""
 
     def ask(
         self,
@@ -108,7 +142,14 @@ class WorkerBench:
         body: bytes | AsyncGenerator[bytes, None] = b"",
     ) -> Response:
         """The answer to a request."""
-        return asyncio.run(self.answer(method, path, headers, body))
+
+        async def ask_and_finish() -> Response:
+            response = await self.answer(method, path, headers, body)
+            while self.behind:
+                await self.behind.pop(0)
+            return response
+
+        return asyncio.run(ask_and_finish())
 
     async def answer(
         self,
@@ -120,7 +161,7 @@ class WorkerBench:
         """As ``ask``, in a loop that runs."""
         chunks = chunked(*[body] if body else []) if isinstance(body, bytes) else body
         request = Request(method, path, tuple(headers), chunks)
-        return await self.application.answer(request, self.bucket)
+        return await self.application.answer(request, self.bucket, self.behind.append)
 
     @property
     def rows(self) -> int:

@@ -47,7 +47,8 @@ def cloudflare(output: Path) -> None:
         raise click.ClickException(str(error)) from error
     click.echo(
         f"{output}: a Worker of {made.modules} modules, {made.source_bytes / _KIB:.0f} KiB, "
-        f"{made.compressed_bytes / _KIB:.1f} KiB compressed"
+        f"{made.compressed_bytes / _KIB:.1f} KiB compressed, of which "
+        f"{made.catalog_bytes / _KIB:.1f} KiB are loaded only with a catalog"
     )
     click.echo(f"{output / 'README.md'} says how it is deployed, and how it is closed by a token")
 

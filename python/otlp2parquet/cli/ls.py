@@ -13,10 +13,9 @@ from rich.table import Table
 from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.cli.options import config_option
 from otlp2parquet.config import Flags, load
-from otlp2parquet.errors import ConfigError, OtlpError
+from otlp2parquet.errors import OtlpError
 from otlp2parquet.listing import Listing, list_storage
-from otlp2parquet.storage import open_storage
-from otlp2parquet.stores import LocalStore, Store
+from otlp2parquet.storage import open_existing
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
@@ -48,7 +47,8 @@ def ls(
     named on standard error, and the exit code is then 1.
     """
     try:
-        listing = list_storage(_open(place, path), count_rows=not names_only)
+        config = load(Flags(config=path, output=place)).config
+        listing = list_storage(open_existing(config.storage), count_rows=not names_only)
     except OtlpError as error:
         raise click.ClickException(str(error)) from error
     for problem in listing.problems:
@@ -58,16 +58,6 @@ def ls(
     else:
         _as_text(listing, names_only=names_only)
     ctx.exit(1 if listing.problems else 0)
-
-
-def _open(place: str | None, path: Path | None) -> Store:
-    config = load(Flags(config=path, output=place)).config.storage
-    if config.backend != "fs":
-        return open_storage(config)
-    # Looked into, it is not made.
-    if not config.fs.path.is_dir():
-        raise ConfigError(f"there is no folder {config.fs.path}: expected one with files")
-    return LocalStore(config.fs.path)
 
 
 def _as_json(listing: Listing, *, names_only: bool) -> None:

@@ -6,9 +6,10 @@ name one, so whoever starts a command beside a server need not say anything twic
 """
 
 import http.client
+import json
 import ssl
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from otlp2parquet.config import Config
@@ -16,6 +17,12 @@ from otlp2parquet.errors import OtlpError
 
 _ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to go there from here
 """Addresses to listen on that nobody can be sent to, and where such a server is reached."""
+
+
+_FLUSH_SECS: Final = 30
+_SPARE_SECS: Final = 10.0
+"""How long storing may take, and how much longer the answer is waited for."""
+_OK: Final = 200
 
 
 class NoServerError(OtlpError):
@@ -33,11 +40,13 @@ class RunningServer:
     """A file of certificates that are trusted besides the system's; empty for none."""
 
     def request(
-        self, method: str, path: str, timeout_secs: float, body: bytes = b""
+        self, method: str, path: str, timeout_secs: float, body: bytes = b"", media_type: str = ""
     ) -> tuple[int, bytes]:
         """Status and body of the answer to one request; ``NoServerError`` where there is none."""
         parts = urlsplit(self.url)
         headers = {"authorization": f"Bearer {self.token}"} if self.token else {}
+        if media_type:
+            headers["content-type"] = media_type
         connection = self._connection(parts.scheme, parts.hostname or "", parts.port, timeout_secs)
         try:
             connection.request(method, parts.path + path, body, headers)
@@ -51,6 +60,23 @@ class RunningServer:
             ) from error
         finally:
             connection.close()
+
+    def flush(self) -> dict[str, Any]:
+        """Have it store what it has received; what it says of that.
+
+        Raises ``NoServerError`` where not everything is stored, too.
+        """
+        path = f"/flush?timeout={_FLUSH_SECS}"
+        status, body = self.request("POST", path, _FLUSH_SECS + _SPARE_SECS)
+        try:
+            page = json.loads(body)
+        except ValueError:
+            page = None
+        if not isinstance(page, dict):
+            page = {"message": "expected an otlp2parquet that knows flush"}
+        if status != _OK or "root" not in page:
+            raise NoServerError(f"{self.url} answered {status}: {page.get('message', '')}")
+        return page
 
     def _connection(
         self, scheme: str, host: str, port: int | None, timeout_secs: float

@@ -13,18 +13,10 @@ import pyarrow as pa
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.core import SIGNALS
-from otlp2parquet.core.schema import COLUMN_NOTES, SCHEMA_VERSION, TABLE_FOLDERS, table_schema
+from otlp2parquet.core.column_notes import COLUMN_NOTES, SQL_TYPES
+from otlp2parquet.core.schema import SCHEMA_VERSION, TABLE_FOLDERS, table_schema
 
 _FIELD_ID: Final = b"PARQUET:field_id"
-# DuckDB's names, which PostgreSQL and Trino largely share.
-_SQL_TYPES: Final = {
-    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "double": "DOUBLE",
-    "bool": "BOOLEAN",
-    "string": "VARCHAR",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +114,7 @@ def _as_sql(table: str) -> str:
 def _sql_columns(table: str) -> Iterator[str]:
     for column in columns(table):
         item = column.type.removeprefix("list<").removesuffix(">")
-        sql_type = _SQL_TYPES[item] + ("[]" if column.element_id is not None else "")
+        sql_type = SQL_TYPES[item] + ("[]" if column.element_id is not None else "")
         yield f'"{column.name}" {sql_type}' + ("" if column.nullable else " NOT NULL")
 
 

@@ -4,6 +4,7 @@ Knows the specification's services, status codes and retry information. It must 
 carries the bytes. Nothing that a sender wrote in a message is ever repeated in an answer.
 """
 
+import zlib
 from typing import Final, NamedTuple
 
 from otlp2parquet.core import status
@@ -22,6 +23,12 @@ MEDIA_TYPE: Final = "application/x-protobuf"
 
 MAX_TEXT: Final = 1000
 """Characters of a message: it is sent twice, in header fields that clients bound to 8 KiB."""
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+"""No protobuf begins so: 0x1f would be a field of wire type 7, which there is not."""
+
+ZLIB_MAGICS: Final = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+"""RFC 1950: deflate, a window of 32 KiB, no dictionary, four levels."""
 
 _OK: Final = "OK"
 _RETRY: Final = "UNAVAILABLE"
@@ -61,6 +68,30 @@ class Answer(NamedTuple):
     """What a refusal is called in logs and counters; empty for a success."""
     trailers: tuple[tuple[str, str | bytes], ...] = ()
     """Trailing metadata."""
+
+
+def encoding_of(message: bytes) -> str | None:
+    """What ``process_otlp`` calls the encoding of a message as it came; None: it is OTLP as it is.
+
+    gRPC's own word for it is not known where messages are: its libraries keep it to themselves.
+    The first bytes tell, because the export requests have one field, and 0x0a begins it.
+    """
+    if message[:1] == b"\x0a":
+        return None
+    if message[:2] == GZIP_MAGIC:
+        return "gzip"
+    if message[:2] in ZLIB_MAGICS and _is_zlib(message):
+        return "deflate"
+    return None
+
+
+def _is_zlib(message: bytes) -> bool:
+    """Unlike the others, its first bytes could be those of an unknown field."""
+    try:
+        zlib.decompressobj().decompress(message[:256], 1024)
+    except zlib.error:
+        return False
+    return True
 
 
 def refuse(code: str, reason: str, message: str) -> Answer:

@@ -46,7 +46,7 @@ class Head(Protocol):
 
     @property
     def encoding(self) -> str | None:
-        """What it calls ``content_encoding``."""
+        """What it calls ``content_encoding``. Where only the body tells, None until it is read."""
 
     @property
     def content_length(self) -> int | None:
@@ -80,11 +80,12 @@ class ExportCounts:
 class Admission:
     """The bytes of the budget that one request holds; a context manager that gives them back."""
 
-    __slots__ = ("_budget", "_factor", "_taken", "_top")
+    __slots__ = ("_budget", "_taken", "_top", "is_compressed")
 
     def __init__(self, budget: Budget, *, compressed: bool, max_payload_bytes: int) -> None:
         self._budget = budget
-        self._factor = INFLATE_ESTIMATE if compressed else 0
+        self.is_compressed = compressed
+        """May become true before the body is covered."""
         self._top = max_payload_bytes
         self._taken = 0
 
@@ -101,7 +102,9 @@ class Admission:
         Raises ``RefusedError`` when that does not fit; what is held already stays held. Where
         nobody else holds anything it always fits.
         """
-        needed = size + min(size * self._factor, self._top if self._factor else 0)
+        needed = size
+        if self.is_compressed:
+            needed += min(size * INFLATE_ESTIMATE, self._top)
         if needed > self._taken or not size:
             if not self._budget.try_take(max(0, needed - self._taken), held=self._taken):
                 raise RefusedError(NO_MEMORY)

@@ -1,7 +1,7 @@
 // Sends COUNT log records, COUNT spans and COUNT data points through the JavaScript SDK and its
-// OTLP/HTTP exporters (chunked bodies) to ENDPOINT. Fails unless every export succeeded.
+// exporters to ENDPOINT (over HTTP in chunked bodies). Fails unless every export succeeded.
 //
-//   node send.mjs ENDPOINT COUNT [gzip|none] [proto|http]
+//   node send.mjs ENDPOINT COUNT [gzip|none] [proto|http|grpc]
 //
 // The last is the exporters' own word: "http" sends JSON.
 
@@ -34,7 +34,11 @@ function watched(exporter) {
   return exporter;
 }
 
-const to = (signal) => ({ url: `${endpoint}/v1/${signal}`, compression });
+const to = (signal) =>
+  form === "grpc" ? { url: endpoint } : { url: `${endpoint}/v1/${signal}`, compression };
+if (form === "grpc" && compression !== "none") {
+  process.env.OTEL_EXPORTER_OTLP_COMPRESSION = compression; // their option is an enum of another package
+}
 const queue = { maxQueueSize: count + 1, maxExportBatchSize: 256 };
 
 const logs = new LoggerProvider({

@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from otlp2parquet.catalogs.connection import connect, connection_of
 from otlp2parquet.config import load
 from otlp2parquet.deploy.artifact import MACHINES
+from otlp2parquet.platforms.aws_lambda.settings import function_settings
 from tests.components.lambda_runtime import LambdaRuntime
 from tests.components.ministack import Ministack
 from tests.support.catalog_server import ALL, counts
@@ -30,6 +31,7 @@ from tests.support.lambda_bench import PROTOBUF, rows_below
 from tests.support.lambda_events import SCHEDULED, function_url, response_of
 from tests.support.lambda_front import FunctionFront
 from tests.support.requests import logs_request, metrics_request, traces_request
+from tests.support.rest_catalog import CUT, Fault, RestCatalogServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,6 +116,45 @@ def test_a_wrong_configuration_says_so(root: Path | None, tmp_path: Path) -> Non
         failed: Any = function.invoke(function_url("GET", "/health", [], b""))
         assert "statusCode" not in failed
         assert "storage.backend" in function.log + str(failed)
+
+
+def test_killed_between_the_store_and_the_commit(
+    root: Path | None, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Its process ends while the catalog is asked to commit; the schedule commits, once."""
+    if not request.config.getoption("--catalogs") and root is None:
+        pytest.skip("another environment takes its time to start: --catalogs")
+    (tmp_path / "catalog").mkdir()
+    with RestCatalogServer(tmp_path / "catalog") as catalog:
+        settings = {
+            "OTLP2PARQUET_STORAGE_PATH": str(tmp_path / "data"),
+            "OTLP2PARQUET_ICEBERG_REST_URI": catalog.uri,
+        }
+        with runtime(root, tmp_path, settings) as function:
+            assert post(function, "logs") == 200
+            kills = 0
+
+            def kill(method: str, path: str) -> Fault | None:
+                nonlocal kills
+                if method != "POST" or "/tables/" not in path or kills:
+                    return None
+                kills += 1
+                function.kill_function()
+                return CUT
+
+            catalog.script = kill
+            event = function_url("POST", "/v1/logs", PROTOBUF, ALL_SIGNALS["logs"])
+            failed: Any = function.invoke(event)
+            assert kills == 1
+            assert "statusCode" not in failed
+            assert len(list((tmp_path / "data").rglob("receipts/**/*.json"))) == 1
+            report: Any = function.invoke(SCHEDULED)
+            assert (report["rows"], report["is_complete"]) == (10, True), function.log
+            again: Any = function.invoke(SCHEDULED)
+            assert (again["rows"], again["is_complete"]) == (0, True)
+        client = connect(connection_of(function_settings(settings).config))
+        assert client.load_table(("otlp", "otel_logs")).scan().to_arrow().num_rows == 20
+    assert not list((tmp_path / "data").rglob("receipts/**/*.json"))
 
 
 @pytest.fixture(scope="module")

@@ -35,16 +35,46 @@ const miniflare = new Miniflare({
 });
 const storage = await miniflare.getR2Bucket("BUCKET");
 let faults = [];
-// What waiting for R2 took, where one call at a time waits.
+let hanging = 0;
+// Processor time that R2 took, where one call at a time waits for it.
 let waited = 0;
+const processor = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
+// What R2 says of an object. Each look at Miniflare's own is a call to another thread.
+class HeadResult {
+  constructor({ key, size, etag }) {
+    Object.assign(this, { key, size, etag });
+  }
+}
+class GetResult extends HeadResult {
+  constructor(found) {
+    super(found);
+    this.body = found;
+  }
+}
+function seen(name, found) {
+  if (!found) return found;
+  if (name === "get") return new GetResult(found);
+  if (name !== "list") return new HeadResult(found);
+  const { truncated, cursor } = found;
+  return { objects: found.objects.map((one) => new HeadResult(one)), truncated, cursor };
+}
 
 async function call(name, words) {
   const next = faults[0]?.startsWith(`${name} `) ? faults.shift().slice(name.length + 1) : "";
   if (next === "fails") throw new Error(`${name}: Internal Error (10001)`);
-  if (next === "hangs") return await new Promise(() => {});
-  const started = performance.now();
-  const result = await storage[name](...words);
-  waited += performance.now() - started;
+  if (next === "hangs") {
+    hanging += 1;
+    return await new Promise(() => {});
+  }
+  const started = processor();
+  const result = seen(name, await storage[name](...words));
+  const content = name === "get" && result ? await result.body.arrayBuffer() : undefined;
+  if (content) result.arrayBuffer = async () => content;
+  waited += processor() - started;
   if (next === "lost") throw new Error("Network connection lost.");
   return result;
 }
@@ -75,7 +105,17 @@ function install(folder, below) {
 install(join(runtime, "sdk"), site);
 install(sources, `${site}/worker`);
 python.registerJsModule("_pyodide_entrypoint_helper", {
-  patchWaitUntil() {},
+  // As Cloudflare's: what Python gives is awaited, and kept until then.
+  patchWaitUntil(context) {
+    context.waitUntil = (doing) => {
+      const own = doing.copy();
+      behind.add(own);
+      (async () => own)().catch((error) => say(error.message)).finally(() => {
+        behind.delete(own);
+        own.destroy();
+      });
+    };
+  },
   doAnImport: (name) => import(name),
   cloudflareWorkersModule: { env: {}, waitUntil() {} },
   cloudflareSocketsModule: {},
@@ -93,24 +133,28 @@ def forget():
 const { python_from_rpc, python_to_rpc } = python.pyimport("workers");
 python.runPython("before = set(sys.modules)");
 
+// What goes on behind answers.
+const behind = new Set();
+const newContext = () => ({ waitUntil() {}, passThroughOnException() {} });
+
 // An isolate: the sources are imported anew, and the class is made for each event.
 let Default, env;
 function restart({ variables, bucket, prelude }) {
+  behind.clear(); // it has gone with its isolate
   env = { ...variables, ...(bucket ? { OTLP_BUCKET: new R2Bucket() } : {}) };
   python.runPython("forget()");
   Default = python.pyimport("entry").Default;
   python.runPython(prelude);
 }
-const context = { waitUntil() {}, passThroughOnException() {} };
 
 let took = 0;
 async function dispatch(request) {
   const asked = python_from_rpc(request); // as Cloudflare's own runtime wraps it
   waited = 0;
-  const started = performance.now();
-  const worker = Default(context, env);
+  const started = processor();
+  const worker = Default(newContext(), env);
   const result = await worker.fetch(asked);
-  took = performance.now() - started;
+  took = processor() - started - waited;
   const response = python_to_rpc(result);
   for (const one of [result, worker, asked]) one.destroy?.();
   return response;
@@ -140,6 +184,7 @@ const orders = {
   restart: (asked) => restart(asked),
   async clear() {
     faults = [];
+    hanging = 0;
     lines.length = 0;
     for (const key of await orders.keys()) await storage.delete(key);
   },
@@ -156,11 +201,14 @@ const orders = {
   },
   drop: () => front.closeAllConnections(), // whoever waits for an answer gets none
   async scheduled() {
+    const context = newContext();
     const worker = Default(context, env);
     await worker.scheduled({ cron: "* * * * *", scheduledTime: Date.now() }, env, context);
     worker.destroy();
   },
-  figures: () => ({ ms: took, python_ms: took - waited, memory: python._module.HEAPU8.length }),
+  behind: () => behind.size,
+  waiting: () => hanging,
+  figures: () => ({ ms: took, memory: python._module.HEAPU8.length }),
   python: (source) => python.runPython(source),
 };
 const control = createServer(async (incoming, outgoing) => {

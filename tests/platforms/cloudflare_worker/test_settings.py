@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from otlp2parquet.catalogs.r2 import connection
+from otlp2parquet.config import load
 from otlp2parquet.config.settings import settings
 from otlp2parquet.errors import ConfigError
 from otlp2parquet.platforms.cloudflare_worker.settings import (
     NAMES,
     PREFIX,
+    CatalogSettings,
     WorkerSettings,
     read_settings,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SPELLINGS = {
     "server.auth.tokens": ["a", "a,b", " a , b\nc ", "", " ", "ä", "a b", "***"],
@@ -35,8 +43,8 @@ def test_names_are_those_of_every_platform() -> None:
     """The long ones and the short ones."""
     rows = {row.key: row for row in settings()}
     for key, names in NAMES.items():
-        if key != "catalog.type":  # another place says its names there
-            assert tuple(PREFIX + name for name in names) == rows[key].env_names
+        expected = tuple(dict.fromkeys(rows[key].env_names))
+        assert tuple(PREFIX + name for name in names) == expected
 
 
 @pytest.mark.parametrize("key", SPELLINGS)
@@ -84,11 +92,63 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert "pass" not in text
 
 
+R2 = {
+    "OTLP2PARQUET_CATALOG_TYPE": "R2",
+    "OTLP2PARQUET_R2_ACCOUNT_ID": "0123abc",
+    "OTLP2PARQUET_R2_BUCKET": "otlp",
+    "OTLP2PARQUET_ICEBERG_TOKEN": "secret",
+}
+
+
 def test_a_catalog_is_not_ignored() -> None:
-    """Whoever asks for one must not find out later that there is none."""
+    """Whoever asks for one that there is not must not find out later."""
     assert read_settings({"OTLP2PARQUET_CATALOG_TYPE": "none"}) == WorkerSettings()
-    with pytest.raises(ConfigError, match=r"catalog.type .*found \"r2\", .*expected none"):
-        read_settings({"OTLP2PARQUET_CATALOG_TYPE": "r2"})
+    with pytest.raises(
+        ConfigError, match=r"catalog.type .*found \"glue\", .*expected one of none, r2"
+    ):
+        read_settings({"OTLP2PARQUET_CATALOG_TYPE": "glue"})
+    del_type = {name: value for name, value in R2.items() if name != "OTLP2PARQUET_CATALOG_TYPE"}
+    assert read_settings(del_type) == WorkerSettings()
+
+
+def test_the_address_of_r2s_catalog_follows_from_account_and_bucket(tmp_path: Path) -> None:
+    """As it does for a server; the token is shown nowhere."""
+    found = read_settings(R2).catalog
+    assert found is not None
+    own = {"STORAGE_BACKEND": "r2", "R2_ACCESS_KEY_ID": "a", "R2_SECRET_ACCESS_KEY": "b"}
+    beside = {f"OTLP2PARQUET_{name}": value for name, value in own.items()}
+    properties = connection(load(environ={**R2, **beside}, folder=tmp_path).config).properties
+    assert (found.uri, found.warehouse) == (properties["uri"], properties["warehouse"])
+    assert (found.bucket, found.token) == ("otlp", "secret")
+    assert (found.namespace, found.partition) == (("otlp",), "day")
+    assert "secret" not in repr(found)
+
+
+def test_another_catalog_of_its_protocol_has_an_address() -> None:
+    """And needs neither account nor token; the bucket's name stands in URIs of files."""
+    found = read_settings(
+        {
+            "OTLP2PARQUET_CATALOG_TYPE": "r2",
+            "OTLP2PARQUET_R2_BUCKET": "otlp",
+            "OTLP2PARQUET_ICEBERG_REST_URI": "http://127.0.0.1:1/",
+            "OTLP2PARQUET_ICEBERG_WAREHOUSE": "w",
+            "OTLP2PARQUET_ICEBERG_NAMESPACE": "a.b",
+            "OTLP2PARQUET_ICEBERG_PARTITION": "hour",
+        }
+    ).catalog
+    assert found == CatalogSettings(
+        "http://127.0.0.1:1", "w", "otlp", namespace=("a", "b"), partition="hour"
+    )
+
+
+def test_what_the_catalog_needs_is_said_at_once() -> None:
+    """Each by the name of its variable; what is wrong is not missing, too."""
+    with pytest.raises(ConfigError) as raised:
+        read_settings({"OTLP2PARQUET_CATALOG_TYPE": "r2", "OTLP2PARQUET_R2_ACCOUNT_ID": "a/b"})
+    text = str(raised.value)
+    assert text.count("storage.r2.account_id") == 1
+    for name in ("R2_BUCKET", "ICEBERG_TOKEN"):
+        assert f"(OTLP2PARQUET_{name}): found none, expected one for the catalog r2" in text
 
 
 def test_what_has_no_effect_is_a_warning() -> None:

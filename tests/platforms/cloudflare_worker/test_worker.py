@@ -1,8 +1,4 @@
-"""The folder that ``deploy cloudflare`` writes, under Pyodide with the real SDK and Miniflare's R2.
-
-One Node process for all tests of a session: each takes an isolate of its own, which is the sources
-imported anew, and an empty bucket.
-"""
+"""What ``deploy cloudflare`` writes, under Pyodide with the real SDK and Miniflare's R2."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import json
 import threading
 from contextlib import suppress
 from http.client import HTTPException
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -23,22 +18,21 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otlp2parquet import process_otlp
 from otlp2parquet.core.files import BATCH_ID_KEY
-from otlp2parquet.deploy import worker as deployed
 from tests.components.process import wait_until
-from tests.components.worker_runtime import WorkerRuntime, wrangler
+from tests.components.worker_runtime import wrangler
 from tests.support.answer_matrix import LIMIT, MEDIA_TYPES, OUTCOMES, SECRET, Case, answer
 from tests.support.canonical import exact_rows, rows_of
 from tests.support.requests import logs_request, metrics_request, traces_request
 from tests.support.shapes import every_field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
     import pyarrow as pa
 
     from otlp2parquet.core.signals import Signal
+    from tests.components.worker_runtime import WorkerRuntime
 
-HARNESS = Path(__file__).with_name("harness.mjs")
 PROTOBUF = (b"content-type", b"application/x-protobuf")
 JSON = (b"content-type", b"application/json")
 SIGNALS: dict[Signal, bytes] = {
@@ -48,37 +42,8 @@ SIGNALS: dict[Signal, bytes] = {
 }
 SIGNAL_NAMES = list(SIGNALS)
 ENCODED = ("gzip", "none", "deflate")
-PATIENT = """
-import otlp2parquet.platforms.cloudflare_worker.storing as storing
-storing.STORE_SECS = storing.TAKE_BACK_SECS = 300
-"""
-"""A machine that tests run on may be many times slower than Cloudflare's."""
 CARRIERS = {b"date", b"connection", b"keep-alive", b"transfer-encoding", b"content-length"}
 """Fields that Node adds, where Cloudflare would add its own."""
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder, as the command writes it."""
-    output = tmp_path_factory.mktemp("worker")
-    deployed.write(output)
-    return output
-
-
-@pytest.fixture(scope="session")
-def runtime(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerRuntime]:
-    """The Worker, started once."""
-    log = tmp_path_factory.mktemp("runtime") / "node.log"
-    with WorkerRuntime(HARNESS, folder / deployed.SOURCES, log, PATIENT) as running:
-        yield running
-
-
-@pytest.fixture
-def worker(runtime: WorkerRuntime) -> WorkerRuntime:
-    """The Worker with no variable set, over an empty bucket."""
-    runtime.clear()
-    runtime.restart()
-    return runtime
 
 
 def post(worker: WorkerRuntime, path: str, body: bytes, *fields: tuple[bytes, bytes]) -> int:
@@ -159,6 +124,15 @@ def test_a_body_beyond_the_limit_is_a_413(worker: WorkerRuntime) -> None:
     assert worker.keys() == []
 
 
+@pytest.mark.parametrize("level", [b"[", b'{"a":', b"[[],"], ids=["lists", "objects", "both"])
+def test_json_of_any_depth_is_answered(level: bytes, worker: WorkerRuntime) -> None:
+    """The stack of WebAssembly is small: neither Python's nor the engine's may overflow."""
+    body = b'{"resourceLogs":' + level * 100_000
+    assert post(worker, "/v1/logs", body, JSON) == 400
+    assert post(worker, "/v1/logs", b'{"unknown":' + level * 100_000, JSON) == 400
+    assert post(worker, "/v1/logs", logs_request(1)) == 200
+
+
 def test_a_chunked_body_is_taken(worker: WorkerRuntime, tmp_path: Path) -> None:
     """Some exporters send nothing else."""
     body = logs_request(5)
@@ -182,8 +156,8 @@ def test_nothing_is_overwritten(worker: WorkerRuntime) -> None:
         "python",
         "import otlp2parquet.platforms.cloudflare_worker.application as application\n"
         "made = application.Application.__init__\n"
-        "def fixed(self, settings):\n"
-        "    made(self, settings, batch_id=lambda: '01980000-0000-7000-8000-000000000001')\n"
+        "def fixed(self, *given):\n"
+        "    made(self, *given, batch_id=lambda: '01980000-0000-7000-8000-000000000001')\n"
         "application.Application.__init__ = fixed\n",
     )
     assert post(worker, "/v1/logs", logs_request(3)) == 200
@@ -257,7 +231,7 @@ def test_an_open_endpoint_is_told_in_the_log(worker: WorkerRuntime) -> None:
 @pytest.mark.parametrize("trouble", ["binding", "catalog"])
 def test_a_wrong_configuration_says_so(trouble: str, worker: WorkerRuntime) -> None:
     """At /health and in the log; senders keep what they have."""
-    variables = {"OTLP2PARQUET_CATALOG_TYPE": "r2"} if trouble == "catalog" else {}
+    variables = {"OTLP2PARQUET_CATALOG_TYPE": "glue"} if trouble == "catalog" else {}
     worker.restart(variables, bucket=trouble != "binding")
     health = worker.fetch("GET", "/health")
     assert health.status == 503
@@ -270,7 +244,7 @@ def test_a_wrong_configuration_says_so(trouble: str, worker: WorkerRuntime) -> N
 
 def test_the_cron_trigger_finds_nothing_to_do(worker: WorkerRuntime) -> None:
     """Without a catalog nothing is ever left to be finished."""
-    worker.order("scheduled")
+    worker.scheduled()
     assert "nothing to reconcile" in worker.lines()[-1]["message"]
 
 

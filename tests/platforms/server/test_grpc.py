@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +30,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otlp2parquet.core.otlp_grpc import METHODS
 from tests.components.process import wait_until
+from tests.hostile.memory import Watch
 from tests.support import asgi_bench
 from tests.support.requests import logs_request
 from tests.support.server_process import PATIENCE_SECS, Server, bodies_in, environment, logs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 LOGS, TRACES, METRICS = METHODS
@@ -127,7 +130,7 @@ def test_too_large_is_final(tmp_path: Path, compression: grpc.Compression | None
         code, _, _, trailers = call(server.grpc_address, bytes(8 << 20), compression=compression)
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "grpc-retry-pushback-ms" not in trailers
-        wait_until(lambda: "larger than 1048576" in server.log, PATIENCE_SECS, lambda: server.log)
+        wait_until(lambda: "than 1048576 bytes" in server.log, PATIENCE_SECS, lambda: server.log)
         assert call(server.grpc_address, logs_of("a"))[0] is grpc.StatusCode.OK
 
 
@@ -192,6 +195,19 @@ def test_a_port_that_is_taken_takes_nothing_else(tmp_path: Path) -> None:
             assert server.stop() == 0
 
 
+def test_a_port_is_free_again_for_the_next_start(tmp_path: Path) -> None:
+    """Also when the last process was killed with connections open."""
+    with Server(tmp_path, settings=GRPC) as server:
+        address = server.grpc_address
+        with grpc.insecure_channel(address) as channel:
+            assert channel.unary_unary(LOGS)(logs_of("a"), timeout=PATIENCE_SECS) == b""
+            server.kill()
+    with serving(tmp_path, {"OTLP2PARQUET_GRPC_ADDR": address}) as server:
+        assert server.grpc_address == address
+        assert call(address, logs_of("b"))[0] is grpc.StatusCode.OK
+    assert sorted(server.bodies()) == ["a", "b"]
+
+
 def test_without_grpcio_http_is_served(tmp_path: Path) -> None:
     """Its wheels are not everywhere."""
     (tmp_path / "grpc").mkdir()
@@ -238,6 +254,56 @@ def test_tls_is_that_of_http(tmp_path: Path) -> None:
                         export(logs_of("b"), timeout=5)
         assert server.stop() == 0
     assert server.bodies() == ["a"]
+
+
+def test_a_reload_reaches_calls_too(tmp_path: Path) -> None:
+    """Behind a SIGHUP new connections see the new certificate, and all calls need the new token."""
+    paths = {name: tmp_path / name for name in ("cert", "key", "tokens")}
+    old, new = trustme.CA(), trustme.CA()
+
+    def write(authority: trustme.CA, token: str) -> None:
+        issued = authority.issue_cert("localhost")
+        issued.cert_chain_pems[0].write_to_path(str(paths["cert"]))
+        issued.private_key_pem.write_to_path(str(paths["key"]))
+        paths["tokens"].write_text(token)
+
+    def code(authority: trustme.CA, token: str) -> grpc.StatusCode:
+        credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes())
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        port = server.grpc_address.rpartition(":")[2]
+        with grpc.secure_channel(f"localhost:{port}", credentials, options) as channel:
+            export = channel.unary_unary(LOGS)
+            try:
+                export(logs_of("a"), timeout=10, metadata=(("x-api-key", token),))
+            except grpc.RpcError as error:
+                found: grpc.StatusCode = error.code()
+                return found
+        return grpc.StatusCode.OK
+
+    write(old, "one")
+    settings = {
+        "OTLP2PARQUET_SERVER_TLS_CERT": str(paths["cert"]),
+        "OTLP2PARQUET_SERVER_TLS_KEY": str(paths["key"]),
+        "OTLP2PARQUET_SERVER_AUTH_TOKENS_FILE": str(paths["tokens"]),
+    }
+    detached = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
+    launcher = (sys.executable, "-c", detached)
+    with Server(tmp_path, settings=GRPC | settings, launcher=launcher) as server:
+        assert code(old, "one") is grpc.StatusCode.OK
+        for authority, token in ((new, "two"), (old, "three"), (new, "four")):
+            write(authority, token)
+            again = server.log.count("read again") + 1
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(
+                lambda again=again: server.log.count("read again") >= again,  # type: ignore[misc]
+                PATIENCE_SECS,
+                lambda: server.log,
+            )
+            assert code(authority, token) is grpc.StatusCode.OK
+            assert code(authority, "one") is grpc.StatusCode.UNAUTHENTICATED
+            other = old if authority is new else new
+            assert code(other, token) is grpc.StatusCode.UNAVAILABLE
+        assert server.stop() == 0
 
 
 def test_a_stop_answers_what_is_in_progress(tmp_path: Path) -> None:
@@ -290,8 +356,54 @@ def test_a_server_without_room_says_when_to_come_again(tmp_path: Path) -> None:
         assert status.details[0].type_url.endswith("google.rpc.RetryInfo")
 
 
-def test_an_old_gzip_of_the_client_is_no_second_one(tmp_path: Path) -> None:
-    """A message whose bytes are gzip themselves is no OTLP, whatever gRPC does to it."""
+@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
+def test_a_message_that_says_nothing_of_its_encoding_is_read(
+    tmp_path: Path, compress: Callable[[bytes], bytes]
+) -> None:
+    """The bytes tell: of what stands before them, grpcio keeps to itself what it says."""
     with serving(tmp_path) as server:
-        code = call(server.grpc_address, gzip.compress(logs_of("a")))[0]
-        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert call(server.grpc_address, compress(logs_of("a")))[0] is grpc.StatusCode.OK
+    assert server.bodies() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "compression", [grpc.Compression.Gzip, grpc.Compression.Deflate], ids=["gzip", "deflate"]
+)
+def test_what_gzip_grows_to_is_bounded_while_it_grows(
+    tmp_path: Path, compression: grpc.Compression
+) -> None:
+    """A message of 256 MiB costs the server no more than a message may have."""
+    with serving(tmp_path) as server:
+        with Watch(server.process.pid) as watch:
+            code = call(server.grpc_address, bytes(256 << 20), compression=compression)[0]
+        assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert watch.grown < 96
+
+
+def silent_calls(server: Server, count: int, *, method: str = LOGS) -> list[Any]:
+    """So many calls that begin and never send their message; each has a connection with others."""
+    channel = grpc.insecure_channel(server.grpc_address)
+    never = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        never.wait(PATIENCE_SECS)
+        yield from ()
+
+    calls = [channel.stream_unary(method).future(nothing()) for _ in range(count)]
+    return [channel, never, calls]
+
+
+@pytest.mark.parametrize("method", [LOGS, "/grpc.health.v1.Health/Check"], ids=["export", "health"])
+def test_calls_that_never_send_their_message_keep_nobody_out(tmp_path: Path, method: str) -> None:
+    """More of them than messages may be received at a time; none needs a token for health."""
+    with serving(tmp_path) as server:
+        channel, never, calls = silent_calls(server, 20, method=method)
+        try:
+            for _ in range(5):
+                assert call(server.grpc_address, logs_of("a"))[0] is grpc.StatusCode.OK
+        finally:
+            never.set()
+            for one in calls:
+                one.cancel()
+            channel.close()
+    assert server.bodies() == ["a"] * 5

@@ -11,7 +11,9 @@ import sys
 import threading
 import time
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 import trustme
@@ -309,6 +311,23 @@ def test_who_asks_during_a_reload_is_heard() -> None:
     assert len(reads) == 2
 
 
+def test_certificates_that_cannot_be_taken_change_no_tokens() -> None:
+    """What the log says is so: all of the old stays in effect, and the next reload is tried."""
+
+    def renew(_: object) -> None:
+        raise OSError("gone since it was checked")
+
+    before = ServerConfig(auth=AuthConfig(("old",)))
+    after = ServerConfig(auth=AuthConfig(("new",)))
+    door = front_door(_inside, before)
+    assert isinstance(door, FrontDoor)
+    tokens = door.tokens
+    reload = Reload(before, [door], renew, lambda: Config(server=after))
+    with patch("otlp2parquet.platforms.server.reload.granian_arguments", lambda _: {"ssl": 1}):
+        asyncio.run(reload.reload())
+    assert door.tokens is tokens
+
+
 def test_tls_is_never_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Settings that vanish are no reason to speak HTTP."""
 
@@ -350,6 +369,8 @@ class _Application:
 
     def __init__(self) -> None:
         self.flushing = _Reload()
+        self.home = SimpleNamespace(grpc_address="")
+        self.tap = SimpleNamespace(has_cut=False)
         self.unsaved_rows: bool | None = None
         self.is_back = threading.Event()
 
@@ -366,13 +387,24 @@ class _Application:
 
 
 class _Front:
-    """No gRPC."""
+    """A gRPC front whose calls hang until they are given up."""
+
+    def __init__(self) -> None:
+        self.is_expired = False
+        self.given_up = asyncio.Event()
+
+    address = ""
 
     async def start(self) -> None:
         pass
 
     async def stop(self, grace_secs: float) -> None:
-        pass
+        if not grace_secs:
+            self.given_up.set()
+        await self.given_up.wait()
+
+    def expire(self) -> None:
+        self.is_expired = True
 
 
 @pytest.mark.usefixtures("_handlers")
@@ -383,20 +415,26 @@ def test_the_end_waits_for_the_storage(monkeypatch: pytest.MonkeyPatch, *, hangs
         monkeypatch.setattr(run, name, 0.01)
 
     async def scenario() -> int:
-        application, connections = _Application(), _Connections()
+        application, connections, front = _Application(), _Connections(), _Front()
         if not hangs:
             connections.gone.set()
+            front.given_up.set()
         serving = asyncio.create_task(
-            run._serve(application, connections, _Front(), lambda: None, _Reload())  # type: ignore[arg-type]  # noqa: SLF001
+            run._serve(application, connections, front, lambda: None, _Reload(), view=None)  # type: ignore[arg-type]  # noqa: SLF001
         )
         await asyncio.sleep(0)
         signal.raise_signal(signal.SIGTERM)
-        while application.unsaved_rows is None:  # noqa: ASYNC110 - set on this loop
+        while application.unsaved_rows is None and not serving.done():  # noqa: ASYNC110 - set on this loop
             await asyncio.sleep(0)
         done, _ = await asyncio.wait({serving}, timeout=0.1)
         assert not done
+        # Nor are calls given up meanwhile that wait to hear that they are kept.
+        assert front.is_expired == hangs
+        assert front.given_up.is_set() != hangs
         application.is_back.set()
-        return await serving
+        code = await serving
+        assert front.given_up.is_set()
+        return code
 
     assert asyncio.run(scenario()) == 0
 

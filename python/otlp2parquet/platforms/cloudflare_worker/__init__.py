@@ -3,6 +3,7 @@
     settings     what the Worker's variables and secrets say
     bucket       the R2 binding: files are created whole, or not at all
     storing      the rows of a request become files in the bucket
+    catalog      and files of Iceberg tables, where there is a catalog
     application  what becomes of each request
     entrypoint   the class that Cloudflare's runtime makes and calls
 

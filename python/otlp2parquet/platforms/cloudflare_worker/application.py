@@ -8,9 +8,9 @@ runtime: a request comes as method, path, header fields and chunks of a body.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from typing import Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.core import outcome
@@ -32,7 +32,14 @@ from otlp2parquet.platforms.cloudflare_worker.settings import WorkerSettings
 from otlp2parquet.platforms.cloudflare_worker.storing import store
 from otlp2parquet.platforms.refusals import Refusals
 
+if TYPE_CHECKING:
+    # Loaded by whoever makes one: nobody else needs what it needs.
+    from otlp2parquet.platforms.cloudflare_worker.catalog import WorkerCatalog
+
 log = logging.getLogger(__name__)
+
+Behind = Callable[[Coroutine[Any, Any, None]], object]
+"""Has something done behind the answer to a request."""
 
 MEMORY_BYTES: Final = 48 << 20
 """What the rows of one request may take while they are decoded: of the 128 MB of a Worker, the
@@ -71,12 +78,14 @@ class Application:
     def __init__(
         self,
         settings: WorkerSettings,
+        catalog: "WorkerCatalog | None" = None,
         *,
         monotonic: Callable[[], float] = time.monotonic,
         time_ns: Callable[[], int] = time.time_ns,
         batch_id: Callable[[], str] = new_batch_id,
     ) -> None:
         self._settings = settings
+        self._catalog = catalog
         self._time_ns = time_ns
         self._batch_id = batch_id
         self._tokens = Tokens(settings.tokens) if settings.tokens else None
@@ -84,8 +93,11 @@ class Application:
         self.held_bytes = 0
         """Bytes of bodies that are being read or stored now."""
 
-    async def answer(self, request: Request, bucket: Bucket) -> Response:
-        """The response to a request. Raises nothing: of a 500 clients throw their data away."""
+    async def answer(self, request: Request, bucket: Bucket, behind: Behind) -> Response:
+        """The response to a request. Raises nothing: of a 500 clients throw their data away.
+
+        ``bucket`` is below the folder of the settings; with a catalog it is all of the bucket.
+        """
         self._refusals.tick()
         if request.path == health.PATH:
             return health.health(request.method)
@@ -97,7 +109,7 @@ class Application:
                 response = head
             else:
                 signal = head.signal
-                became = await self._take(head, request, bucket)
+                became = await self._take(head, request, bucket, behind)
                 response = render(head, became)
         except Exception:
             log.exception("a request failed for an unforeseen reason")
@@ -120,7 +132,9 @@ class Application:
             path_prefix=self._settings.path_prefix,
         )
 
-    async def _take(self, head: ExportHead, request: Request, bucket: Bucket) -> Outcome:
+    async def _take(
+        self, head: ExportHead, request: Request, bucket: Bucket, behind: Behind
+    ) -> Outcome:
         with _Share(self) as share:
             try:
                 share.cover(head.content_length or 0)
@@ -133,7 +147,7 @@ class Application:
             if not body:
                 return outcome.empty(head.media_type)
             try:
-                return await self._keep(head, body, bucket)
+                return await self._keep(head, body, bucket, behind)
             except Exception as error:
                 became = outcome.of_error(error, len(body))
                 if became.kind == "internal":
@@ -160,7 +174,7 @@ class Application:
             raise RefusedError(outcome.CUT_BODY)
         return b"".join(parts)
 
-    async def _keep(self, head: ExportHead, body: bytes, bucket: Bucket) -> Outcome:
+    async def _keep(self, head: ExportHead, body: bytes, bucket: Bucket, behind: Behind) -> Outcome:
         decoded = process_otlp(
             body,
             head.signal,
@@ -172,7 +186,11 @@ class Application:
         )
         if decoded.batches:
             batch_id = self._batch_id()
-            files = await store(decoded.batches, batch_id, bucket, self._settings.layout)
+            if self._catalog is None:
+                files = await store(decoded.batches, batch_id, bucket, self._settings.layout)
+            else:
+                files, commits = await self._catalog.store(decoded.batches, batch_id, bucket)
+                behind(self._catalog.commit(commits))
             fields = {"batch_id": batch_id, "rows": decoded.accepted, "files": len(files)}
             log.info("request stored", extra={"fields": {"signal": head.signal, **fields}})
         return outcome.taken(decoded.accepted, decoded.rejected, decoded.message, len(body))

@@ -1,7 +1,8 @@
 """The bucket of a Worker's R2 binding: an object is created whole, or it is not there.
 
-Knows the binding's ``put``, ``head`` and ``delete``, as Cloudflare's SDK gives them to Python, and
-no runtime: a test's object with the same three will do. Must not know Parquet or who asks.
+Knows the binding's ``put``, ``head``, ``get``, ``list`` and ``delete``, as Cloudflare's SDK gives
+them to Python, and no runtime: a test's object with the same five will do. Must not know Parquet or
+who asks.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ PAUSES_SECS: Final = (0.1, 0.5)
 """How long is waited before each further attempt."""
 MOST_DELETED: Final = 1000
 """Keys that R2 takes in one ``delete``."""
+PARQUET: Final = "application/vnd.apache.parquet"
 _LONGEST_TROUBLE: Final = 300
 
 
@@ -30,8 +32,14 @@ class R2Binding(Protocol):
     def head(self, key: str, /) -> Awaitable[Any]:
         """An object's ``size`` and ``etag``; None where there is none."""
 
+    def get(self, key: str, /) -> Awaitable[Any]:
+        """An object whose ``arrayBuffer`` gives its content; None where there is none."""
+
     def delete(self, keys: list[str], /) -> Awaitable[Any]:
         """Remove objects; those that are not there are removed already."""
+
+    def list(self, options: Mapping[str, Any], /) -> Awaitable[Any]:
+        """Some ``objects`` by key, whether that was ``truncated``, and the next ``cursor``."""
 
 
 class Bucket:
@@ -48,7 +56,7 @@ class Bucket:
         self._prefix = f"{prefix}/" if prefix else ""
         self._sleep = sleep
 
-    async def create(self, path: str, content: bytes) -> None:
+    async def create(self, path: str, content: bytes, media_type: str = PARQUET) -> None:
         """Make the object ``path``; it is whole and durable when this returns.
 
         An answer that was lost is looked up, and an attempt that failed is made again. Raises
@@ -60,7 +68,7 @@ class Bucket:
         options = {
             # "When using etagDoesNotMatch with a wildcard, the put succeeds only if there is none."
             "onlyIf": {"etagDoesNotMatch": "*"},
-            "httpMetadata": {"contentType": "application/vnd.apache.parquet"},
+            "httpMetadata": {"contentType": media_type},
             "md5": digest,  # R2 refuses what has been damaged on the way
         }
         for pause in (0.0, *PAUSES_SECS):
@@ -86,6 +94,16 @@ class Bucket:
             return
         raise StorageUnavailableError("R2 did not take a file, send the request again")
 
+    async def read(self, path: str) -> bytes | None:
+        """The content of an object; None if there is none. Raises ``StorageUnavailableError``."""
+        key = f"{self._prefix}{path}"
+        try:
+            found = await self._binding.get(key)
+            return None if found is None else bytes(await found.arrayBuffer())
+        except Exception as error:
+            _tell("get", key, error)
+            raise StorageUnavailableError("R2 did not give an object") from error
+
     async def delete(self, paths: Sequence[str]) -> None:
         """Remove objects. Raises ``StorageUnavailableError``."""
         keys = [f"{self._prefix}{path}" for path in paths]
@@ -95,6 +113,21 @@ class Bucket:
             except Exception as error:
                 _tell("delete", keys[start], error)
                 raise StorageUnavailableError("R2 did not remove files") from error
+
+    async def list(self, prefix: str) -> Sequence[str]:
+        """The paths that begin with ``prefix``, all of them. Raises ``StorageUnavailableError``."""
+        paths = []
+        options: dict[str, Any] = {"prefix": f"{self._prefix}{prefix}"}
+        while True:
+            try:
+                found = await self._binding.list(options)
+                paths += [str(one.key).removeprefix(self._prefix) for one in found.objects]
+                if not found.truncated:
+                    return paths
+                options = {**options, "cursor": found.cursor}
+            except Exception as error:
+                _tell("list", options["prefix"], error)
+                raise StorageUnavailableError("R2 did not list objects") from error
 
 
 def _tell(call: str, key: str, error: Exception) -> None:

@@ -9,8 +9,8 @@ those of ``config``.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeVar, cast
 
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout
 from otlp2parquet.errors import ConfigError
@@ -32,9 +32,20 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "request.max_payload_bytes": ("REQUEST_MAX_PAYLOAD_BYTES", "MAX_PAYLOAD_BYTES"),
     "storage.layout": ("STORAGE_LAYOUT",),
     "storage.r2.prefix": ("STORAGE_R2_PREFIX", "R2_PREFIX"),
+    "storage.r2.account_id": ("STORAGE_R2_ACCOUNT_ID", "R2_ACCOUNT_ID"),
+    "storage.r2.bucket": ("STORAGE_R2_BUCKET", "R2_BUCKET"),
     "catalog.type": ("CATALOG_TYPE",),
+    "iceberg.rest_uri": ("ICEBERG_REST_URI",),
+    "iceberg.warehouse": ("ICEBERG_WAREHOUSE",),
+    "iceberg.namespace": ("ICEBERG_NAMESPACE",),
+    "iceberg.token": ("ICEBERG_TOKEN",),
+    "iceberg.partition": ("ICEBERG_PARTITION",),
 }
 """Every setting that is read here, with its names behind ``OTLP2PARQUET_``."""
+
+CATALOGS: Final = ("none", "r2")
+PARTITIONS: Final = ("day", "hour", "none")
+Partition = Literal["day", "hour", "none"]
 
 LOG_LEVELS: Final = ("trace", "debug", "info", "warn", "error")
 _OTHER_LEVELS: Final = {"warning": "warn"}
@@ -47,6 +58,21 @@ _UNITS: Final = {"": 1, "b": 1} | {
 }
 _LONGEST_QUOTE: Final = 80
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
+_URL: Final = re.compile(r"https?://[!-~]+")
+_WORD: Final = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSettings:
+    """The Iceberg catalog that files are committed to: R2's own, or another of its protocol."""
+
+    uri: str
+    warehouse: str
+    bucket: str
+    """The name of the bucket behind the binding, as it stands in the URIs of its objects."""
+    token: str = field(default="", repr=False)
+    namespace: tuple[str, ...] = ("otlp",)
+    partition: Partition = "day"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +86,9 @@ class WorkerSettings:
     max_payload_bytes: int = DEFAULT_PAYLOAD_BYTES
     layout: Layout = DEFAULT_LAYOUT
     prefix: str = ""
-    """The folder in the bucket below which files lie; empty for none."""
+    """The folder in the bucket below which files lie; empty for none. With a catalog its tables
+    lie where it puts them, and receipts below this folder."""
+    catalog: CatalogSettings | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -77,9 +105,9 @@ def read_settings(variables: Mapping[str, str]) -> WorkerSettings:
         max_payload_bytes=reader.read("request.max_payload_bytes", _size, DEFAULT_PAYLOAD_BYTES),
         layout=reader.read("storage.layout", _layout, DEFAULT_LAYOUT),
         prefix=reader.read("storage.r2.prefix", _folder, ""),
+        catalog=_catalog(reader),
         warnings=tuple(reader.warnings()),
     )
-    reader.read("catalog.type", _catalog, "none")
     if reader.errors:
         raise ConfigError("\n  ".join(["the configuration does not fit a Worker:", *reader.errors]))
     return settings
@@ -106,6 +134,10 @@ class _Reader:
                 self.errors.append(f"{setting} ({PREFIX}{name}): {error}")
                 break
         return default
+
+    def is_wrong(self, setting: str) -> bool:
+        """Whether something was found wrong with a setting."""
+        return any(error.startswith(f"{setting} (") for error in self.errors)
 
     def warnings(self) -> list[str]:
         """What is set and has no effect."""
@@ -178,10 +210,67 @@ def _folder(text: str) -> str:
     return folder
 
 
-def _catalog(text: str) -> str:
+def _catalog(reader: _Reader) -> CatalogSettings | None:
+    """How the catalog is reached; what R2's own is called follows from account and bucket."""
+    account = reader.read("storage.r2.account_id", _word, "")
+    bucket = reader.read("storage.r2.bucket", _word, "")
+    uri = reader.read("iceberg.rest_uri", _url, "")
+    token = reader.read("iceberg.token", str.strip, "")
+    settings = CatalogSettings(
+        uri or f"https://catalog.cloudflarestorage.com/{account}/{bucket}",
+        reader.read("iceberg.warehouse", str.strip, "") or f"{account}_{bucket}",
+        bucket,
+        token,
+        reader.read("iceberg.namespace", _namespace, ("otlp",)),
+        reader.read("iceberg.partition", _partition, "day"),
+    )
+    if reader.read("catalog.type", _catalog_type, "none") == "none":
+        return None
+    needed = {"storage.r2.bucket": bucket}
+    if not uri:
+        needed |= {"storage.r2.account_id": account, "iceberg.token": token}
+    for setting, value in needed.items():
+        if not value and not reader.is_wrong(setting):
+            name = PREFIX + NAMES[setting][-1]
+            reader.errors.append(f"{setting} ({name}): found none, expected one for the catalog r2")
+    return settings
+
+
+def _catalog_type(text: str) -> str:
     catalog = text.lower()
-    if catalog != "none":
+    if catalog not in CATALOGS:
         raise ValueError(
-            f"found {_found(text)}, which a Worker cannot commit to in this version, expected none"
+            f"found {_found(text)}, which a Worker cannot commit to, expected one of "
+            f"{', '.join(CATALOGS)}"
         )
     return catalog
+
+
+def _partition(text: str) -> Partition:
+    partition = text.lower()
+    if partition not in PARTITIONS:
+        raise ValueError(f"found {_found(text)}, expected one of {', '.join(PARTITIONS)}")
+    return cast("Partition", partition)
+
+
+def _namespace(text: str) -> tuple[str, ...]:
+    parts = tuple(text.strip().split("."))
+    if not all(parts):
+        raise ValueError(f'found {_found(text)}, expected a name such as "otlp" or "a.b"')
+    return parts
+
+
+def _url(text: str) -> str:
+    url = text.strip().rstrip("/")
+    if url and not _URL.fullmatch(url):
+        raise ValueError(
+            f"found {_found(text)}, expected a URL that begins with https:// or http://"
+        )
+    return url
+
+
+def _word(text: str) -> str:
+    word = text.strip()
+    if word and not _WORD.fullmatch(word):
+        raise ValueError(f"found {_found(text)}, expected letters, digits, dots, - and _")
+    return word

@@ -8,16 +8,16 @@ taken back, so that whoever sends again finds nothing there twice. Knows no requ
 import asyncio
 import io
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from otlp2parquet.core.files import Group, PlannedFile, file_metadata, group_key, plan_files
 from otlp2parquet.core.layout import Layout
 from otlp2parquet.errors import NameTakenError, StorageUnavailableError, TooLargeError
 from otlp2parquet.platforms.cloudflare_worker.bucket import Bucket
 from otlp2parquet.version import __version__
-from otlp2parquet.writers.encode_stdlib import write_parquet
+from otlp2parquet.writers.encode_stdlib import EncodedFile, write_parquet
 from otlp2parquet.writers.settings import ParquetSettings
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,23 @@ SETTINGS: Final = ParquetSettings("gzip", row_group_rows=100_000)
 """What the standard library can compress with."""
 
 
+class Place(NamedTuple):
+    """Where a file goes in the bucket, and with which field ids."""
+
+    path: str
+    field_ids: tuple[int, ...] = ()
+    """Those of a table's own schema; empty for ours."""
+
+
+class StoredFile(NamedTuple):
+    """A file in the bucket."""
+
+    planned: PlannedFile
+    place: Place
+    encoded: EncodedFile
+    """Its rows, bytes and statistics."""
+
+
 class PlainBatch(Group, Protocol):
     """Rows of one table, service and hour, with their columns as plain sequences."""
 
@@ -44,9 +61,15 @@ class PlainBatch(Group, Protocol):
 
 
 async def store(
-    batches: Sequence[PlainBatch], batch_id: str, bucket: Bucket, layout: Layout
-) -> list[PlannedFile]:
+    batches: Sequence[PlainBatch],
+    batch_id: str,
+    bucket: Bucket,
+    layout: Layout,
+    place_of: Callable[[PlannedFile], Place] | None = None,
+) -> list[StoredFile]:
     """Store the rows of a request; the files that have them.
+
+    ``place_of`` says where each one goes; without it, to its planned path.
 
     Raises ``TooLargeError`` where they are too many, and ``StorageError`` when they are not all
     stored: then nothing is left, unless R2 does not let it be removed either.
@@ -60,16 +83,18 @@ async def store(
     by_group: dict[object, list[PlainBatch]] = {}
     for batch in batches:
         by_group.setdefault(group_key(batch), []).append(batch)
+    placed = [(file, place_of(file) if place_of else Place(file.name(batch_id))) for file in files]
+    stored: list[StoredFile] = []
     try:
         async with asyncio.timeout(STORE_SECS):
-            for start in range(0, len(files), AT_ONCE):
-                await _store(files[start : start + AT_ONCE], by_group, batch_id, bucket)
+            for start in range(0, len(placed), AT_ONCE):
+                some = placed[start : start + AT_ONCE]
+                stored += await _store(some, by_group, batch_id, bucket)
     except BaseException as error:
         # The names are this request's own, so what has one of them and is not taken by something
         # else is of no use to anybody.
         taken = error.path if isinstance(error, NameTakenError) else None
-        names = [file.name(batch_id) for file in files]
-        await _take_back(bucket, [name for name in names if name != taken])
+        await _take_back(bucket, [place.path for _, place in placed if place.path != taken])
         if isinstance(error, TimeoutError):
             message = "R2 did not take the files in time, send the request again"
             raise StorageUnavailableError(message) from error
@@ -77,34 +102,40 @@ async def store(
             message = "something else has the name of a file, send the request again"
             raise StorageUnavailableError(message) from error
         raise
-    return files
+    return stored
 
 
 async def _store(
-    files: Sequence[PlannedFile],
+    placed: Sequence[tuple[PlannedFile, Place]],
     by_group: Mapping[object, Sequence[PlainBatch]],
     batch_id: str,
     bucket: Bucket,
-) -> None:
-    contents = {}
-    for file in files:
+) -> list[StoredFile]:
+    stored, contents = [], []
+    for file, place in placed:
         rows = [batch for group in file.groups for batch in by_group[group]]
-        contents[file.name(batch_id)] = encode(file, rows, batch_id)
+        sink = io.BytesIO()
+        encoded = write_parquet(
+            file.table,
+            [batch.columns for batch in rows],
+            sink,
+            SETTINGS,
+            file_metadata(file, batch_id, __version__),
+            field_ids=place.field_ids,
+        )
+        stored.append(StoredFile(file, place, encoded))
+        contents.append(sink.getvalue())
     done = await asyncio.gather(
-        *(bucket.create(name, content) for name, content in contents.items()),
+        *(
+            bucket.create(place.path, content)
+            for (_, place), content in zip(placed, contents, strict=True)
+        ),
         return_exceptions=True,
     )
     for failed in done:
         if failed is not None:
             raise failed
-
-
-def encode(file: PlannedFile, batches: Sequence[PlainBatch], batch_id: str) -> bytes:
-    """The bytes of a file of the batch with the rows of ``batches``, one after another."""
-    sink = io.BytesIO()
-    metadata = file_metadata(file, batch_id, __version__)
-    write_parquet(file.table, [batch.columns for batch in batches], sink, SETTINGS, metadata)
-    return sink.getvalue()
+    return stored
 
 
 async def _take_back(bucket: Bucket, names: Sequence[str]) -> None:

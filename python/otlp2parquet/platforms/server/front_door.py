@@ -45,7 +45,9 @@ def front_door(
     """``application`` behind what the configuration asks for; itself when that is nothing."""
     tokens = Tokens(config.auth.tokens) if config.auth.tokens else None
     cors = Cors(config.cors) if config.cors.allowed_origins else None
-    return FrontDoor(application, tokens, cors, report) if tokens or cors else application
+    if not (tokens or cors):
+        return application
+    return FrontDoor(application, tokens, cors, report, has_page=config.page)
 
 
 class FrontDoor:
@@ -57,9 +59,12 @@ class FrontDoor:
         tokens: Tokens | None,
         cors: Cors | None,
         report: Report,
+        *,
+        has_page: bool = False,
     ) -> None:
         self._application = application
         self._report = report
+        self._has_page = has_page
         self.tokens = tokens
         """The secrets that open the door, which may be replaced under way; None: it is open."""
         self._cors = cors
@@ -79,7 +84,7 @@ class FrontDoor:
                 return
             send = _with_fields(send, self._cors.fields(headers))
         if self.tokens is not None and not self.tokens.admit(headers):
-            if scope["path"] in OPEN_PATHS or (scope["path"] == HOME and scope["method"] in _READS):
+            if scope["path"] in OPEN_PATHS or self._is_page(scope):
                 await self._application({**scope, STRANGER: True}, receive, send)
                 return
             answer = unauthenticated(format_of(headers))
@@ -87,6 +92,9 @@ class FrontDoor:
             self._report(scope, answer)
             return
         await self._application(scope, receive, send)
+
+    def _is_page(self, scope: Scope) -> bool:
+        return self._has_page and scope["path"] == HOME and scope["method"] in _READS
 
 
 def _with_fields(send: Send, fields: tuple[tuple[bytes, bytes], ...]) -> Send:

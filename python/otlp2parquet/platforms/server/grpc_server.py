@@ -5,32 +5,41 @@ configuration, HTTP or batches. Messages stay bytes: no message object is ever m
 
 grpcio receives a whole message before it gives any of it away, and says nothing of its size, so
 what it holds cannot be in the budget. It is bounded otherwise: each handler decides before its
-message is asked for, at most ``readers`` messages are received at a time, and of the others only
-what fits into a stream's window is taken from the network. (That is why the handlers are those of
-client streaming, of which a unary call is one with a single message: for unary methods grpcio
-receives the message first.)
+message is asked for, few messages are received at a time (``grpc_readers``), and of the others only
+what fits into a window is taken from the network. (That is why the handlers are those of client
+streaming, of which a unary call is one with a single message: for unary methods grpcio receives the
+message first.) Nor does grpcio inflate anything: a message comes as it was sent, so that what it
+grows to is in the budget, is bounded while it grows, and is inflated where HTTP's bodies are.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import grpc
 
 from otlp2parquet.core import Signal
 from otlp2parquet.core.auth import Tokens
-from otlp2parquet.core.otlp_grpc import MEDIA_TYPE, METHODS, UNAUTHENTICATED, Answer, refuse, render
-from otlp2parquet.core.outcome import (
-    NO_MEMORY,
-    SLOW_BODY,
-    STOPPING,
-    Outcome,
-    RefusedError,
-    too_large,
+from otlp2parquet.core.otlp_grpc import (
+    MEDIA_TYPE,
+    METHODS,
+    UNAUTHENTICATED,
+    Answer,
+    encoding_of,
+    refuse,
+    render,
 )
+from otlp2parquet.core.outcome import Outcome, RefusedError, of_error, too_large
 from otlp2parquet.platforms.export import Admission, Exports
+from otlp2parquet.platforms.server.grpc_call import give, read_message
+from otlp2parquet.platforms.server.grpc_health import HEALTH, Health
+from otlp2parquet.platforms.server.grpc_readers import Readers
+
+log = logging.getLogger(__name__)
 
 MAX_CALLS: Final = 4096
 """Calls in progress; further ones are told to come again. (grpcio's own bound answers with a status
@@ -41,32 +50,19 @@ MAX_STREAMS: Final = 100
 
 MAX_METADATA_BYTES: Final = 16 << 10
 
-SLOW_SECS: Final = 30.0
-"""How long a message may be on its way, from when it is asked for."""
-
-QUEUE_SECS: Final = 4.0
-"""How long a call waits to be asked for its message: "answer within 5 s or say UNAVAILABLE", since
-clients give an export 10 s with all of its retries."""
-
-HEALTH: Final = "/grpc.health.v1.Health/"
-_SERVING, _NOT_SERVING, _SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x02", b"\x08\x03"
-"""HealthCheckResponse: ``ServingStatus status = 1``."""
-
-WATCH_SECS: Final = 1.0
-"""How often a watcher's server looks at itself."""
-
 Report = Callable[[str, str, Answer, Outcome | None], None]
 """Told of a client's address, a method, its answer and what became of its request, where it was
 looked at: of every answer that has something to say."""
 
 
-class GrpcHead(NamedTuple):
+@dataclass(slots=True)
+class GrpcHead:
     """What a call says before its message."""
 
     signal: Signal
     media_type: str = MEDIA_TYPE
     encoding: str | None = None
-    """grpcio has undone what the message was compressed with."""
+    """Known once the message is here."""
     content_length: int | None = None
 
 
@@ -92,17 +88,23 @@ class GrpcServer:
         self.tokens = tokens
         self._exports = exports
         self._tls = tls
-        self._is_ready = is_ready
         self._report = report
-        # For us both end alike. grpcio's own answer to the first may lose the race against ours,
-        # so that it has to be final; to a client that has left it is all the same.
+        # For us all three end alike. grpcio's own answer to the first and the last may lose the
+        # race against ours, so that it has to be final; to who has left it is all the same.
         most = exports.max_payload_bytes
-        text = f"the message is larger than {most} bytes, the most taken here, or was cut"
+        text = (
+            f"the message is larger than {most} bytes, the most taken here, or was cut, or its "
+            "compression is unknown, expected gzip or deflate"
+        )
         self._no_message = too_large(most)._replace(message=text)
-        self._readers = asyncio.Semaphore(readers)
+        self._readers = Readers(readers)
+        self._health = Health(is_ready)
         self._calls = 0
-        self._is_stopping = asyncio.Event()
         self._options = {
+            # A message comes as it was sent.
+            "grpc.per_message_decompression": 0,
+            # Windows stay at 64 KiB, but for messages that are asked for.
+            "grpc.http2.bdp_probe": 0,
             "grpc.max_receive_message_length": exports.max_payload_bytes,
             "grpc.max_concurrent_streams": MAX_STREAMS,
             "grpc.max_metadata_size": MAX_METADATA_BYTES,
@@ -133,10 +135,17 @@ class GrpcServer:
         return int(bound)
 
     async def stop(self, grace_secs: float) -> None:
-        """Take no more calls; returns when those in progress are answered, or time is over."""
-        self._is_stopping.set()
+        """Take no more calls; returns when those in progress are answered, or time is over.
+
+        May be called once more, with less time.
+        """
+        self._health.stop()
         if self._server is not None:
             await self._server.stop(grace_secs)
+
+    def expire(self) -> None:
+        """Refuse the calls whose messages are not here."""
+        self._readers.stop()
 
     # -- which method is called -------------------------------------------------------------
 
@@ -145,17 +154,17 @@ class GrpcServer:
         if signal is not None:
             export = partial(self._export, method, signal)
             return grpc.stream_unary_rpc_method_handler(export)
-        if method == f"{HEALTH}Check":
-            return grpc.stream_unary_rpc_method_handler(self._check)
-        if method == f"{HEALTH}Watch":
-            return grpc.stream_stream_rpc_method_handler(self._watch)
+        if method == f"{HEALTH}/Check":
+            return grpc.stream_unary_rpc_method_handler(self._health.check)
+        if method == f"{HEALTH}/Watch":
+            return grpc.stream_stream_rpc_method_handler(self._health.watch)
         return grpc.stream_unary_rpc_method_handler(partial(self._unknown, method))
 
     async def _unknown(self, method: str, _: Any, context: Any) -> bytes:  # noqa: ANN401
         known = ", ".join(METHODS)
         answer = refuse("UNIMPLEMENTED", "unknown path", f"no such method, expected {known}")
         self._note(_address(context.peer()), method, "", answer)
-        return await _give(context, answer)
+        return await give(context, answer)
 
     # -- exports ----------------------------------------------------------------------------
 
@@ -163,7 +172,13 @@ class GrpcServer:
         # A client that has left cancels this handler, and not what is under way for its request.
         client = _address(context.peer())  # behind the call's end grpcio does not tell it any more
         taking = asyncio.ensure_future(self._take(client, method, signal, context))
-        return await _give(context, await asyncio.shield(taking))
+        try:
+            answer = await asyncio.shield(taking)
+        except Exception as error:
+            # grpcio's own answer would be UNKNOWN, for which clients throw their data away.
+            log.exception("a call failed for an unforeseen reason")
+            answer = self._note(client, method, signal, render(of_error(error)))
+        return await give(context, answer)
 
     async def _take(
         self,
@@ -177,47 +192,22 @@ class GrpcServer:
         if self._calls >= MAX_CALLS:
             return self._note(client, method, signal, _BUSY)
         self._calls += 1
+        head = GrpcHead(signal)
         try:
-            outcome = await self._exports.take(GrpcHead(signal), partial(self._read, context))
+            outcome = await self._exports.take(head, partial(self._read, context, head))
         finally:
             self._calls -= 1
         return self._note(client, method, signal, render(outcome), outcome)
 
-    async def _read(self, context: Any, admission: Admission | None) -> bytes:  # noqa: ANN401
+    async def _read(self, context: Any, head: GrpcHead, admission: Admission) -> bytes:  # noqa: ANN401
         """The message; raises ``RefusedError``."""
-        try:
-            await asyncio.wait_for(self._readers.acquire(), QUEUE_SECS)
-        except TimeoutError:
-            raise RefusedError(NO_MEMORY) from None
-        try:
-            body = await asyncio.wait_for(self._next(context), SLOW_SECS)
-        except TimeoutError:
-            raise RefusedError(SLOW_BODY) from None
-        finally:
-            self._readers.release()
+        body = await self._readers.read(partial(read_message, context))
         if body is None:
             raise RefusedError(self._no_message)
-        if admission is not None:
-            admission.cover(len(body))
+        head.encoding = encoding_of(body)
+        admission.is_compressed = head.encoding is not None
+        admission.cover(len(body))
         return body
-
-    async def _next(self, context: Any) -> bytes | None:  # noqa: ANN401
-        """The next message, None if there is none; ``RefusedError`` when the server is stopped."""
-        reading = asyncio.ensure_future(context.read())
-        stopping = asyncio.ensure_future(self._is_stopping.wait())
-        try:
-            await asyncio.wait({reading, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                raise RefusedError(STOPPING)
-            # Nothing comes where the call has ended: by its client, or by grpcio, which answers
-            # messages that are too large itself.
-            if reading.cancelled() or reading.exception() is not None:
-                return None
-            body = reading.result()
-            return None if body is grpc.aio.EOF else body
-        finally:
-            reading.cancel()
-            stopping.cancel()
 
     def _note(
         self,
@@ -232,49 +222,6 @@ class GrpcServer:
         if answer.message:
             self._report(client, method, answer, outcome)
         return answer
-
-    # -- health -----------------------------------------------------------------------------
-
-    def _status(self) -> bytes:
-        is_serving = self._is_ready() and not self._is_stopping.is_set()
-        return _SERVING if is_serving else _NOT_SERVING
-
-    async def _asks_for_ours(self, context: Any) -> bool:  # noqa: ANN401
-        """Whether the whole server or one of our services is asked for."""
-        try:
-            return await self._read(context, None) in _HEALTH_REQUESTS
-        except RefusedError as refused:
-            await _give(context, render(refused.outcome))
-            return False
-
-    async def _check(self, _: Any, context: Any) -> bytes:  # noqa: ANN401
-        """``HealthCheckRequest`` has ``string service = 1``; ours are all in one condition."""
-        if not await self._asks_for_ours(context):
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
-        return self._status()
-
-    async def _watch(self, _: Any, context: Any) -> None:  # noqa: ANN401
-        """Says how it is at once, and again whenever that has changed."""
-        is_ours = await self._asks_for_ours(context)
-        said = b""
-        while True:
-            status = self._status() if is_ours else _SERVICE_UNKNOWN
-            if status != said:
-                await context.write(status)
-                said = status
-            if self._is_stopping.is_set():
-                return
-            try:
-                await asyncio.wait_for(self._is_stopping.wait(), WATCH_SECS)
-            except TimeoutError:
-                continue
-
-
-async def _give(context: Any, answer: Answer) -> bytes:  # noqa: ANN401
-    if answer.code != "OK":
-        code = grpc.StatusCode[answer.code]
-        await context.abort(code, answer.message, answer.trailers)  # which raises
-    return answer.body
 
 
 _BUSY: Final = refuse("UNAVAILABLE", "memory", "too many calls at once, send it again")
@@ -292,21 +239,27 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no 
 
 
 class Certificates:
-    """The files of a certificate, read again for every connection after ``renew``."""
+    """The files of a certificate; those of ``renew`` are for connections from then on."""
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
         self._needs_client = client_ca is not None
-        self._now = _configuration(cert, key, client_ca)
+        self._first = _configuration(cert, key, client_ca)
+        self._renewed: Any = None
 
     def credentials(self) -> Any:  # noqa: ANN401 - grpcio has no types
         """What grpcio serves with."""
         return grpc.dynamic_ssl_server_credentials(
-            self._now, lambda: self._now, require_client_authentication=self._needs_client
+            self._first, self._news, require_client_authentication=self._needs_client
         )
+
+    def _news(self) -> Any:  # noqa: ANN401
+        """What is new since the last connection; grpcio reads its files again for what it gets."""
+        news, self._renewed = self._renewed, None
+        return news
 
     def renew(self, tls: Mapping[str, Any]) -> None:
         """Use the files that ``tls`` names as they are now, for connections from now on."""
-        self._now = _configuration(tls["ssl_cert"], tls["ssl_key"], tls["ssl_ca"])
+        self._renewed = _configuration(tls["ssl_cert"], tls["ssl_key"], tls["ssl_ca"])
 
 
 def _configuration(cert: Path, key: Path, client_ca: Path | None) -> Any:  # noqa: ANN401
@@ -329,10 +282,3 @@ def _address(peer: str) -> str:
     kind, _, rest = peer.partition(":")
     host = rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")
     return host if kind in ("ipv4", "ipv6") else ""
-
-
-_SERVICES: Final = [name.split("/")[1].encode() for name in METHODS]
-_HEALTH_REQUESTS: Final = frozenset(
-    {b"", b"\x0a\0", *(b"\x0a" + bytes([len(name)]) + name for name in _SERVICES)}
-)
-"""HealthCheckRequest, which is ``string service = 1``, for all that we are asked for."""

@@ -65,6 +65,8 @@ class Reload:
             server = (await asyncio.to_thread(self._read_again)).server
             tls = await asyncio.to_thread(granian_arguments, server.tls)
             self._check(server)
+            if tls:  # before the tokens: whoever cannot take the one keeps the other, too
+                self._renew_certificates(tls)
         except ConfigError as error:
             log.error("SIGHUP: the old tokens and certificates stay in effect: %s", error)  # noqa: TRY400 - the message explains itself
             return
@@ -74,8 +76,6 @@ class Reload:
         if server.auth.tokens:
             for door in self._doors:
                 door.tokens = Tokens(server.auth.tokens)
-        if tls:
-            self._renew_certificates(tls)
         self._config = server
         fields = {"tokens": len(server.auth.tokens), "tls": bool(tls)}
         log.info("SIGHUP: tokens and certificates were read again", extra={"fields": fields})

@@ -22,13 +22,15 @@ from otlp2parquet.assembly import Assembly, assemble, promise
 from otlp2parquet.config import Address, Config, ServerConfig
 from otlp2parquet.platforms import logs
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
+from otlp2parquet.platforms.presence import announced, local_url, notes_folder
 from otlp2parquet.platforms.server.application import STORE_SECS, Application
 from otlp2parquet.platforms.server.checks import check_start
 from otlp2parquet.platforms.server.front_door import FrontDoor, front_door
 from otlp2parquet.platforms.server.granian_server import GranianServer
 from otlp2parquet.platforms.server.grpc_front import GrpcFront
 from otlp2parquet.platforms.server.listener import listen
-from otlp2parquet.platforms.server.reload import Reload
+from otlp2parquet.platforms.server.live.stream import LiveDoor
+from otlp2parquet.platforms.server.reload import Door, Reload
 from otlp2parquet.platforms.server.signals import on_signals
 from otlp2parquet.platforms.server.tls import granian_arguments
 
@@ -130,13 +132,18 @@ def serve(
     grpc_front = GrpcFront(config, application)
 
     def renew_certificates(files: Mapping[str, Any]) -> None:
+        grpc_front.renew_certificates(files)  # raises before it has changed anything
         server.renew_certificates(files)
-        grpc_front.renew_certificates(files)
+        application.tap.cut()  # or the connections that had the old ones would never end
 
-    doors = [one for one in (door, grpc_front) if isinstance(one, FrontDoor | GrpcFront)]
+    doors: list[Door] = [LiveDoor(application.tap), grpc_front]
+    if isinstance(door, FrontDoor):
+        doors.append(door)
     reload = Reload(config.server, doors, renew_certificates, read_again)
+    note = announced(notes_folder(config), local_url(scheme, host, port), assembly.storage.root)
     assembly.start()
-    return asyncio.run(_serve(application, server, grpc_front, announce, reload, view=view))
+    with note:
+        return asyncio.run(_serve(application, server, grpc_front, announce, reload, view=view))
 
 
 def start_line(config: Config, http: Address, grpc: str, root: str) -> str:
@@ -191,15 +198,18 @@ async def _serve(
         log.error("the http server ended by itself")
     application.refuse_new()
     server.stop()
-    calls = asyncio.create_task(grpc_front.stop(DRAIN_SECS))
+    # Neither front gives up who waits to hear that rows are kept, before the storage has its time.
+    calls = asyncio.create_task(grpc_front.stop(2 * STORE_SECS))
     if not await _only_looked_at(application, serving, calls):
         await asyncio.wait({serving, calls}, timeout=DRAIN_SECS)
-        if not serving.done():
+        if not (serving.done() and calls.done()):
             application.bodies.expire(everything=True)
+            grpc_front.expire()
             # A connection that hangs must not keep us from storing what is acknowledged.
-            await asyncio.wait({serving}, timeout=GIVE_UP_SECS)
+            await asyncio.wait({serving, calls}, timeout=GIVE_UP_SECS)
     await application.stop()
-    await asyncio.wait({serving}, timeout=END_SECS)
+    await asyncio.wait({serving, calls}, timeout=END_SECS)
+    await asyncio.wait({asyncio.create_task(grpc_front.stop(0))}, timeout=END_SECS)
     if view is not None:
         view.finish()
         await asyncio.to_thread(view.wait)

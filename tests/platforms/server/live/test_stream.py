@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -204,6 +206,24 @@ def test_tokens_open_it_and_streams_end_with_the_server(tmp_path: Path) -> None:
             assert server.stop() == 0
             assert time.monotonic() - began < 4, "it waited for who looks"
             assert all(event.name in ("rows", "state") for event in events)
+
+
+def test_a_stream_ends_with_the_token_that_opened_it(tmp_path: Path) -> None:
+    """When tokens are read again: who shows one of the new ones may come again, nobody else."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text("old")
+    settings = PAGE | {"OTLP2PARQUET_SERVER_AUTH_TOKENS_FILE": str(tokens)}
+    program = "import os, sys; os.setsid(); os.execv(sys.argv[1], sys.argv[1:])"
+    launcher = (sys.executable, "-c", program)  # without a terminal SIGHUP is no hang-up
+    with Server(tmp_path, settings=settings, launcher=launcher) as server:
+        with Stream(server, X_API_Key="old") as looking:
+            looking.next("state")
+            tokens.write_text("new")
+            server.process.send_signal(signal.SIGHUP)
+            assert all(event.name == "state" for event in looking.events())
+        assert get(server, "/live", X_API_Key="old")[0] == 401
+        with Stream(server, X_API_Key="new") as again:
+            again.next("state")
 
 
 def test_a_client_that_is_slow_is_told_what_it_missed(server: Server) -> None:

@@ -74,15 +74,21 @@ def test_a_browser_gets_the_index_and_the_setting_where_the_page_is_off() -> Non
 def test_a_stranger_gets_the_page_but_not_the_version() -> None:
     """A browser that opens an address has no token yet; the page holds nothing that is secret."""
     with Bench() as bench:
-        config = ServerConfig(auth=AuthConfig(tokens=("secret",)))
-        door = front_door(bench.app, config)
+        auth = AuthConfig(tokens=("secret",))
+        closed = front_door(bench.app, ServerConfig(auth=auth))
+        for path in ("/", "/live"):
+            answer = asyncio.run(ask(closed, headers=[BROWSER], path=path, method="GET"))
+            assert answer.status == 401, "without the page there is nothing to be open"
+        door = front_door(bench.app, ServerConfig(auth=auth, page=True))
         answer = asyncio.run(ask(door, headers=[BROWSER], path="/", method="GET"))
         assert answer.status == 200
         for token, knows in ((b"secret", True), (b"wrong", False)):
             headers = [JSON, (b"authorization", b"Bearer " + token)]
             answer = asyncio.run(ask(door, headers=headers, path="/", method="GET"))
             assert (answer.status, "version" in json.loads(answer.body)) == (200, knows)
-        assert asyncio.run(ask(door, headers=[BROWSER], path="/live", method="GET")).status == 401
+        for path, method in (("/live", "GET"), ("/", "POST"), ("/", "OPTIONS"), ("//", "GET")):
+            answer = asyncio.run(ask(door, headers=[BROWSER], path=path, method=method))
+            assert answer.status == 401, (path, method)
 
 
 def test_only_reading_is_answered() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 
+from otlp2parquet.core.auth import Tokens
 from otlp2parquet.core.otlp_http import Response
 from otlp2parquet.platforms.health import json_page, not_a_get
 from otlp2parquet.platforms.server.asgi import Receive, Scope, Send, send_response
@@ -112,6 +113,22 @@ def _is_loopback(name: str) -> bool:
     except ValueError:
         return False
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+class LiveDoor:
+    """The door of streams: whoever was let in by a token that is none any more must go."""
+
+    def __init__(self, tap: Tap) -> None:
+        self._tap = tap
+
+    @property
+    def tokens(self) -> Tokens | None:
+        """The front door has them."""
+        return None
+
+    @tokens.setter
+    def tokens(self, _tokens: Tokens | None) -> None:
+        self._tap.cut()
 
 
 class _Stream:

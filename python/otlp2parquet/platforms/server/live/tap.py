@@ -101,6 +101,10 @@ class Tap:
     def close(self) -> None:
         """End the streams of all watchers at once; nobody else may join."""
         self.is_closed = True
+        self.cut()
+
+    def cut(self) -> None:
+        """End the streams of all watchers at once; whoever is let in may come again."""
         for watcher in list(self._watchers):
             if not watcher.is_ours:
                 self.leave(watcher)

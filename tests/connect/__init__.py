@@ -1,0 +1,1 @@
+"""Tests of what programs are told to set, and of the check that it works."""

@@ -1,0 +1,1 @@
+"""Tests of questions in SQL: views, what is run, what answers look like."""
