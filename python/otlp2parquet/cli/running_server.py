@@ -75,7 +75,10 @@ class RunningServer:
         if not isinstance(page, dict):
             page = {"message": "expected an otlp2parquet that knows flush"}
         if status != _OK or "root" not in page:
-            raise NoServerError(f"{self.url} answered {status}: {page.get('message', '')}")
+            from otlp2parquet.platforms.logs import printable  # noqa: PLC0415 - a server's
+
+            message = printable(str(page.get("message", "")))
+            raise NoServerError(f"{self.url} answered {status}: {message}")
         return page
 
     def _connection(
