@@ -36,7 +36,6 @@ OTHER = {
     "server.path_prefix": ('"/otlp/"', "/otlp"),
     "server.page": ("true", "yes"),
     "server.idle_timeout_secs": ('"10m"', "600"),
-    "server.page": ("true", "yes"),
     "server.threads": ("77", "77"),
     "server.auth.tokens": ('["one", "two"]', "one,two"),
     "server.tls.cert": ('"cert.pem"', "cert.pem"),
