@@ -111,8 +111,9 @@ class _Stream:
     async def run(self, receive: Receive, send: Send) -> None:
         leaving = asyncio.ensure_future(self._notice(receive))
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            # At once, as it was found that there is room: a client may take its time for the start.
             self._tap.join(self._watcher)
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             if await self._send(send, BEGINNING):
                 await self._give_chunks(send)
             if not leaving.done():
