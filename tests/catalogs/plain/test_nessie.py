@@ -113,7 +113,9 @@ def test_both_clients_commit_to_nessie(tmp_path: Path, place: tuple[str, str]) -
 
     async def plainly(table: str, count: int) -> None:
         commits = Commits(
-            PlainCatalog(client, objects, options, bucket=BUCKET), ObjectReceipts(objects, "edge")
+            PlainCatalog(client, objects, options, bucket=BUCKET),
+            ObjectReceipts(objects, "edge"),
+            node=shared_node_of(f"{BUCKET}/edge"),
         )
         shape = await commits.shape(table)
         stored = makers[table](tmp_path / f"{table}{count}", count, shape.field_ids)
