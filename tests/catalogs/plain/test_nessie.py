@@ -22,6 +22,7 @@ from otlp2parquet.catalogs.plain import (
     RestClient,
     RestOptions,
     key_of_uri,
+    shared_node_of,
 )
 from otlp2parquet.catalogs.rest import LimitedRestCatalog
 from tests.components.nessie import Nessie

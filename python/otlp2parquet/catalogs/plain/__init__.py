@@ -33,7 +33,7 @@ And a schedule: ``report = await commits.reconcile(25.0)``.
 
 from otlp2parquet.catalogs.loading import TableOptions
 from otlp2parquet.catalogs.plain.catalog import PlainCatalog
-from otlp2parquet.catalogs.plain.commits import Commits
+from otlp2parquet.catalogs.plain.commits import Commits, shared_node_of
 from otlp2parquet.catalogs.plain.protocol import Fetch, Objects
 from otlp2parquet.catalogs.plain.receipts import ObjectReceipts
 from otlp2parquet.catalogs.plain.rest import RestClient, RestOptions
@@ -54,4 +54,5 @@ __all__ = [
     "TableOptions",
     "TableShape",
     "key_of_uri",
+    "shared_node_of",
 ]
