@@ -296,7 +296,7 @@ class Storing:
     def _settle(
         self, storing: StoringBatch, fate: Fate, files: Sequence[tuple[PlannedFile, StoredFile]]
     ) -> Callable[[], None]:
-        """It is known what becomes of a batch. The lock is held; the result is called without it."""
+        """It is known what becomes of a batch. The lock is held; call the result without it."""
         over: list[Flush] = []
         on_settled = self._settled.pop(storing.order, None)
         if not storing.is_settled:

@@ -122,7 +122,8 @@ def receipts_left(server: RestCatalogServer) -> list[str]:
 def named(server: RestCatalogServer) -> set[str]:
     """The keys that the table names."""
     properties = server.state.tables["otlp", TABLE].properties
-    return set(filter(None, properties.get(f"otlp2parquet.committed.{shared_node_of(BUCKET)}", "").split(",")))
+    keys = properties.get(f"otlp2parquet.committed.{shared_node_of(BUCKET)}", "")
+    return set(filter(None, keys.split(",")))
 
 
 def test_a_request_leaves_nothing_to_be_done(server: RestCatalogServer) -> None:

@@ -3,10 +3,10 @@
 Knows receipts, the committer and one event loop. Must not know how rows become files.
 
 All who run this over one place of receipts share one node, because each of them lives for a moment,
-and a table that named the keys of every one would grow for ever. Two places have two nodes, or one's
-receipts would be gone for whoever looks at the other, and their keys be forgotten. So none of them knows all receipts of the node. What makes a
-key be forgotten instead of that: its batch is so old that no request can still be about to make its
-receipt, and the receipt was not there after the table had been loaded.
+and a table that named the keys of every one would grow for ever. Two places have two nodes: who
+cannot see a receipt would take it for gone, and forget its key. So none of them knows all receipts
+of the node. What makes a key be forgotten instead of that: its batch is so old that no request can
+still be about to make its receipt, and the receipt was not there after the table had been loaded.
 """
 
 import asyncio

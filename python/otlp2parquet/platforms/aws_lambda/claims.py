@@ -9,8 +9,8 @@ Knows names of objects and times. Must not know conversions. What there is lies 
     1.end     a claim that was given up
     done      all files are stored, and their receipts made
 
-The claims are removed once ``done`` is there, so their numbers can be made again: whoever has made one
-looks for ``done`` behind that.
+The claims are removed once ``done`` is there, so their numbers can be made again: whoever has made
+one looks for ``done`` behind that.
 
 A claim ends soon: an invocation that ran out of memory cannot give it up, and AWS sends its event
 again after a minute, and after two more. Exactness does not need that claims hold: two invocations
