@@ -97,8 +97,11 @@ class RunningServer:
         return http.client.HTTPSConnection(host, port, timeout=timeout_secs, context=context)
 
 
-def server_at(url: str | None, config: Config) -> RunningServer:
-    """The server at ``url``, or the one that these settings start. ``NoServerError`` for no URL."""
+def server_at(url: str | None, config: Config, *, shows_token: bool = True) -> RunningServer:
+    """The server at ``url``, or the one that these settings start. ``NoServerError`` for no URL.
+
+    ``shows_token`` is for a URL that nobody has named who may know the token.
+    """
     tokens, cert = config.server.auth.tokens, config.server.tls.cert
     if url is None:
         address = config.server.listen_addr
@@ -115,6 +118,5 @@ def server_at(url: str | None, config: Config) -> RunningServer:
         is_one = False
     if not is_one:
         raise NoServerError(f"--url: found {url!r}, expected a URL such as http://127.0.0.1:4318")
-    return RunningServer(
-        url.rstrip("/"), tokens[0] if tokens else "", "" if cert is None else str(cert)
-    )
+    token = tokens[0] if tokens and shows_token else ""
+    return RunningServer(url.rstrip("/"), token, "" if cert is None else str(cert))
