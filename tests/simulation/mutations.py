@@ -216,8 +216,8 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     }, "fsync"),
     "the turn of a flush never comes": Mutation({
         _INGEST: (
-            ('closed for a flush."""\n        with self._lock:\n            over = self._pass(turn)',
-             'closed for a flush."""\n        with self._lock:\n            over = ()'),
+            ("            over = self._pass(turn)\n        tell(over)",
+             "            over = ()\n        tell(over)"),
         ),
     }),
 }  # fmt: skip
