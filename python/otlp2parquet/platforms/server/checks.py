@@ -9,6 +9,7 @@ and no lock.
 import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from otlp2parquet.batches.log.disk import SystemDisk
 from otlp2parquet.batches.log.folder import check_claim, segments_in
@@ -17,6 +18,9 @@ from otlp2parquet.errors import ConfigError, OtlpError
 from otlp2parquet.platforms.server import tls
 from otlp2parquet.platforms.server.listener import listen
 from otlp2parquet.storage import check_folder, open_storage, trouble_of
+
+if TYPE_CHECKING:
+    from otlp2parquet.catalogs.iceberg import IcebergCatalog
 
 Check = Callable[[Config], None]
 """Raises ``ConfigError`` where a server would not start, or not serve what it is told to."""
@@ -61,9 +65,16 @@ def _has_segments(config: Config) -> bool:
 
 def _catalog(config: Config) -> None:
     if config.catalog_type != "none":
-        from otlp2parquet.catalogs.service import open_tables  # noqa: PLC0415 - an extra
+        _make_catalog(config)
 
-        open_tables(config, None)
+
+def _make_catalog(config: Config) -> "tuple[str, IcebergCatalog]":
+    """The catalog and its name. Nothing is asked of it yet, and nothing said of it in the log."""
+    from otlp2parquet.catalogs.connection import connection_of  # noqa: PLC0415 - an extra
+    from otlp2parquet.catalogs.service import make_catalog  # noqa: PLC0415 - as above
+
+    connection = connection_of(config)
+    return connection.place, make_catalog(config, connection)
 
 
 ON_THIS_MACHINE: tuple[Check, ...] = (_certificates, _address, _storage, _log, _catalog)
@@ -99,15 +110,11 @@ def _answer_of_storage(config: Config) -> None:
 def _answer_of_catalog(config: Config) -> None:
     if config.catalog_type in ("none", "sql"):
         return  # an embedded one is made when it is reached
-    from otlp2parquet.catalogs.service import open_tables  # noqa: PLC0415 - an extra
-
-    tables = open_tables(config, None)
+    place, catalog = _make_catalog(config)
     try:
-        tables.catalog.reach()
+        catalog.reach()
     except OtlpError as error:
-        raise ConfigError(
-            f"the catalog {tables.connection.place} does not answer as it should: {error}"
-        ) from error
+        raise ConfigError(f"the catalog {place} does not answer as it should: {error}") from error
 
 
 def _problems(checks: Iterable[Check], config: Config) -> list[str]:
