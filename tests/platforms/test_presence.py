@@ -54,7 +54,7 @@ def test_the_note_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     folder = tmp_path / "servers"
     with announced(folder, URL, "/data"):
         monkeypatch.setattr(presence, "_trusted_users", lambda: {os.getuid() + 1})
-        (note,) = notes_of(folder, "/data")
+        (note,) = notes_of([folder], "/data")
     assert not note.is_trusted
     tokens = ("known to the server",)
     config = Config(server=ServerConfig(auth=AuthConfig(tokens=tokens)))
