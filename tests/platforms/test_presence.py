@@ -19,6 +19,7 @@ from otlp2parquet.platforms.presence import (
     local_url,
     notes_folder,
     notes_of,
+    searched_folders,
 )
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ def test_a_note_lasts_as_long_as_its_server(tmp_path: Path) -> None:
     """And leaves nothing behind."""
     folder = tmp_path / "servers"
     with announced(folder, URL, "/data"):
-        assert notes_of(folder, "/data") == [ServerNote(URL, "/data", os.getpid())]
-        assert notes_of(folder, "/elsewhere") == []
+        assert notes_of([folder], "/data") == [ServerNote(URL, "/data", os.getpid())]
+        assert notes_of([folder], "/elsewhere") == []
         with announced(folder, "http://127.0.0.1:1", "/data"):
-            assert len(notes_of(folder, "/data")) == 2
-        assert len(notes_of(folder, "/data")) == 1
-    assert notes_of(folder, "/data") == []
+            assert len(notes_of([folder], "/data")) == 2
+        assert len(notes_of([folder], "/data")) == 1
+    assert notes_of([folder], "/data") == []
     assert not folder.exists()
 
 
@@ -53,7 +54,7 @@ def test_the_note_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     folder = tmp_path / "servers"
     with announced(folder, URL, "/data"):
         monkeypatch.setattr(presence, "_trusted_users", lambda: {os.getuid() + 1})
-        (note,) = notes_of(folder, "/data")
+        (note,) = notes_of([folder], "/data")
     assert not note.is_trusted
     tokens = ("known to the server",)
     config = Config(server=ServerConfig(auth=AuthConfig(tokens=tokens)))
@@ -67,7 +68,7 @@ def test_the_note_of_a_server_that_was_killed(tmp_path: Path) -> None:
     died = subprocess.run([sys.executable, "-c", DIES, str(folder)], check=False)
     assert died.returncode == 9
     (note,) = folder.iterdir()
-    assert notes_of(folder, "/data") == []
+    assert notes_of([folder], "/data") == []
     assert note.exists(), "who asks changes nothing"
     with announced(folder, URL, "/data"):
         assert not note.exists()
@@ -80,14 +81,14 @@ def test_what_is_no_note(content: str, tmp_path: Path) -> None:
     """It is passed by."""
     (tmp_path / f"{'0' * 16}.json").write_bytes(content.encode("utf-8", "surrogatepass"))
     (tmp_path / "other.json").write_text(json.dumps({"url": URL, "storage": "/data", "pid": 1}))
-    assert notes_of(tmp_path, "/data") == []
+    assert notes_of([tmp_path], "/data") == []
 
 
 def test_where_no_note_can_be_written(tmp_path: Path) -> None:
     """The server serves."""
     (tmp_path / "file").write_bytes(b"")
     with announced(tmp_path / "file" / "servers", URL, "/data"):
-        assert notes_of(tmp_path / "file" / "servers", "/data") == []
+        assert notes_of([tmp_path / "file" / "servers"], "/data") == []
 
 
 @pytest.mark.parametrize(
@@ -105,10 +106,29 @@ def test_where_this_machine_reaches_it(host: str, url: str) -> None:
     assert local_url("http", host, 4318) == url
 
 
-def test_notes_lie_beside_the_files(tmp_path: Path) -> None:
-    """Wherever the log is; with a bucket beside the log."""
-    environ = {"OTLP2PARQUET_DURABILITY_PATH": str(tmp_path / "log")}
-    config = load(Flags(output=tmp_path / "data"), environ=environ, folder=tmp_path).config
-    assert notes_folder(config) == tmp_path / "data" / ".otlp2parquet" / "servers"
-    config = load(Flags(output="s3://bucket"), environ=environ, folder=tmp_path).config
-    assert notes_folder(config) == tmp_path / "log" / "servers"
+def test_notes_lie_beside_the_log(tmp_path: Path) -> None:
+    """Which is beside the files, usually; and there they are looked for, too."""
+
+    def folders(output: str | Path, **environ: str) -> tuple[Path, list[Path]]:
+        config = load(Flags(output=output), environ=environ, folder=tmp_path).config
+        return notes_folder(config), searched_folders(config)
+
+    elsewhere = {"OTLP2PARQUET_DURABILITY_PATH": str(tmp_path / "log")}
+    beside_files = tmp_path / "data" / ".otlp2parquet" / "servers"
+    beside_log = tmp_path / "log" / "servers"
+    assert folders(tmp_path / "data") == (beside_files, [beside_files])
+    assert folders(tmp_path / "data", **elsewhere) == (beside_log, [beside_log, beside_files])
+    assert folders("s3://bucket", **elsewhere) == (beside_log, [beside_log])
+
+
+def test_a_folder_that_a_note_alone_needed_goes_with_it(tmp_path: Path) -> None:
+    """Where there is no log, nothing is left of a server that was stopped."""
+    folder = tmp_path / ".otlp2parquet" / "servers"
+    with announced(folder, URL, "/data"):
+        assert folder.exists()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / ".otlp2parquet").mkdir()
+    (tmp_path / ".otlp2parquet" / "node").write_bytes(b"")
+    with announced(folder, URL, "/data"):
+        pass
+    assert [path.name for path in (tmp_path / ".otlp2parquet").iterdir()] == ["node"]

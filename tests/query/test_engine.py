@@ -165,6 +165,17 @@ def test_without_the_extra(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -
         Engine(store)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("error('boom')", "boom"), ("'a'::INT", "could not convert string 'a'")],
+)
+def test_an_error_behind_rows_that_were_taken(value: str, said: str, store: LocalStore) -> None:
+    """It is one of ours, as before the first row."""
+    sql = f"SELECT CASE WHEN x > 60000 THEN {value} ELSE 1 END FROM range(70000) t(x)"
+    with Engine(store) as engine, pytest.raises(QueryError, match=said):
+        list(engine.ask(sql).batches)
+
+
 def test_an_answer_is_computed_while_it_is_taken(store: LocalStore) -> None:
     """Memory for all rows of a large table is never needed."""
     with Engine(store) as engine:

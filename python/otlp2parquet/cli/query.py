@@ -99,9 +99,9 @@ def _have_rows_stored(config: Config, root: str) -> None:
     """Ask the servers that write there to store what they have; a warning names who does not."""
     # Here for the same reason: TLS takes its time.
     from otlp2parquet.cli.running_server import NoServerError, server_at  # noqa: PLC0415
-    from otlp2parquet.platforms.presence import notes_folder, notes_of  # noqa: PLC0415
+    from otlp2parquet.platforms.presence import notes_of, searched_folders  # noqa: PLC0415
 
-    for note in notes_of(notes_folder(config), root):
+    for note in notes_of(searched_folders(config), root):
         try:
             server_at(note.url, config, shows_token=note.is_trusted).flush()
         except NoServerError as error:

@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,13 +42,23 @@ class ServerNote:
 
 
 def notes_folder(config: Config) -> Path:
-    """Where the notes of servers of this configuration lie.
+    """Where a server of this configuration leaves its note: beside its log.
 
-    Beside the files if they are on the disk: who asks about a folder knows no more than that.
+    With the usual settings that is beside the files. Where the log was moved away from them,
+    nothing of a server stays open there: a volume of files can be taken away while it runs.
     """
-    if config.storage.backend == "fs":
-        return config.storage.fs.path / LOG_FOLDER / FOLDER
     return config.log_path / FOLDER
+
+
+def searched_folders(config: Config) -> list[Path]:
+    """Where notes of servers are looked for that may write into this configuration's storage.
+
+    Who asks about a folder often knows no more than that: so beside its files, too.
+    """
+    folders = [notes_folder(config)]
+    if config.storage.backend == "fs":
+        folders.append(config.storage.fs.path / LOG_FOLDER / FOLDER)
+    return list({folder.absolute(): folder for folder in folders}.values())
 
 
 def local_url(scheme: str, host: str, port: int) -> str:
@@ -76,14 +86,16 @@ def announced(folder: Path, url: str, storage: str) -> Iterator[None]:
         with contextlib.suppress(OSError):
             disk.unlink(path)
             folder.rmdir()  # if it was the last one
+            if folder.parent.name == LOG_FOLDER:
+                folder.parent.rmdir()  # if there is no log
         if descriptor is not None:
             disk.close(descriptor)
 
 
-def notes_of(folder: Path, storage: str) -> list[ServerNote]:
-    """The notes in ``folder`` of servers that run, and write into ``storage``."""
+def notes_of(folders: Iterable[Path], storage: str) -> list[ServerNote]:
+    """The notes in ``folders`` of servers that run, and write into ``storage``."""
     found, trusted = [], _trusted_users()
-    for path in _notes(folder):
+    for path in (path for folder in folders for path in _notes(folder)):
         try:
             with path.open("rb") as file:
                 note = json.loads(file.read(_MOST_BYTES))

@@ -100,7 +100,8 @@ class Engine:
         return None if relation is None else relation.to_arrow_reader(_BATCH_ROWS)
 
     def _batches(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-        with self._telling():
+        # Through Arrow's stream an error of DuckDB arrives as one of the system's, or of Arrow.
+        with self._telling(OSError, pa.ArrowException):
             yield from reader
 
     def _make_views(self, sql: str) -> None:
@@ -128,11 +129,10 @@ class Engine:
         return f"{PROTOCOL}:/"
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
+    def _telling(self, *errors: type[Exception]) -> Iterator[None]:
         try:
             yield
-        # The second is what DuckDB raises while batches are taken.
-        except (self._error, pa.ArrowException) as error:
+        except (self._error, *errors) as error:
             raise QueryError(explanation(str(error), self._columns)) from error
 
     def __enter__(self) -> Self:
