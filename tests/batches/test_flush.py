@@ -232,3 +232,26 @@ def test_a_stop_whose_time_is_over_leaves_no_flush_waiting() -> None:
         assert not bench.ingest.drain(0)
         assert first.result.waiting == 1
         assert second.result.waiting == 2
+
+
+def test_a_flush_does_not_wait_until_what_was_refused_is_taken_back() -> None:
+    """A bucket may never allow that; what comes later is stored, and the flush says so."""
+    with Bench(threads=0, log=NoLog(until_stored=True)) as bench:
+        bench.writer.fail = lambda _: StorageUnavailableError("away")
+        bench.writer.fail_back = lambda _: StorageUnavailableError("no right to delete")
+        for _ in range(2):
+            bench.append(logs(1))
+        refused = flush(bench)
+        assert bench.ingest.counts.batches_closed["flush"] == 1
+        run_all(bench)
+        assert refused.result.refused == 2
+        bench.writer.fail = lambda _: None
+        bench.append(logs(3))
+        later = flush(bench)
+        for _ in range(4):
+            bench.tick(100.0)
+            run_all(bench)
+        assert later.told
+        assert later.result.is_stored
+        assert later.result.rows == {"otel_logs": 3}
+        assert bench.waiting == 2

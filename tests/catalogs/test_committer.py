@@ -12,7 +12,9 @@ from otlp2parquet.catalogs import backlog
 from otlp2parquet.catalogs import committer as module
 from otlp2parquet.catalogs.backlog import OTHERS_SECS
 from otlp2parquet.catalogs.committer import (
+    CONFLICT_LONGEST_SECS,
     LOGGED_SECS,
+    MOST_HALVINGS,
     MOST_REMOVED,
     RETRY_FIRST_SECS,
     RETRY_LONGEST_SECS,
@@ -58,6 +60,9 @@ class Table:
         """See ``LoadedTable``."""
         if self._catalog.errors:
             raise self._catalog.errors.pop(0)
+        if len(receipts) > self._catalog.most:
+            message = "others commit in the time that so many take"
+            raise CatalogConflictError(message)
         self._catalog.commits.append([receipt.key for receipt in receipts])
         for node, keys in committed.items():
             self._catalog.named[self._name, node] = keys
@@ -70,6 +75,8 @@ class Tables:
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
+        self.most = 1_000_000
+        """Receipts of one commit that others leave the time for."""
         self.commits: list[list[str]] = []
         self.named: dict[tuple[str, str], frozenset[str]] = {}
 
@@ -154,6 +161,26 @@ def test_a_commit_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [bench.receipt(files=files).key for files in (2, 2, 9, 1)]
     bench.run()
     assert bench.catalog.commits == [keys[:2], keys[2:3], keys[3:]]
+
+
+def test_a_backlog_is_committed_beside_others_that_are_faster() -> None:
+    """An attempt is halved until it fits between two commits of others, the oldest first."""
+    bench = Bench()
+    keys = [bench.receipt().key for _ in range(60)]
+    bench.catalog.most = 7
+    for _ in range(60):
+        bench.run()
+        bench.now += CONFLICT_LONGEST_SECS
+    assert [key for commit in bench.catalog.commits for key in commit] == keys
+    # Half of the attempts at least is worth its while: one that is too large per one that fits.
+    assert bench.committer.counts.conflicts <= len(bench.catalog.commits) + MOST_HALVINGS
+    bench.catalog.most = 1_000_000
+    more = [bench.receipt().key for _ in range(60)]
+    bench.committer.list_again()
+    for _ in range(MOST_HALVINGS):
+        bench.run()
+        bench.now += 100.0
+    assert bench.catalog.commits[-1][-1] == more[-1]
 
 
 def test_a_receipt_stays_while_its_batch_is_in_the_log() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import socket
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
+from otlp2parquet.batches.log import record
 from otlp2parquet.batches.log.folder import LogFolder
 from otlp2parquet.config import Address, Config, FsConfig, ServerConfig, StorageConfig, TlsConfig
 from otlp2parquet.config.settings import DurabilityConfig
@@ -98,16 +100,22 @@ def test_a_log_of_another_server_is_an_error(tmp_path: Path) -> None:
     LogFolder.claim(config.log_path).release()
 
 
-def test_a_segment_of_another_version_is_an_error(tmp_path: Path) -> None:
+def test_a_segment_of_another_version_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In every mode: what was acknowledged is to be stored."""
     folder = tmp_path / "data" / ".otlp2parquet"
     folder.mkdir(parents=True)
-    name = "01a21ced-19c4-7736-b851-3c991cdece02.segment"
-    (folder / name).write_bytes(b"O2PSEG" + bytes(100))
-    before = check_all(config_in(tmp_path)).errors
-    stored = check_all(config_in(tmp_path, durability=DurabilityConfig(mode="stored"))).errors
-    assert before == stored
-    assert names(folder) == [name]
+    batch = UUID("01a21ced-19c4-7736-b851-3c991cdece02")
+    monkeypatch.setattr(record, "FORMAT_VERSION", record.FORMAT_VERSION + 1)
+    later = record.pack_header(record.Header(batch, batch, 1))
+    monkeypatch.undo()
+    (folder / f"{batch}.segment").write_bytes(later)
+    for mode in ("fsync", "memory", "stored"):
+        durability = DurabilityConfig(mode=mode)
+        (error,) = check_all(config_in(tmp_path, durability=durability)).errors
+        assert "another version of otlp2parquet" in error
+    assert names(folder) == [f"{batch}.segment"]
 
 
 def test_grpc_that_cannot_be_served_is_a_warning(tmp_path: Path, taken: Address) -> None:

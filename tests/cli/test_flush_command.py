@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trustme
 
-from otlp2parquet.cli.running_server import NoServerError, server_at
+from otlp2parquet.cli.running_server import NoServerError, RunningServer, server_at
 from otlp2parquet.config import Address, AuthConfig, Config, ServerConfig
 from tests.support.conversion import run
 from tests.support.server_process import Server, logs_of
@@ -75,6 +75,38 @@ def test_nobody_there_is_said() -> None:
     assert result.exit_code == 1
     assert f"no server answers at {url}: connection refused" in result.output
     assert "--url" in result.output
+
+
+HOSTILE = "\x1b[2J\x9b31m\u202e\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "told"),
+    [
+        (400, {"message": HOSTILE}, r"\x1b[2J\x9b31m\u202e\n"),
+        (
+            200,
+            {"root": HOSTILE, "rows": {"a": 1}, "files": 1, "bytes": 1, "secs": 0.1},
+            r"1 row in 1 file (1 bytes), in 0.1 s, in \x1b[2J\x9b31m\u202e\n",
+        ),
+        (200, {}, "answered 200, expected an otlp2parquet that knows flush"),
+        (200, {"rows": 1}, "answered 200, expected an otlp2parquet that knows flush"),
+    ],
+)
+def test_whatever_answers_there(
+    monkeypatch: pytest.MonkeyPatch, status: int, page: dict[str, object], told: str
+) -> None:
+    """Another program may: what it says does nothing to a terminal, and is no traceback."""
+    answer = status, json.dumps(page).encode()
+    monkeypatch.setattr(RunningServer, "request", lambda *_, **__: answer)
+    output = run("flush", "--url", "http://127.0.0.1:1").output
+    assert told in output
+    assert "Traceback" not in output
+    assert not any(one in output for one in HOSTILE[:-1] if not one.isprintable())
+    if status != 200:
+        with pytest.raises(NoServerError) as raised:
+            RunningServer("http://127.0.0.1:1").flush()
+        assert told in str(raised.value)
 
 
 @pytest.mark.parametrize("options", [("--timeout", "301"), ("--timeout", "-1"), ("--format", "x")])

@@ -103,6 +103,17 @@ def test_a_file_that_is_none(tables: Path) -> None:
     assert len(result.stdout.splitlines()) == 2
 
 
+def test_what_somebody_called_a_file_does_nothing_to_a_terminal(tables: Path) -> None:
+    """Whoever may write into the folder, or the bucket, names its files."""
+    folder = tables / "logs" / "date=2026-07-01" / "hour=9"
+    folder.mkdir(parents=True)
+    (folder / "\x1b[2J\u202e.parquet").write_bytes(b"junk")
+    told = run("ls", tables).stderr
+    assert r"\x1b[2J\u202e.parquet: found no footer" in told
+    assert "\x1b" not in told
+    assert "\u202e" not in told
+
+
 def test_no_folder(tmp_path: Path) -> None:
     """What is not there is not made by looking at it."""
     result = run("ls", tmp_path / "absent")

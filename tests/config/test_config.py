@@ -34,6 +34,7 @@ OTHER = {
     "server.log_level": ('"debug"', "debug"),
     "server.log_format": ('"json"', "json"),
     "server.path_prefix": ('"/otlp/"', "/otlp"),
+    "server.page": ("true", "yes"),
     "server.idle_timeout_secs": ('"10m"', "600"),
     "server.threads": ("77", "77"),
     "server.auth.tokens": ('["one", "two"]', "one,two"),

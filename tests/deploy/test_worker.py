@@ -119,7 +119,7 @@ def test_documentation_stays_out_and_nothing_else() -> None:
     )
     source += '\n\ndef f():\n    """F."""\n'
     stripped = worker.without_documentation(source)
-    expected = '"""Rule."""\nx = 1\nclass A:\n    y: int\ndef f():\n    pass\n'
+    expected = "x = 1\nclass A:\n    y: int\ndef f():\n    pass\n"
     assert ast.dump(ast.parse(stripped)) == ast.dump(ast.parse(expected))
 
 
@@ -130,8 +130,23 @@ def test_types_stay_out_but_those_of_fields() -> None:
         "        y: int = x\n        return y\nasync def g(*a: int, **k: int) -> None: ...\n"
     )
     expected = (
-        '""""""\nA = 1\npass\nclass C:\n    d: int = 2\n    def f(self, x):\n'
+        "A = 1\npass\nclass C:\n    d: int = 2\n    def f(self, x):\n"
         "        y = x\n        return y\nasync def g(*a, **k): ...\n"
+    )
+    stripped = worker.without_documentation(source)
+    assert ast.dump(ast.parse(stripped)) == ast.dump(ast.parse(expected))
+
+
+def test_imports_for_types_stay_out() -> None:
+    """Those that something uses when it runs stay, and what is not for types."""
+    source = (
+        "from typing import TYPE_CHECKING, Final, NamedTuple\nfrom collections.abc import Mapping\n"
+        "import json\nif TYPE_CHECKING:\n    import a\nelse:\n    b = 1\n"
+        "class C(NamedTuple):\n    d: Final\ndef f(e: Mapping) -> None: ...\n"
+    )
+    expected = (
+        "from typing import Final, NamedTuple\nimport json\nb = 1\n"
+        "class C(NamedTuple):\n    d: Final\ndef f(e): ...\n"
     )
     stripped = worker.without_documentation(source)
     assert ast.dump(ast.parse(stripped)) == ast.dump(ast.parse(expected))

@@ -168,7 +168,7 @@ for name, make, statuses in (
     (
         "half of one, then the end of the connection",
         lambda: HELLO + open_call() + data(message(HOSTILE[:-3], length=SIZE), end=False),
-        (SILENCE, UNAVAILABLE),
+        (SILENCE, UNAVAILABLE),  # a slow server has not seen the end when it gives up waiting
     ),
 ):
     add(MESSAGE, name, make, *statuses)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otlp2parquet.config import Flags, load
+from otlp2parquet.cli.running_server import server_at
+from otlp2parquet.config import AuthConfig, Config, Flags, ServerConfig, load
+from otlp2parquet.platforms import presence
 from otlp2parquet.platforms.presence import (
     ServerNote,
     announced,
@@ -44,6 +46,19 @@ def test_a_note_lasts_as_long_as_its_server(tmp_path: Path) -> None:
         assert len(notes_of(folder, "/data")) == 1
     assert notes_of(folder, "/data") == []
     assert not folder.exists()
+
+
+def test_the_note_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one, but no token is sent to where it leads."""
+    folder = tmp_path / "servers"
+    with announced(folder, URL, "/data"):
+        monkeypatch.setattr(presence, "_trusted_users", lambda: {os.getuid() + 1})
+        (note,) = notes_of(folder, "/data")
+    assert not note.is_trusted
+    tokens = ("known to the server",)
+    config = Config(server=ServerConfig(auth=AuthConfig(tokens=tokens)))
+    assert server_at(URL, config).token == tokens[0]
+    assert server_at(URL, config, shows_token=note.is_trusted).token == ""
 
 
 def test_the_note_of_a_server_that_was_killed(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ document.addEventListener("securitypolicyviolation",
   (event) => window.violations.push(`${event.violatedDirective} ${event.sample}`));
 """
 
+# Patience, no promise: machines are shared, and browsers are slow on them.
+expect.set_options(timeout=60_000)
+
 NETWORK = "Failed to load resource"
 """What the browser itself says on its console of a request that did not succeed."""
 
@@ -49,6 +52,7 @@ class Look:
         )
         self._may_fail = may_fail_to_load
         self.complaints: list[str] = []
+        self._context.set_default_timeout(60_000)
         self.page = self._context.new_page()
         self.page.add_init_script(WATCH)
         self.page.on("console", self._on_console)
@@ -82,7 +86,7 @@ class Look:
 
     def wait_live(self) -> None:
         """Return when it says that it is connected."""
-        expect(self.page.locator("#status-text")).to_contain_text("Live", timeout=15_000)
+        expect(self.page.locator("#status-text")).to_contain_text("Live")
 
     def go(self, where: str) -> None:
         """Show a view."""

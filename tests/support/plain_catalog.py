@@ -23,6 +23,7 @@ from otlp2parquet.catalogs.plain import (
     RestOptions,
     TableOptions,
 )
+from otlp2parquet.catalogs.plain.commits import shared_node_of
 from otlp2parquet.catalogs.rest import LimitedRestCatalog
 from tests.support.memory_store import KilledError
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from tests.support.rest_catalog import RestCatalogServer
+
+
+BUCKET = "bucket"
+"""The folder that is the bucket of receipts, where none is named."""
 
 
 class Life:
@@ -171,11 +176,13 @@ def plain_commits(
     server: RestCatalogServer,
     ask: object = fetch,
     life: Life | None = None,
+    bucket: str = BUCKET,
     **options: object,
 ) -> Commits:
     """The commits of one request or schedule; receipts lie beside the catalog's tables."""
-    receipts = ObjectReceipts(FileObjects(life), str(server.folder / "bucket"))
-    return Commits(plain_catalog(server, ask, life), receipts, **options)  # type: ignore[arg-type]
+    receipts = ObjectReceipts(FileObjects(life), str(server.folder / bucket))
+    named = {"node": shared_node_of(bucket), **options}
+    return Commits(plain_catalog(server, ask, life), receipts, **named)  # type: ignore[arg-type]
 
 
 def full_client(server: RestCatalogServer, **options: object) -> IcebergCatalog:

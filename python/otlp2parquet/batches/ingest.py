@@ -376,17 +376,22 @@ class Ingest:
 
     def _submit(self, batch: OpenBatch, reason: Reason) -> None:
         self.counts.closed(reason)
-        turn = object() if reason == "flush" else None
-        if turn is not None:
-            self._ahead.add(turn)  # the lock is held, as for all that close the open batch
-        on_done = partial(self._done, turn) if turn is not None else self._done
-        self._storing.submit(batch.close(reason, self._monotonic()), on_done)
+        closed = batch.close(reason, self._monotonic())
+        if reason != "flush":
+            self._storing.submit(closed, self._done)
+            return
+        turn = object()
+        self._ahead.add(turn)  # the lock is held, as for all that close the open batch
+        # What is given up ends no sooner than it is taken back, which a storage may never allow.
+        self._storing.submit(closed, self._done, partial(self._settled, turn))
 
-    def _done(self, turn: object = None) -> None:
-        """A batch is stored or given up."""
+    def _done(self) -> None:
+        """A batch is stored, or given up and taken back."""
         if self._log.waits_for_storage:
             self._close_next()
-        if turn is not None:
-            with self._lock:
-                over = self._pass(turn)
-            tell(over)
+
+    def _settled(self, turn: object) -> None:
+        """It is known what becomes of a batch that was closed for a flush."""
+        with self._lock:
+            over = self._pass(turn)
+        tell(over)

@@ -142,6 +142,7 @@ class Storing:
         # Plans are put into the log one at a time, so that the newest is the last.
         self._fixing = threading.Lock()
         self._done: dict[int, Callable[[], None]] = {}
+        self._settled: dict[int, Callable[[], None]] = {}
         self._flushes = Flushes()
         self._order = 0
         self._hurry = False
@@ -166,15 +167,24 @@ class Storing:
         while self.run_one():
             pass
 
-    def submit(self, batch: ClosedBatch, on_done: Callable[[], None] = lambda: None) -> None:
+    def submit(
+        self,
+        batch: ClosedBatch,
+        on_done: Callable[[], None] = lambda: None,
+        on_settled: Callable[[], None] | None = None,
+    ) -> None:
         """Store ``batch`` behind those submitted before. Does not wait.
 
-        ``on_done`` is called when it is stored or given up, without any lock held.
+        ``on_settled`` is called when it is known what becomes of its rows, ``on_done`` when nothing
+        more is done for it: what is given up may have to be taken back for long. Both without any
+        lock held.
         """
         with self._changed:
             self._order += 1
             storing = StoringBatch(self._order, batch, self._monotonic(), self._writer)
             self._done[self._order] = on_done
+            if on_settled is not None:
+                self._settled[self._order] = on_settled
             if batch.is_replayed:
                 self._replays += 1
                 if self._replaying_since is None:
@@ -285,14 +295,22 @@ class Storing:
 
     def _settle(
         self, storing: StoringBatch, fate: Fate, files: Sequence[tuple[PlannedFile, StoredFile]]
-    ) -> list[Flush]:
-        """It is known what becomes of a batch: the flushes that are over. The lock is held."""
-        if storing.is_settled:
-            return []
-        storing.is_settled = True
-        return self._flushes.ended(
-            storing.order, fate, [(file.table, receipt) for file, receipt in files]
-        )
+    ) -> Callable[[], None]:
+        """It is known what becomes of a batch. The lock is held; call the result without it."""
+        over: list[Flush] = []
+        on_settled = self._settled.pop(storing.order, None)
+        if not storing.is_settled:
+            storing.is_settled = True
+            over = self._flushes.ended(
+                storing.order, fate, [(file.table, receipt) for file, receipt in files]
+            )
+
+        def tell_all() -> None:
+            tell(over)
+            if on_settled is not None:
+                _call(on_settled)
+
+        return tell_all
 
     def stop(self) -> None:
         """End the threads once the steps that could begin now are done; what rests is left."""
@@ -574,16 +592,13 @@ class Storing:
             since, secs = self._replaying_since, 0.0
             if since is not None and not self._replays:
                 secs, self._replaying_since = self._monotonic() - since, None
-            over = self._settle(storing, fate, files)
+            tell_all = self._settle(storing, fate, files)
             self._look_at(storing)
         if since is not None and not self._replays:
             fields = {"batches": self.counts.batches_replayed, "secs": round(secs, 3)}
             log.info("replay finished", extra={"fields": fields})
-        tell(over)
-        try:
-            on_done()
-        except Exception:
-            log.exception("the end of a batch was not taken note of")
+        tell_all()
+        _call(on_done)
 
     # -- what goes wrong --------------------------------------------------------------------
 
@@ -730,7 +745,7 @@ class Storing:
                 pause = self._pause(storing)
                 storing.rounds += self._schedule.rest(storing, self._monotonic() + pause)
             # Who waits need not wait until what is stored of it is taken back.
-            over = self._settle(storing, Fate.REFUSED, ())
+            tell_all = self._settle(storing, Fate.REFUSED, ())
             self._look_at(storing)
         if is_first:
             log.error(
@@ -740,7 +755,7 @@ class Storing:
             )
             # Without the reason: paths hold names of services, also those of other clients.
             storing.batch.log.refuse(StorageError("the storage failed, send it again"))
-        tell(over)
+        tell_all()
         self._end_given_up(storing)
 
     def _take_back(self, storing: StoringBatch, progress: FileProgress) -> None:
@@ -756,6 +771,14 @@ class Storing:
                 self._look_at(storing)
         if is_over:
             self._end(storing, Phase.DONE, Fate.REFUSED)
+
+
+def _call(told: Callable[[], None]) -> None:
+    """Tell whoever has submitted a batch of its end. Raises nothing."""
+    try:
+        told()
+    except Exception:
+        log.exception("the end of a batch was not taken note of")
 
 
 def _existing(storing: StoringBatch, progress: FileProgress) -> Existing:

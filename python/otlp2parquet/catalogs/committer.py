@@ -51,6 +51,8 @@ MOST_REMOVED: Final = 64
 """Receipts that one step removes, so that commits need not wait long for it."""
 MOST_FILES: Final = 10_000
 """In one commit, so that its size is bounded after a long outage; one receipt may have more."""
+MOST_HALVINGS: Final = MOST_FILES.bit_length()
+"""After so many an attempt takes one receipt."""
 
 
 @dataclass(slots=True)
@@ -300,7 +302,9 @@ class Committer:
         named = {node: table.committed(node) for node in {one.node for one in waiting}}
         there = [receipt for receipt in waiting if receipt.key in named[receipt.node]]
         self._took(progress, there, already=True)
-        rest = [receipt for receipt in waiting if receipt.key not in named[receipt.node]]
+        left = [receipt for receipt in waiting if receipt.key not in named[receipt.node]]
+        files = min(sum(len(receipt.files) for receipt in left), MOST_FILES)
+        rest = _first_files(left, files >> progress.halvings, MOST_NODES)
         candidates = await self._candidates(table, named) if rest else {}
         # Behind "load": what exists now and was not named then is in no table as it was loaded.
         present = await self._forgetting.present(progress.name, rest, candidates)
@@ -308,7 +312,7 @@ class Committer:
         with self._lock:
             for receipt in gone:
                 progress.waiting.pop(receipt.path, None)
-        chosen = _first_files([one for one in rest if one.path in present], MOST_FILES, MOST_NODES)
+        chosen = [one for one in rest if one.path in present]
         if chosen:
             forgotten = self._forgettable(progress, candidates, present)
             names = {
@@ -321,8 +325,9 @@ class Committer:
         with self._lock:
             was_parked, progress.is_parked = progress.is_parked, False
             progress.rounds = progress.conflicts = 0
+            progress.halvings = max(0, progress.halvings - 1)
             progress.error = ""
-            is_over = not self._hurry and len(chosen) == len(rest) - len(gone)
+            is_over = not self._hurry and len(rest) == len(left)
             pause = self._interval if is_over else 0.0
             progress.due = self._monotonic() + pause
         if was_parked:
@@ -416,6 +421,7 @@ class Committer:
             else:
                 if is_conflict:
                     step.table.conflicts += 1
+                    step.table.halvings = min(step.table.halvings + 1, MOST_HALVINGS)
                     rounds = step.table.conflicts
                 else:
                     step.table.rounds += 1

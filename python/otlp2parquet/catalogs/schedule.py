@@ -45,6 +45,10 @@ class TableProgress:
     """Attempts that failed since the last one that did not."""
     conflicts: int = 0
     """Attempts that others were faster than, as above: they say nothing of the catalog's health."""
+    halvings: int = 0
+    """How often the files of an attempt are halved: once more when others were faster than one,
+    once less when one succeeds. What takes longer than others leave between their commits
+    would never succeed, and a backlog would grow for ever."""
     error: str = ""
     is_parked: bool = False
     """Whether the last attempt was refused for good."""

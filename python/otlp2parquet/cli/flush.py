@@ -53,6 +53,8 @@ def flush(
     take the rows in time they stay where they are, the reason is told and the exit code is 1. A
     token, if the server asks for one, is the first of server.auth.tokens.
     """
+    from otlp2parquet.platforms.logs import printable  # noqa: PLC0415 - a server's
+
     try:
         server = server_at(url, load(Flags(config=path)).config)
         status, body = server.request(
@@ -72,8 +74,16 @@ def flush(
         click.echo(json.dumps(page))
         ctx.exit(0 if status == 200 else 1)  # noqa: PLR2004 - HTTP's
     if status != 200:  # noqa: PLR2004 - HTTP's
-        raise click.ClickException(f"{server.url}: {page.get('message', status)}")
-    click.echo(as_text(page))
+        raise click.ClickException(printable(f"{server.url}: {page.get('message', status)}"))
+    try:
+        line = as_text(page)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        line = ""
+    if not line:
+        raise click.ClickException(
+            f"{server.url} answered {status}, expected an otlp2parquet that knows flush"
+        )
+    click.echo(printable(line))
 
 
 def as_text(page: dict[str, Any]) -> str:

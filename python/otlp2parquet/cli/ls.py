@@ -51,8 +51,10 @@ def ls(
         listing = list_storage(open_existing(config.storage), count_rows=not names_only)
     except OtlpError as error:
         raise click.ClickException(str(error)) from error
+    from otlp2parquet.platforms.logs import printable  # noqa: PLC0415 - a server's
+
     for problem in listing.problems:
-        click.echo(problem, err=True)
+        click.echo(printable(problem), err=True)  # names of files are anybody's
     if form == "json":
         _as_json(listing, names_only=names_only)
     else:

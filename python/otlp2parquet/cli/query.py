@@ -103,7 +103,7 @@ def _have_rows_stored(config: Config, root: str) -> None:
 
     for note in notes_of(notes_folder(config), root):
         try:
-            server_at(note.url, config).flush()
+            server_at(note.url, config, shows_token=note.is_trusted).flush()
         except NoServerError as error:
             click.echo(
                 f"Warning: rows that the server (pid {note.pid}) has not stored yet are not in "

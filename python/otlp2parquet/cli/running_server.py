@@ -75,7 +75,10 @@ class RunningServer:
         if not isinstance(page, dict):
             page = {"message": "expected an otlp2parquet that knows flush"}
         if status != _OK or "root" not in page:
-            raise NoServerError(f"{self.url} answered {status}: {page.get('message', '')}")
+            from otlp2parquet.platforms.logs import printable  # noqa: PLC0415 - a server's
+
+            message = printable(str(page.get("message", "")))
+            raise NoServerError(f"{self.url} answered {status}: {message}")
         return page
 
     def _connection(
@@ -94,8 +97,11 @@ class RunningServer:
         return http.client.HTTPSConnection(host, port, timeout=timeout_secs, context=context)
 
 
-def server_at(url: str | None, config: Config) -> RunningServer:
-    """The server at ``url``, or the one that these settings start. ``NoServerError`` for no URL."""
+def server_at(url: str | None, config: Config, *, shows_token: bool = True) -> RunningServer:
+    """The server at ``url``, or the one that these settings start. ``NoServerError`` for no URL.
+
+    ``shows_token`` is for a URL that nobody has named who may know the token.
+    """
     tokens, cert = config.server.auth.tokens, config.server.tls.cert
     if url is None:
         address = config.server.listen_addr
@@ -112,6 +118,5 @@ def server_at(url: str | None, config: Config) -> RunningServer:
         is_one = False
     if not is_one:
         raise NoServerError(f"--url: found {url!r}, expected a URL such as http://127.0.0.1:4318")
-    return RunningServer(
-        url.rstrip("/"), tokens[0] if tokens else "", "" if cert is None else str(cert)
-    )
+    token = tokens[0] if tokens and shows_token else ""
+    return RunningServer(url.rstrip("/"), token, "" if cert is None else str(cert))

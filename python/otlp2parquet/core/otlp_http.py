@@ -69,6 +69,7 @@ what they get a 500 for."""
 _RPC_CODE: Final = {
     400: 3,  # INVALID_ARGUMENT
     401: 16,  # UNAUTHENTICATED
+    403: 7,  # PERMISSION_DENIED
     404: 5,  # NOT_FOUND
     405: 12,  # UNIMPLEMENTED
     413: 8,  # RESOURCE_EXHAUSTED

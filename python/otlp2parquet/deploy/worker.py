@@ -133,7 +133,7 @@ def _contents() -> dict[str, str]:
 
 
 def without_documentation(source: str) -> str:
-    """A module that does the same, without comments and docstrings but the first line of its own.
+    """A module that does the same, without comments and docstrings.
 
     Nor with types of arguments, results and variables: only classes look at theirs. All that would
     be half of what is uploaded, and of what is read and evaluated at each cold start.
@@ -144,8 +144,8 @@ def without_documentation(source: str) -> str:
             texts = [one for one in node.body if _is_text(one)]
             node.body = [one for one in node.body if one not in texts] or [ast.Pass()]
     tree = _WithoutTypes().visit(tree)
-    first = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
-    return f'"""{first}"""\n{ast.unparse(tree)}\n'
+    _leave_out_unused_types(tree)
+    return f"{ast.unparse(tree)}\n"
 
 
 class _WithoutTypes(ast.NodeTransformer):
@@ -157,6 +157,11 @@ class _WithoutTypes(ast.NodeTransformer):
             one if isinstance(one, ast.AnnAssign) else self.visit(one) for one in node.body
         ]
         return node
+
+    def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
+        """What is there for types alone is not there when it runs."""
+        self.generic_visit(node)
+        return node.orelse if ast.unparse(node.test) == "TYPE_CHECKING" else node
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         """An argument without its type."""
@@ -181,6 +186,16 @@ class _WithoutTypes(ast.NodeTransformer):
             return ast.copy_location(ast.Pass(), node)
         assigned = ast.Assign([node.target], node.value)
         return ast.fix_missing_locations(ast.copy_location(assigned, node))
+
+
+def _leave_out_unused_types(tree: ast.Module) -> None:
+    """Leave out the names that a module imports from where types are, and has no use for."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for node in list(tree.body):
+        if isinstance(node, ast.ImportFrom) and node.module in ("typing", "collections.abc"):
+            node.names = [name for name in node.names if (name.asname or name.name) in used]
+            if not node.names:
+                tree.body.remove(node)
 
 
 def _is_text(statement: ast.stmt) -> bool:

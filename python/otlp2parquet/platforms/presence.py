@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -37,6 +37,8 @@ class ServerNote:
     url: str
     storage: str
     pid: int
+    is_trusted: bool = True
+    """Whether we, or root, have written it. Who else may write there must not be sent a token."""
 
 
 def notes_folder(config: Config) -> Path:
@@ -64,8 +66,8 @@ def announced(folder: Path, url: str, storage: str) -> Iterator[None]:
         _remove_stale(folder)
         descriptor = disk.create(path)
         disk.lock(descriptor)
-        note = json.dumps(asdict(ServerNote(url, storage, os.getpid())))
-        disk.write(descriptor, 0, [note.encode()])
+        note = {"url": url, "storage": storage, "pid": os.getpid()}
+        disk.write(descriptor, 0, [json.dumps(note).encode()])
     except OSError as error:
         log.debug("no note of this server could be written into %s: %s", folder, error)
     try:
@@ -80,17 +82,24 @@ def announced(folder: Path, url: str, storage: str) -> Iterator[None]:
 
 def notes_of(folder: Path, storage: str) -> list[ServerNote]:
     """The notes in ``folder`` of servers that run, and write into ``storage``."""
-    found = []
+    found, trusted = [], _trusted_users()
     for path in _notes(folder):
         try:
             with path.open("rb") as file:
                 note = json.loads(file.read(_MOST_BYTES))
-            server = ServerNote(str(note["url"]), str(note["storage"]), int(note["pid"]))
+                is_trusted = os.fstat(file.fileno()).st_uid in trusted
+            url, root, pid = str(note["url"]), str(note["storage"]), int(note["pid"])
+            server = ServerNote(url, root, pid, is_trusted)
         except (OSError, ValueError, LookupError, TypeError):
             continue  # it is being written, or removed, or none of ours
         if server.storage == storage and not _is_stale(path):
             found.append(server)
     return found
+
+
+def _trusted_users() -> set[int]:
+    # Windows has no such numbers, and says 0 of every file.
+    return {0, os.getuid()} if hasattr(os, "getuid") else {0}
 
 
 def _notes(folder: Path) -> list[Path]:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
-from otlp2parquet.catalogs.plain.commits import NODE, REQUEST_SECS, Commits
+from otlp2parquet.catalogs.plain.commits import REQUEST_SECS, Commits, shared_node_of
 from otlp2parquet.catalogs.receipts import FOLDER, DataFile
 from tests.support.iceberg import commit, logs_receipt
 from tests.support.memory_store import KilledError
-from tests.support.plain_catalog import Life, fetch_within, full_client, plain_commits
+from tests.support.plain_catalog import BUCKET, Life, fetch_within, full_client, plain_commits
 from tests.support.rest_catalog import RestCatalogServer
 
 if TYPE_CHECKING:
@@ -67,12 +67,14 @@ def commits_of(
     clock: Clock,
     life: Life | None = None,
     fault: Callable[[str, str], int] = lambda _method, _path: 0,
+    bucket: str = BUCKET,
 ) -> Commits:
     """The commits of one process."""
     return plain_commits(
         server,
         fetch_within(server, life, fault),
         life,
+        bucket,
         monotonic=clock.monotonic,
         time_ms=clock.time_ms,
         sleep=clock.sleep,
@@ -120,7 +122,8 @@ def receipts_left(server: RestCatalogServer) -> list[str]:
 def named(server: RestCatalogServer) -> set[str]:
     """The keys that the table names."""
     properties = server.state.tables["otlp", TABLE].properties
-    return set(filter(None, properties.get(f"otlp2parquet.committed.{NODE}", "").split(",")))
+    name = f"otlp2parquet.committed.{shared_node_of(BUCKET)}"
+    return set(filter(None, properties.get(name, "").split(",")))
 
 
 def test_a_request_leaves_nothing_to_be_done(server: RestCatalogServer) -> None:
@@ -344,3 +347,26 @@ def test_rows_are_read_from_what_a_request_commits(
     full = full_client(server)
     commit(full, logs_receipt(tmp_path / "b", 4))
     assert full.load(TABLE).table.scan().to_arrow().num_rows == 10
+
+
+def test_two_buckets_do_not_forget_each_others_batches(server: RestCatalogServer) -> None:
+    """Whoever does not see a receipt must not take it for gone: its file would come twice."""
+    clock = Clock()
+    asyncio.run(one_request(commits_of(server, clock), clock, 0))
+    number, cut_off = 0, False
+    while not cut_off:  # killed between the commit and the removal of the receipt
+        number += 1
+        with contextlib.suppress(KilledError):
+            life = Life(number)
+            asyncio.run(one_request(commits_of(server, clock, life), clock, number))
+            raise AssertionError("expected a life that ends behind the commit")
+        cut_off = f"file:///b/{number}.parquet" in files_of(server) and bool(receipts_left(server))
+        if not cut_off:
+            asyncio.run(commits_of(server, clock).reconcile(SECS))
+    clock.now += REQUEST_SECS + 1
+    for other in range(100, 104):
+        asyncio.run(one_request(commits_of(server, clock, bucket="other"), clock, other))
+    asyncio.run(commits_of(server, clock, bucket="other").reconcile(SECS))
+    report = asyncio.run(commits_of(server, clock).reconcile(SECS))
+    assert (report.files, report.already) == (0, 1)
+    assert set(files_of(server).values()) == {1}

@@ -22,6 +22,7 @@ from otlp2parquet.catalogs.plain import (
     RestClient,
     RestOptions,
     key_of_uri,
+    shared_node_of,
 )
 from otlp2parquet.catalogs.rest import LimitedRestCatalog
 from tests.components.nessie import Nessie
@@ -113,7 +114,9 @@ def test_both_clients_commit_to_nessie(tmp_path: Path, place: tuple[str, str]) -
 
     async def plainly(table: str, count: int) -> None:
         commits = Commits(
-            PlainCatalog(client, objects, options, bucket=BUCKET), ObjectReceipts(objects, "edge")
+            PlainCatalog(client, objects, options, bucket=BUCKET),
+            ObjectReceipts(objects, "edge"),
+            node=shared_node_of(f"{BUCKET}/edge"),
         )
         shape = await commits.shape(table)
         stored = makers[table](tmp_path / f"{table}{count}", count, shape.field_ids)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from otlp2parquet.cli.terminal import values
+from otlp2parquet.cli.terminal.metrics import metric_lines
 from otlp2parquet.cli.terminal.render import MAX_REASON_LINES, Renderer
 from otlp2parquet.cli.terminal.screen import Screen
 from otlp2parquet.cli.terminal.sse import Event, Parser
@@ -245,3 +246,17 @@ def test_events_are_whole_however_they_are_cut(cuts: list[int]) -> None:
         start += step
     assert events == [Event("rows", {"a": "ü日"}), Event("state", {"b": 1})]
     assert parser.last_id == "7"
+
+
+def test_nan_among_points_hides_nothing() -> None:
+    """It is neither the least nor the most of them, unless there is nothing else."""
+    point = {"ServiceName": "shop", "MetricName": "m", "Timestamp": "2026-07-01T09:00:00Z"}
+
+    def line(*values: float) -> str:
+        points = [{**point, "Value": value} for value in values]
+        (parts,) = metric_lines(points, is_short=False)
+        return "".join(part.text for part in parts)
+
+    nan = float("nan")
+    assert "  1 to 3  3 points" in line(nan, 1.0, 3.0)
+    assert "  nan  2 points" in line(nan, nan).lower()

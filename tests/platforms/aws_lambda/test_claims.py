@@ -156,3 +156,37 @@ def test_two_that_are_done_are_done() -> None:
     for claim in (bench.claim(), bench.claim()):
         claim.done()
     assert bench.names == {"done"}
+
+
+def test_who_was_taken_over_stops_when_the_other_is_done() -> None:
+    """Its claims are gone, so the numbers are free; receipts that came later would count twice."""
+    bench = Bench()
+    slow = bench.claim()
+    with slow.held():
+        bench.now += CLAIM_SECS + 1
+        with bench.claim().held() as is_held:
+            assert is_held
+            bench.claim().done()
+        with pytest.raises(StorageUnavailableError, match="taken over"):
+            slow.hold()
+        assert bench.names == {"done"}
+
+
+def test_who_comes_while_another_is_done_has_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The claims that it has seen are removed before it makes its own."""
+    bench = Bench()
+    kept = killed(bench.claim())
+    bench.now += CLAIM_SECS + 1
+    late = bench.claim()
+    left = late._time_left  # noqa: SLF001 - between the look and the claim
+
+    def done_meanwhile(number: int) -> float:
+        secs = left(number)
+        bench.claim().done()
+        return secs
+
+    monkeypatch.setattr(late, "_time_left", done_meanwhile)
+    with late.held() as is_held:
+        assert not is_held
+    assert bench.names == {"done"}
+    del kept

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otlp2parquet import process_otlp
-from otlp2parquet.catalogs.plain.commits import NODE
 from otlp2parquet.catalogs.receipts import FOLDER
 from otlp2parquet.platforms.cloudflare_worker import catalog as module
 from otlp2parquet.platforms.cloudflare_worker.bucket import PAUSES_SECS
@@ -247,21 +246,44 @@ def test_an_unforeseen_trouble_of_a_commit_is_logged(
 
 def test_a_run_of_the_schedule_is_bounded() -> None:
     """The Workers' own receipts first, the oldest of all first; those of one node in full."""
-    other = "00000000-0000-4000-8000-000000000009"
-    own = [f"{FOLDER}/{NODE}/otel_logs/{number:04}.json" for number in range(MOST_RECEIPTS)]
+    node, other = (f"00000000-0000-4000-8000-{number:012}" for number in (8, 9))
+    own = [f"{FOLDER}/{node}/otel_logs/{number:04}.json" for number in range(MOST_RECEIPTS)]
     foreign = [f"{FOLDER}/{other}/otel_logs/{number:04}.json" for number in range(5)]
 
     class Listed:
         async def list(self, prefix: str) -> Iterable[str]:
             return [key for key in (*foreign, *reversed(own)) if key.startswith(prefix)]
 
-    receipts = OldestReceipts(Listed())  # type: ignore[arg-type]
+    receipts = OldestReceipts(Listed(), "", node)  # type: ignore[arg-type]
 
     def listed(*arguments: Any) -> list[str]:
         return list(asyncio.run(receipts.list(*arguments)))
 
     assert listed() == own
-    assert sorted(listed(NODE)) == own
+    assert sorted(listed(node)) == own
     assert listed(other) == foreign
     del own[0]
     assert listed() == [*own, foreign[0]]
+
+
+@pytest.mark.parametrize(("bucket", "prefix"), [("other", PREFIX), ("otlp", "other"), ("otlp", "")])
+def test_another_bucket_or_folder_is_another_node(
+    server: RestCatalogServer, bucket: str, prefix: str
+) -> None:
+    """Nobody forgets the batches of receipts that lie where they do not look."""
+
+    def nodes(settings: CatalogSettings, prefix: str) -> set[str]:
+        async def no_answer(*_: object) -> tuple[int, bytes]:
+            return 503, b""
+
+        made = WorkerCatalog(settings, prefix, no_answer)
+        own = WorkerBench(catalog=made, prefix=prefix)
+        assert own.ask(body=logs_request(1)).status == 200
+        found = {key.partition(f"{FOLDER}/")[2] for key in own.r2.objects if FOLDER in key}
+        return {path.partition("/")[0] for path in found}
+
+    there = CatalogSettings(server.uri, "w", "otlp")
+    first = nodes(there, PREFIX)
+    assert len(first) == 1
+    assert nodes(there, PREFIX) == first
+    assert nodes(CatalogSettings(server.uri, "w", bucket), prefix).isdisjoint(first)

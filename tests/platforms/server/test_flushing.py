@@ -88,6 +88,43 @@ def test_a_flush_needs_a_token_as_an_export_does(bench: Bench) -> None:
     assert asyncio.run(both()) == (401, 200)
 
 
+OWN = (b"host", b"127.0.0.1:4318")
+REBOUND = (b"host", b"evil.example:4318")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ((OWN,), 200),
+        ((OWN, (b"origin", b"http://127.0.0.1:4318")), 200),
+        ((OWN, (b"origin", b"http://evil.example")), 403),
+        ((OWN, (b"origin", b"null")), 403),
+        ((OWN, (b"sec-fetch-site", b"cross-site")), 403),
+        ((OWN, (b"sec-fetch-site", b"same-site")), 403),
+        ((REBOUND, (b"origin", b"http://evil.example:4318")), 403),
+        ((REBOUND,), 200),
+    ],
+)
+def test_a_web_page_of_somebody_else_flushes_nothing(
+    bench: Bench, headers: tuple[tuple[bytes, bytes], ...], status: int
+) -> None:
+    """A browser sends a POST without a body for every page; a proxy before us is no browser."""
+    bench.ask(parts_of(logs_request(1)))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await bench.app({**scope, "server": ("127.0.0.1", 4318)}, receive, send)
+
+    body = [{"type": "http.request", "body": b""}]
+
+    async def asked() -> Answer:
+        bench.app.start()
+        return await ask(app, body, path="/flush", headers=headers)
+
+    answer = asyncio.run(asked())
+    assert answer.status == status
+    assert bench.ingest.status().open_rows == (status == 403)
+
+
 @pytest.mark.parametrize("query", [b"timeout=-1", b"timeout=301", b"timeout=", b"timeout=%1b[31m"])
 def test_a_timeout_that_is_none_is_refused(bench: Bench, query: bytes) -> None:
     """The message says what is taken, and nothing that the client wrote."""

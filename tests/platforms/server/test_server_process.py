@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import http.client
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -444,7 +445,7 @@ def test_storage_trouble_is_outlived(tmp_path: Path) -> None:
     """The folder is away for a while: rows wait, are stored later, and none is missing."""
     settings = {"OTLP2PARQUET_BATCH_ENABLED": "false", "OTLP2PARQUET_DURABILITY_PATH": "log"}
     with Server(tmp_path, settings=settings) as server:
-        server.data.rmdir()
+        shutil.rmtree(server.data)
         server.data.write_text("in the way")
         assert server.post(logs_of("a")) == (200, b"")
         wait_until(lambda: "writing failed" in server.log, PATIENCE_SECS, lambda: server.log)

@@ -20,7 +20,7 @@ A request, whose rows are one batch::
     shapes: dict[str, TableShape] = {}                               # so may this
     ...
     catalog = PlainCatalog(client, objects, TableOptions(), shapes=shapes)
-    commits = Commits(catalog, ObjectReceipts(objects))
+    commits = Commits(catalog, ObjectReceipts(objects), node=shared_node_of(place))
     shape = await commits.shape("otel_logs")       # CatalogError: see ``Commits.shape``
     # a Parquet file with shape.field_ids goes below shape.location: key_of_uri(shape.location)
     file = DataFile(location, rows, size, hour, columns)
@@ -28,12 +28,12 @@ A request, whose rows are one batch::
     await commits.keep(receipts)                   # from here on the rows are safe: 200
     await commits.commit(2.0)                      # False: the schedule finishes it
 
-And a schedule: ``report = await Commits(catalog, receipts).reconcile(25.0)``.
+And a schedule: ``report = await commits.reconcile(25.0)``.
 """
 
 from otlp2parquet.catalogs.loading import TableOptions
 from otlp2parquet.catalogs.plain.catalog import PlainCatalog
-from otlp2parquet.catalogs.plain.commits import Commits
+from otlp2parquet.catalogs.plain.commits import Commits, shared_node_of
 from otlp2parquet.catalogs.plain.protocol import Fetch, Objects
 from otlp2parquet.catalogs.plain.receipts import ObjectReceipts
 from otlp2parquet.catalogs.plain.rest import RestClient, RestOptions
@@ -54,4 +54,5 @@ __all__ = [
     "TableOptions",
     "TableShape",
     "key_of_uri",
+    "shared_node_of",
 ]

@@ -2,18 +2,22 @@
 
 Knows receipts, the committer and one event loop. Must not know how rows become files.
 
-All who run this share one node, because each of them lives for a moment, and a table that named the
-keys of every one would grow for ever. So none of them knows all receipts of the node. What makes a
-key be forgotten instead of that: its batch is so old that no request can still be about to make its
-receipt, and the receipt was not there after the table had been loaded.
+All who run this over one place of receipts share one node, because each of them lives for a
+moment, and a table that named the keys of every one would grow for ever. Two places have two nodes,
+or one's receipts would be gone for whoever looks at the other, and their keys be forgotten. So none
+of them knows all receipts of the node. What makes a key be forgotten instead of that: its batch is
+so old that no request can still be about to make its receipt, and the receipt was not there after
+the table had been loaded.
 """
 
 import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
 from typing import Final
 
+from otlp2parquet.batch_id import uuid_text
 from otlp2parquet.catalogs.committer import CommitStatus, Committer
 from otlp2parquet.catalogs.plain.catalog import PlainCatalog
 from otlp2parquet.catalogs.plain.receipts import ObjectReceipts
@@ -21,22 +25,30 @@ from otlp2parquet.catalogs.receipts import DataFile, Receipt, opened_ms
 from otlp2parquet.catalogs.reconciled import Report, reconciled
 from otlp2parquet.catalogs.shape import TableShape
 
-NODE: Final = "6f746c70-3270-4171-b574-776f726b6572"
-"""The node of all who have no log: the text "otlp2parquet worker", as far as it fits a UUID."""
-
 REQUEST_SECS: Final = 600.0
 """Longer than any request lasts, with all that is done behind its answer."""
 
 
+def shared_node_of(place: str) -> str:
+    """The node of all who have no log and keep their receipts at ``place``, a bucket and a folder.
+
+    It is not the one of ``catalogs.shared_node``, whose processes live longer.
+    """
+    return uuid_text(sha256(f"otlp2parquet worker\n{place}".encode()).digest()[:16], 8)
+
+
 class Commits:
-    """The commits of one request, or of one run of a schedule. Not to be shared by several."""
+    """The commits of one request, or of one run of a schedule. Not to be shared by several.
+
+    ``node`` is ``shared_node_of`` the place of ``receipts``.
+    """
 
     def __init__(
         self,
         catalog: PlainCatalog,
         receipts: ObjectReceipts,
         *,
-        node: str = NODE,
+        node: str,
         monotonic: Callable[[], float] = time.monotonic,
         time_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

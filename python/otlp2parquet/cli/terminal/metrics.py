@@ -3,6 +3,7 @@
 Knows the columns of the five tables of metrics.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,5 +58,7 @@ def _values(points: Sequence[Point]) -> str:
     ]
     if not values:
         return "no value"
-    low, high = number(min(values)), number(max(values))
+    # NaN is neither less nor more than anything: it would hide the others.
+    known = [value for value in values if not math.isnan(value)] or values
+    low, high = number(min(known)), number(max(known))
     return f"{low}{in_unit}" if low == high else f"{low} to {high}{in_unit}"

@@ -9,6 +9,9 @@ Knows names of objects and times. Must not know conversions. What there is lies 
     1.end     a claim that was given up
     done      all files are stored, and their receipts made
 
+The claims are removed once ``done`` is there, so their numbers can be made again: whoever has made
+one looks for ``done`` behind that.
+
 A claim ends soon: an invocation that ran out of memory cannot give it up, and AWS sends its event
 again after a minute, and after two more. Exactness does not need that claims hold: two invocations
 at one version make the same files and the same receipts. It needs that a table names these
@@ -101,11 +104,11 @@ class Claim:
         if self._until - self._now() >= HOLD_SECS:
             return
         try:
-            self._make(self._number + 1)
-        except NameTakenError as error:
-            raise StorageUnavailableError(
-                f"another invocation has taken over {self._reference}"
-            ) from error
+            is_held = self._make(self._number + 1)
+        except NameTakenError:
+            is_held = False
+        if not is_held:
+            raise StorageUnavailableError(f"another invocation has taken over {self._reference}")
 
     def give_up(self) -> None:
         """Give the claim up before its time is over."""
@@ -135,15 +138,29 @@ class Claim:
                         f"another invocation is at {self._reference}, for {left:.0f} s more at most"
                     )
             try:
-                self._make(last + 1)
+                return self._make(last + 1)
             except NameTakenError:
                 continue  # another one was faster: look again
-            return True
 
-    def _make(self, number: int) -> None:
+    def _make(self, number: int) -> bool:
+        """Make a claim; False if the version is done by now, whose claims were removed.
+
+        Raises ``NameTakenError`` where another one has made it.
+        """
         until = self._now() + CLAIM_SECS
         self._create(str(number), {"until": until})
+        if self._is_done():
+            self._store.delete(f"{self._folder}/{number}")
+            return False
         self._number, self._until = number, until
+        return True
+
+    def _is_done(self) -> bool:
+        try:
+            self._store.open(f"{self._folder}/{_DONE}").close()
+        except FileNotFoundError:
+            return False
+        return True
 
     def _time_left(self, number: int) -> float:
         try:

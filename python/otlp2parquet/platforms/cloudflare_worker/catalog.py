@@ -5,7 +5,8 @@ at any moment. Loaded only where a catalog is configured. Must not know the runt
 is sent to the catalog is given.
 
 A request is safe when its receipts are in the bucket; only then it is answered. The commit comes
-behind the answer, and whatever is cut off is finished by the schedule. All Workers are one node.
+behind the answer, and whatever is cut off is finished by the schedule. All Workers of one
+bucket and folder are one node.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from otlp2parquet.catalogs.plain import (
     TableShape,
     key_of_uri,
 )
-from otlp2parquet.catalogs.plain.commits import NODE
+from otlp2parquet.catalogs.plain.commits import shared_node_of
 from otlp2parquet.catalogs.receipts import key_of, node_of
 from otlp2parquet.catalogs.reconciled import Report
 from otlp2parquet.core.files import PlannedFile
@@ -82,6 +83,8 @@ class WorkerCatalog:
     ) -> None:
         self._settings = settings
         self._prefix = prefix
+        # The bucket's URI and not its binding: that may have the same name in two Workers.
+        self._node = shared_node_of(f"s3://{settings.bucket}/{prefix}")
         self._monotonic = monotonic
         self._time_ms = time_ms
         self._sleep = sleep
@@ -169,10 +172,11 @@ class WorkerCatalog:
             shapes=self._shapes,
             time_ms=self._time_ms,
         )
-        receipts = OldestReceipts(objects, self._prefix)
+        receipts = OldestReceipts(objects, self._prefix, self._node)
         return Commits(
             catalog,
             receipts,
+            node=self._node,
             monotonic=self._monotonic,
             time_ms=self._time_ms,
             sleep=self._sleep,
@@ -242,7 +246,14 @@ class BucketObjects:
 
 
 class OldestReceipts(ObjectReceipts):
-    """The receipts, of which the oldest come first where all are asked for, and not too many."""
+    """The receipts, of which the oldest come first where all are asked for, and not too many.
+
+    Those of ``own``, the node of the Workers, come before others.
+    """
+
+    def __init__(self, objects: BucketObjects, prefix: str, own: str) -> None:
+        super().__init__(objects, prefix)
+        self._own = own
 
     async def list(self, node: str = "", table: str = "") -> Iterable[str]:
         """See ``Receipts.list``."""
@@ -250,4 +261,5 @@ class OldestReceipts(ObjectReceipts):
         if node:
             return paths
         # Those of the Workers first: no others may keep them waiting.
-        return sorted(paths, key=lambda path: (node_of(path) != NODE, key_of(path)))[:MOST_RECEIPTS]
+        paths = sorted(paths, key=lambda path: (node_of(path) != self._own, key_of(path)))
+        return paths[:MOST_RECEIPTS]

@@ -36,6 +36,7 @@ from otlp2parquet.platforms.server.live import stream
 from otlp2parquet.platforms.server.live.state import ServerState
 from otlp2parquet.platforms.server.live.tap import Tap
 from otlp2parquet.platforms.server.metrics import Metrics
+from otlp2parquet.platforms.server.origins import may_command
 from otlp2parquet.platforms.server.page import home
 from otlp2parquet.platforms.server.pages import PATHS, Pages
 from otlp2parquet.storage import StorageStatus
@@ -211,7 +212,10 @@ class Application:
             await send_response(send, page, head=method == "HEAD")
             return
         if path == flushing.PATH:
-            response = await self.flushing.respond(method, scope.get("query_string", b""))
+            if method == "POST" and not (self._has_tokens or may_command(scope)):
+                response = flushing.FOREIGN
+            else:
+                response = await self.flushing.respond(method, scope.get("query_string", b""))
             await answer_then_drain(response, scope, receive, send)
             self.report_response(scope, response)
             return

@@ -9,11 +9,13 @@ import signal
 import socket
 import sys
 import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
 from otlp2parquet.platforms.server.live import stream
+from otlp2parquet.platforms.server.live.tap import MAX_WATCHERS, Tap
 from tests.support.asgi_bench import Bench
 from tests.support.requests import logs_request, metrics_request, traces_request
 from tests.support.server_process import PATIENCE_SECS, Server, logs_of
@@ -289,3 +291,34 @@ async def look(bench: Bench) -> bytes:
     scope = {"type": "http", "method": "GET", "path": "/live", "headers": []}
     await bench.app(scope, receive, send)
     return bytes(answer)
+
+
+def test_no_more_look_than_may_when_all_come_at_once() -> None:
+    """Whoever was let in counts from then on, also while its answer has not begun."""
+    watchers: list[int] = []
+    tap = Tap(SimpleNamespace(watch=None), dict)  # type: ignore[arg-type]
+    statuses: list[int] = []
+    scope = {"method": "GET", "headers": [], "query_string": b""}
+
+    async def receive() -> dict[str, str]:
+        await asyncio.sleep(0.2)
+        return {"type": "http.disconnect"}
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        await asyncio.sleep(0.01)
+        if "status" in event:
+            statuses.append(event["status"])
+            watchers.append(len(tap._watchers))  # noqa: SLF001 - how many look
+
+    async def all_at_once() -> None:
+        some = (
+            stream.answer(tap, scope, receive, send, has_tokens=True)
+            for _ in range(MAX_WATCHERS + 8)
+        )
+        await asyncio.gather(*some)
+
+    asyncio.run(all_at_once())
+    assert statuses.count(200) == MAX_WATCHERS
+    assert statuses.count(503) == 8
+    assert max(watchers) == MAX_WATCHERS
+    assert not tap._watchers  # noqa: SLF001 - all have left

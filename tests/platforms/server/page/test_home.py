@@ -54,7 +54,7 @@ def test_who_asks_for_json_gets_an_index(
     assert fields_of(response)[b"content-type"] == b"application/json"
     index = json.loads(response.body)
     assert index["name"] == "otlp2parquet"
-    paths = [f"/otlp{path}" for path in PATHS] + ["/health", "/ready", "/metrics"]
+    paths = [f"/otlp{path}" for path in PATHS] + ["/health", "/ready", "/metrics", "/flush"]
     assert list(index["endpoints"]) == paths + ["/live"] * has_page
     assert (index["grpc"], index["tokens"]) == ("127.0.0.1:4317", True)
     assert ("server.page" in index["page"]) is not has_page

@@ -11,7 +11,6 @@ a name of somebody else leads to a loopback address (DNS rebinding).
 import asyncio
 import contextlib
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from typing import Any, Final
 
 from otlp2parquet.core.auth import Tokens
@@ -22,6 +21,7 @@ from otlp2parquet.platforms.server.live.events import BEGINNING, STILL_HERE
 from otlp2parquet.platforms.server.live.filters import Wish, read_query
 from otlp2parquet.platforms.server.live.tap import MAX_WATCHERS, Tap
 from otlp2parquet.platforms.server.live.view import Watcher
+from otlp2parquet.platforms.server.origins import is_own_name, is_own_page
 
 PATH: Final = "/live"
 
@@ -71,7 +71,7 @@ def _read(
     """What is wished for, or why it is not given."""
     if scope["method"] not in ("GET", "HEAD"):
         return not_a_get()
-    if not _is_own_page(headers) or not (has_tokens or _is_own_name(scope, headers)):
+    if not is_own_page(headers) or not (has_tokens or is_own_name(scope, headers)):
         text = "web pages of other origins may not look: expected the server's own address"
         return json_page(403, {"error": text})
     try:
@@ -82,37 +82,6 @@ def _read(
         text = f"{MAX_WATCHERS} look already, which is the most"
         return json_page(503, {"error": text}, (b"retry-after", b"10"))
     return wish
-
-
-def _is_own_page(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the request comes from no web page of another origin.
-
-    A page's own origin is not sent with a GET, or is the server's own address. What web pages may
-    send (``server.cors``) is another matter than what they may read.
-    """
-    site = headers.get(b"sec-fetch-site", b"none")
-    if site not in (b"none", b"same-origin"):
-        return False
-    origin = headers.get(b"origin")
-    return origin is None or origin.partition(b"://")[2] == headers.get(b"host", b"")
-
-
-def _is_own_name(scope: Scope, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a loopback address is called by a name of its own."""
-    server = scope.get("server")
-    if server is None or not _is_loopback(str(server[0])):
-        return True
-    host = headers.get(b"host", b"").decode("latin-1").lower()
-    name = host.rpartition("]")[0].strip("[") if host.startswith("[") else host.partition(":")[0]
-    return name == "localhost" or name.endswith(".localhost") or not name or _is_loopback(name)
-
-
-def _is_loopback(name: str) -> bool:
-    try:
-        address = ip_address(name.partition("%")[0])
-    except ValueError:
-        return False
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 class LiveDoor:
@@ -142,8 +111,9 @@ class _Stream:
     async def run(self, receive: Receive, send: Send) -> None:
         leaving = asyncio.ensure_future(self._notice(receive))
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+            # At once, as it was found that there is room: a client may take its time for the start.
             self._tap.join(self._watcher)
+            await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             if await self._send(send, BEGINNING):
                 await self._give_chunks(send)
             if not leaving.done():

@@ -64,6 +64,7 @@ class Home:
         endpoints["/health"] = "GET: whether the server lives"
         endpoints["/ready"] = "GET: whether it takes requests, and why not"
         endpoints["/metrics"] = "GET: its own metrics, for Prometheus"
+        endpoints["/flush"] = "POST: have what is open stored, and wait until it is"
         if self._has_page:
             endpoints["/live"] = "GET: what is received, as server-sent events"
         index["endpoints"] = endpoints
