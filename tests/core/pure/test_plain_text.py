@@ -144,6 +144,30 @@ def test_unusual_cases(case: str) -> None:
     assert transcode_plain(LEFT[case], REQUESTS[signal]) is None
 
 
+TAKEN: dict[str, set[type]] = {
+    "Text": {str},
+    "Bytes": {str},
+    "Id": {str},
+    "Bool": {bool},
+    "Double": {int, float, str},
+}
+"""The types that a scalar may be given in; all others are integers, as numbers or in text."""
+VALUES = [
+    "", "a", "a" * 32, 0, 1, 32, 1.5, True, False,
+    *([None] * count for count in range(34)),
+    *((("a", None),) * count for count in range(34)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", plain_text._SCALARS)  # noqa: SLF001 - each of them
+def test_scalars_of_another_type_are_left(kind: str) -> None:
+    """Whatever its length: the transcoder says what was found."""
+    for value in VALUES:
+        if type(value) not in TAKEN.get(kind, {int, str}):
+            with pytest.raises(plain_text.UnusualError):
+                plain_text._SCALARS[kind](value)  # noqa: SLF001
+
+
 class Untouched:
     """A scanner that must not see a text."""
 

@@ -283,7 +283,9 @@ def _base64(value: Any) -> bytes:
 
 
 def _id(value: Any) -> bytes:
-    raw = bytes.fromhex(value) if type(value) is str else b"?"
+    if type(value) is not str:
+        raise UnusualError
+    raw = bytes.fromhex(value)
     if 2 * len(raw) != len(value):
         raise UnusualError  # there is white space between the digits
     return _length(len(raw), 1) + raw
