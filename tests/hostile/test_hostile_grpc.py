@@ -54,7 +54,7 @@ def test_hostile_inputs_are_answered_and_outlived(server: Server, family: str) -
         if hostile.family == family:
             outcome = attempt(server, hostile)
             assert outcome.grown <= hostile.most_mib, (hostile.name, outcome)
-            taken += outcome.answer == OK and hostile.name != "a call before the settings"
+            taken += outcome.answer == OK and not hostile.is_empty
             tried += 1
     assert server.stop() == 0, server.log
     bodies = [row["Body"] for row in stored_tables(server.data)["otel_logs"]]
