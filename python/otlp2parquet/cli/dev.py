@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.options import host_option, output_option, port_option
 from otlp2parquet.cli.serve import keep_few_pages, leave
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import ConfigError
@@ -46,14 +47,9 @@ TICK_SECS: Final = 0.1
     metavar="FILE",
     help="TOML file with settings; it precedes ./config.toml.",
 )
-@click.option("--host", metavar="HOST", help="Name or IP address to listen on.")
-@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FOLDER|URL",
-    help="Folder for the Parquet files, or a storage's URL, such as s3://bucket/prefix.",
-)
+@host_option
+@port_option
+@output_option
 @click.option("-q", "--quiet", is_flag=True, help="Print refusals and the summary only.")
 @click.option("-v", "--verbose", is_flag=True, help="Log every request.")
 def dev(  # noqa: PLR0917 - click passes options by name

@@ -22,6 +22,17 @@ config_option: Final = click.option(
     help="TOML file with settings; it precedes ./config.toml.",
 )
 
+host_option: Final = click.option("--host", metavar="HOST", help="Name or IP address to listen on.")
+port_option: Final = click.option(
+    "-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+)
+output_option: Final = click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER|URL",
+    help="Folder for the Parquet files, or a storage's URL, such as s3://bucket/prefix.",
+)
+
 
 class _Value(click.ParamType[T]):
     """A value in any spelling that a setting of its kind takes."""

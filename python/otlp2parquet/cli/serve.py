@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.options import host_option, output_option, port_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import ConfigError
 
@@ -28,14 +29,9 @@ PAGES_KEPT_MILLIS = 100
     metavar="FILE",
     help="TOML file with settings; it precedes ./config.toml.",
 )
-@click.option("--host", metavar="HOST", help="Name or IP address to listen on.")
-@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
-@click.option(
-    "-o",
-    "--output",
-    metavar="FOLDER|URL",
-    help="Folder for the Parquet files, or a storage's URL, such as s3://bucket/prefix.",
-)
+@host_option
+@port_option
+@output_option
 @click.option("-v", "--verbose", is_flag=True, help="Log every request.")
 def serve(
     config: Path | None,
