@@ -121,7 +121,7 @@ fuzz-cost: ## What a request costs, counted, against its size, for FUZZ_SECS sec
 	$(MAKE) fuzz FUZZ_TARGETS=cost
 
 fuzz-long: dev ## A million generated messages of each format against the oracles (hours).
-	OTLP2PARQUET_EXAMPLES=200 $(BIN)/python -m pytest -q \
+	TESTS_EXAMPLES=200 $(BIN)/python -m pytest -q \
 		tests/core/test_decode_equivalence.py tests/core/test_json_equivalence.py
 
 format: $(ENVIRONMENT) ## Format Python and Rust.
@@ -132,13 +132,13 @@ format: $(ENVIRONMENT) ## Format Python and Rust.
 components: dev ## Build the real programs that the tests talk to (once, into a cache folder).
 	$(BIN)/python -m tests.components
 
-prove-kill: dev ## kill -9 under load, OTLP2PARQUET_KILLS times (1,000; about half an hour).
+prove-kill: dev ## kill -9 under load, TESTS_KILLS times (1,000; about half an hour).
 	$(BIN)/python -m pytest tests/proofs/test_kill.py --full -q -o faulthandler_timeout=0
 
 prove-power: dev ## Power cuts, OTLP2PARQUET_CUTS of them (200; some minutes).
 	$(BIN)/python -m pytest tests/proofs/test_power.py --full -q -o faulthandler_timeout=0
 
-prove-outage: dev ## Storage down under load, OTLP2PARQUET_OUTAGE_SECS long (600), then flapping.
+prove-outage: dev ## Storage down under load, TESTS_OUTAGE_SECS long (600), then flapping.
 	$(BIN)/python -m pytest tests/proofs/test_outage.py --full -q -o faulthandler_timeout=0
 
 prove-bucket: components ## The same over S3: kills between upload and note, a bucket that is away.
@@ -157,7 +157,7 @@ prove-log: dev ## Every byte of a segment cut and flipped, every call of the log
 SIM_LIVES ?= 100000
 
 simulate: dev ## SIM_LIVES lives of the batch layer under a scripted clock, scheduler, disk and store.
-	OTLP2PARQUET_LIVES=$(SIM_LIVES) $(BIN)/python -m pytest tests/simulation --full -q \
+	TESTS_LIVES=$(SIM_LIVES) $(BIN)/python -m pytest tests/simulation --full -q \
 		-o faulthandler_timeout=0 -k hold
 
 stores: components ## The promises of a store on every server and emulator, also slow ones.
@@ -170,7 +170,7 @@ catalogs: components ## Commits to real and emulated catalogs, and docs/catalog_
 	$(BIN)/python -m tests.catalogs.matrix
 
 hostile: dev ## Try every hostile input, and write docs/hostile_{inputs,grpc}.md (some minutes; Linux).
-	OTLP2PARQUET_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile
+	TESTS_HOSTILE=long $(BIN)/python -m pytest -q tests/hostile
 	$(BIN)/python -m tests.hostile
 	$(BIN)/python -m tests.hostile.grpc_page
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from ipaddress import ip_address
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 # What asserts for the tests tells as much as they do when it fails.
 pytest.register_assert_rewrite("tests.support", "tests.components.captures")
+
+# Whoever runs the tests may run a server from the same shell; a test sets what it is about.
+for _name in [name for name in os.environ if name.startswith("OTLP2PARQUET_")]:
+    del os.environ[_name]
 
 # The machines that run this are shared and slow; what something costs is for the benchmarks.
 settings.register_profile("shared", deadline=None)

@@ -28,8 +28,8 @@ class ComponentError(Exception):
 
 
 def cache_folder() -> Path:
-    """Where built components live: ``$OTLP2PARQUET_CACHE``, else the user's cache folder."""
-    chosen = os.environ.get("OTLP2PARQUET_CACHE")
+    """Where built components live: ``$TESTS_CACHE``, else the user's cache folder."""
+    chosen = os.environ.get("TESTS_CACHE")
     if chosen:
         return Path(chosen).absolute()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

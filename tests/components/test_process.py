@@ -46,9 +46,9 @@ def test_a_failed_build_shows_its_output() -> None:
 def test_the_cache_lies_where_the_environment_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``OTLP2PARQUET_CACHE``, else the user's cache folder: never the checkout."""
-    monkeypatch.setenv("OTLP2PARQUET_CACHE", str(tmp_path))
+    """``TESTS_CACHE``, else the user's cache folder: never the checkout."""
+    monkeypatch.setenv("TESTS_CACHE", str(tmp_path))
     assert cache_folder() == tmp_path
-    monkeypatch.delenv("OTLP2PARQUET_CACHE")
+    monkeypatch.delenv("TESTS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_folder() == tmp_path / "xdg" / "otlp2parquet"

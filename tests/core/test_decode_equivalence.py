@@ -14,7 +14,7 @@ from otlp2parquet import process_otlp
 from tests.support import strategies
 from tests.support.canonical import arrow_bytes
 from tests.support.shapes import assert_same
-from tests.support.strategies import NOW
+from tests.support.strategies import END_GROUP, NOW, START_GROUP, nested, tag
 
 if TYPE_CHECKING:
     from otlp2parquet import Signal
@@ -46,6 +46,16 @@ def test_odd_messages(signal_payload: tuple[Signal, bytes], received_at: int | N
 def test_mutated_messages(signal_payload: tuple[Signal, bytes]) -> None:
     """Damaged messages are refused, or accepted, exactly where the official parser does."""
     assert_same(signal_payload[1], signal_payload[0])
+
+
+@strategies.examples(1500)
+@given(strategies.skipped_groups())
+@example(b"\x00\x01").via("field number 0, which no message may have and a skipped group may")
+def test_what_a_skipped_group_holds(inside: bytes) -> None:
+    """A group that nobody knows is passed over as the official parser does, whatever is in it."""
+    group = tag(99, START_GROUP) + inside + tag(99, END_GROUP)
+    for numbers in ((), (1,), (1, 1), (1, 2), (1, 2, 2), (1, 2, 2, 5), (1, 2, 2, 6)):
+        assert_same(nested(numbers, group), "logs")
 
 
 @strategies.examples(500)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LONG = os.environ.get("OTLP2PARQUET_HOSTILE") == "long"
+LONG = os.environ.get("TESTS_HOSTILE") == "long"
 TRIED = [one for one in GRPC_INPUTS if LONG or not one.heavy]
 FAMILIES = list(dict.fromkeys(hostile.family for hostile in TRIED))
 SLOW = 1000 if LONG else 100

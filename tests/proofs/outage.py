@@ -38,10 +38,10 @@ _MOMENT_SECS: Final = 0.2
 
 
 def outage_secs(request: pytest.FixtureRequest) -> float:
-    """How long it is down: some seconds, and in full as long as ``OTLP2PARQUET_OUTAGE_SECS``."""
+    """How long it is down: some seconds, and in full as long as ``TESTS_OUTAGE_SECS``."""
     if not request.config.getoption("--full"):
         return 4.0
-    return float(os.environ.get("OTLP2PARQUET_OUTAGE_SECS", "600"))
+    return float(os.environ.get("TESTS_OUTAGE_SECS", "600"))
 
 
 class Outage:

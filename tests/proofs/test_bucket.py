@@ -1,7 +1,7 @@
 """Over a bucket: kill -9 between upload and note, and an outage, lose and double nothing.
 
 Some kills and seconds in an ordinary run; with ``--full`` (``make prove-bucket``) as many as
-``OTLP2PARQUET_UPLOAD_KILLS`` (200) and ``OTLP2PARQUET_OUTAGE_SECS`` (600) say. The server is
+``TESTS_UPLOAD_KILLS`` (200) and ``TESTS_OUTAGE_SECS`` (600) say. The server is
 versitygw, whose bucket is a folder: so the judge reads files, and nothing of ours.
 """
 
@@ -46,7 +46,7 @@ def test_kill_9_between_upload_and_note(
 ) -> None:
     """The file is in the bucket and nobody knows: the next start finds it, and doubles nothing."""
     is_full = request.config.getoption("--full")
-    kills = int(os.environ.get("OTLP2PARQUET_UPLOAD_KILLS", "200")) if is_full else 4
+    kills = int(os.environ.get("TESTS_UPLOAD_KILLS", "200")) if is_full else 4
     dice = random.Random(5)
     where: list[int | None] = [None]
     clients = [Client(number, lambda: where[0], lambda: 0) for number in range(3)]

@@ -1,8 +1,8 @@
 """A catalog in storms, away, and with writers that end anywhere: every file in its table once.
 
 Some commits, kills and seconds in an ordinary run; with ``--full`` (``make prove-catalog``) as many
-as ``OTLP2PARQUET_COMMITS`` (200 of each of four writers), ``OTLP2PARQUET_OUTAGE_SECS`` (600) and
-``OTLP2PARQUET_KILLS`` (200) say. Servers are real processes over a real S3 server whose bucket is
+as ``TESTS_COMMITS`` (200 of each of four writers), ``TESTS_OUTAGE_SECS`` (600) and
+``TESTS_KILLS`` (200) say. Servers are real processes over a real S3 server whose bucket is
 a folder; rows are counted by DuckDB over the very files that the tables name.
 """
 
@@ -74,7 +74,7 @@ def test_a_storm_of_conflicts(
     """
     is_full = request.config.getoption("--full")
     writers_count = 4 if is_full else 2
-    goal = number("OTLP2PARQUET_COMMITS", 200, 5, request)
+    goal = number("TESTS_COMMITS", 200, 5, request)
     settings = {**SMALL, "OTLP2PARQUET_ICEBERG_KEEP_SNAPSHOTS": "2" if expiring else "100"}
     storm = Storm(seed=7 + expiring, lost=goal if is_full else 3)
     # In an ordinary run each of the two forms has half of the steps.
@@ -215,7 +215,7 @@ def test_kill_9_over_s3_and_a_catalog(
     given = request.config.getoption
     if kind == "nessie" and not given("--full") and not given("--catalogs"):
         pytest.skip("a real Nessie takes its time to start: --catalogs")
-    kills = number("OTLP2PARQUET_KILLS", 200, 4, request)
+    kills = number("TESTS_KILLS", 200, 4, request)
     dice = random.Random(13)
     where: list[int | None] = [None]
     clients = [Client(one, lambda: where[0], lambda: 0, pause_secs=0.01) for one in range(4)]

@@ -1,7 +1,7 @@
 """kill -9 at random points under load: what was acknowledged is stored exactly once.
 
 A few kills in an ordinary run; with ``--full`` (``make prove-kill``, recorded) as many as
-``OTLP2PARQUET_KILLS`` says, by default 1,000.
+``TESTS_KILLS`` says, by default 1,000.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def test_kill_9_loses_and_doubles_nothing(
 ) -> None:
     """Of each process in turn (there is one), at any time, also while it starts and replays."""
     is_full = request.config.getoption("--full")
-    kills = int(os.environ.get("OTLP2PARQUET_KILLS", "1000")) if is_full else 6
+    kills = int(os.environ.get("TESTS_KILLS", "1000")) if is_full else 6
     verdict, obliged = kill_again_and_again(tmp_path, kills, seed=7, mode="fsync")
     assert verdict == CLEAN
     assert obliged > 10 * kills

@@ -1,7 +1,7 @@
 """Storage that is down under load, then comes and goes: nothing is lost, doubled or piled up.
 
 Some seconds in an ordinary run; with ``--full`` (``make prove-outage``) as many as
-``OTLP2PARQUET_OUTAGE_SECS`` says, by default 600.
+``TESTS_OUTAGE_SECS`` says, by default 600.
 """
 
 from __future__ import annotations

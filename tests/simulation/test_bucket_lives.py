@@ -1,7 +1,7 @@
 """The lives over a bucket hold, replay exactly, and find what they have to find.
 
 A seed that finds something is shown by ``python -m tests.simulation bucket SEED``. Some hundred
-lives in an ordinary run; with ``--full`` (``make simulate``) a tenth of ``OTLP2PARQUET_LIVES``.
+lives in an ordinary run; with ``--full`` (``make simulate``) a tenth of ``TESTS_LIVES``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def test_lives_over_a_bucket_hold(
 ) -> None:
     """Nothing lost, doubled, stuck or overwritten, whatever a bucket's requests do."""
     is_full = request.config.getoption("--full")
-    lives = int(os.environ.get("OTLP2PARQUET_LIVES", "100000")) // 10 if is_full else 0
+    lives = int(os.environ.get("TESTS_LIVES", "100000")) // 10 if is_full else 0
     record("bucket_simulation", **lives_that_hold(SEEDS, lives, over=BUCKET))
 
 

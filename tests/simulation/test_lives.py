@@ -2,7 +2,7 @@
 
 A seed that finds something is shown with its script and its trace by
 ``python -m tests.simulation SEED``. Some thousand lives in an ordinary run; with ``--full``
-(``make simulate``) as many as ``OTLP2PARQUET_LIVES`` says.
+(``make simulate``) as many as ``TESTS_LIVES`` says.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ENOUGH = 1500
 def test_lives_hold(request: pytest.FixtureRequest, record: Callable[..., None]) -> None:
     """After every life the ledger is right: nothing lost, doubled, stuck or left behind."""
     is_full = request.config.getoption("--full")
-    lives = int(os.environ.get("OTLP2PARQUET_LIVES", "100000")) if is_full else 0
+    lives = int(os.environ.get("TESTS_LIVES", "100000")) if is_full else 0
     record("simulation", **lives_that_hold(SEEDS, lives))
 
 

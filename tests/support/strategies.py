@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FACTOR = int(os.environ.get("OTLP2PARQUET_EXAMPLES", "1"))
-"""``OTLP2PARQUET_EXAMPLES=200`` asks for so many times the examples."""
+FACTOR = int(os.environ.get("TESTS_EXAMPLES", "1"))
+"""``TESTS_EXAMPLES=200`` asks for so many times the examples."""
 
 
 def examples(count: int) -> settings:
@@ -496,6 +496,13 @@ def mutated_payloads(draw: st.DrawFn) -> tuple[Signal, bytes]:
     """(signal, payload): a valid message with a few random edits; some are still valid."""
     signal, payload = draw(valid_payloads)
     return signal, mutated(draw(tapes(80)), payload)
+
+
+def skipped_groups() -> st.SearchStrategy[bytes]:
+    """What may stand in a group: tags of every wire type, few numbers, 0 among them, and ends."""
+    tags = [tag(number, kind) for number in (0, 1, 99) for kind in range(8)]
+    pieces = st.sampled_from([*tags, b"\x80\x00", b"\xff\xff\xff\xff\x0f", b"\x00" * 8, b"\x01"])
+    return st.lists(pieces, max_size=8).map(b"".join)
 
 
 def arbitrary_payloads() -> st.SearchStrategy[tuple[Signal, bytes]]:

@@ -75,6 +75,17 @@ impl<'a> Cursor<'a> {
     #[inline(never)]
     fn next_long_tag(&mut self) -> Result<u32> {
         let start = self.rest;
+        let tag = self.read_tag()?;
+        if tag >> 3 == 0 {
+            self.rest = start;
+            return Err(Fault::wire(start, Malformed::FieldNumberZero));
+        }
+        Ok(tag)
+    }
+
+    /// A tag of any spelling and any field number, also 0.
+    fn read_tag(&mut self) -> Result<u32> {
+        let start = self.rest;
         let mut tag: u64 = 0;
         for (i, &byte) in start.iter().enumerate().take(5) {
             tag |= u64::from(byte & 0x7f) << (7 * i);
@@ -82,9 +93,6 @@ impl<'a> Cursor<'a> {
                 let Ok(tag) = u32::try_from(tag) else {
                     return Err(Fault::wire(start, Malformed::TagTooLarge));
                 };
-                if tag >> 3 == 0 {
-                    return Err(Fault::wire(start, Malformed::FieldNumberZero));
-                }
                 self.rest = &start[i + 1..];
                 return Ok(tag);
             }
@@ -200,9 +208,8 @@ impl<'a> Cursor<'a> {
         let mut open = vec![number];
         while let Some(&innermost) = open.last() {
             let start = self.rest;
-            let Some(tag) = self.next_tag()? else {
-                return Err(Fault::wire(start, Malformed::Truncated));
-            };
+            // The official parsers do not look at the numbers of fields in a group that they skip.
+            let tag = self.read_tag()?;
             match tag & 7 {
                 START_GROUP if open.len() >= MAX_GROUP_DEPTH => {
                     return Err(Fault::wire(start, Malformed::GroupsTooDeep));
@@ -341,6 +348,10 @@ mod tests {
         assert_eq!(kind(skip(&[0x0b, 0x14])), Malformed::UnmatchedEndGroup);
         assert_eq!(kind(skip(&[0x0c])), Malformed::UnmatchedEndGroup);
         assert_eq!(kind(skip(&[0x0b, 0x08])), Malformed::Truncated);
+        assert_eq!(kind(skip(&[0x0b])), Malformed::Truncated);
+        // Number 0 is a field like others there, and matched like others.
+        assert!(skip(&[0x0b, 0x00, 0x01, 0x03, 0x04, 0x0c]).is_ok());
+        assert_eq!(kind(skip(&[0x0b, 0x04, 0x0c])), Malformed::UnmatchedEndGroup);
         assert_eq!(kind(skip(&[0x0e])), Malformed::WireType(6));
         assert_eq!(kind(skip(&[0x0b; 200])), Malformed::GroupsTooDeep);
     }

@@ -29,6 +29,14 @@ U64: Final = (1 << 64) - 1
 
 def read_tag(data: bytes, at: int, stop: int) -> tuple[int, int]:
     """The tag at ``at``, of any spelling, and where it ends; there must be a byte."""
+    tag, end = _read_any_tag(data, at, stop)
+    if tag >> 3 == 0:
+        raise MalformedError(at, error.FIELD_NUMBER_ZERO)
+    return tag, end
+
+
+def _read_any_tag(data: bytes, at: int, stop: int) -> tuple[int, int]:
+    """As `read_tag`, also of field number 0."""
     tag = 0
     for count in range(min(5, stop - at)):
         byte = data[at + count]
@@ -36,8 +44,6 @@ def read_tag(data: bytes, at: int, stop: int) -> tuple[int, int]:
         if byte < 0x80:
             if tag >> 32:
                 raise MalformedError(at, error.TAG_TOO_LARGE)
-            if tag >> 3 == 0:
-                raise MalformedError(at, error.FIELD_NUMBER_ZERO)
             return tag, at + count + 1
     raise MalformedError(at, error.TRUNCATED if stop - at < 5 else error.TAG_TOO_LARGE)
 
@@ -102,7 +108,8 @@ def _skip_group(data: bytes, number: int, at: int, stop: int) -> int:
         start = at
         if at == stop:
             raise MalformedError(at)
-        tag, at = read_tag(data, at, stop)
+        # The official parsers do not look at the numbers of fields in a group that they skip.
+        tag, at = _read_any_tag(data, at, stop)
         if tag & 7 == START_GROUP:
             if len(numbers) >= MOST_GROUP_DEPTH:
                 raise MalformedError(start, error.GROUPS_TOO_DEEP)
