@@ -198,6 +198,8 @@ overload: dev ## More than a slow disk takes: memory, refusals, rows against ans
 docs: dev ## Write the generated pages again, and the drawing of the layers in DESIGN.md.
 	$(BIN)/python -m tests.support.layers
 	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md
+	$(BIN)/python -m otlp2parquet.config.example > deploy/config.toml
+	$(BIN)/python -m benchmarks.sizing --page
 	$(BIN)/python -m otlp2parquet.cli.reference schema > docs/schema.md
 	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md
 	$(BIN)/python -m tests.support.answer_matrix > docs/otlp_http.md
@@ -232,7 +234,7 @@ test-wheel: ## Test the wheel in dist/ in a fresh environment outside of the che
 	"$$folder/venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'; \
 	"$$folder/venv/bin/python" -m pip install --quiet --group test \
 		dist/otlp2parquet-*-manylinux_2_28_$$(uname -m).whl; \
-	cp -R LICENSE Makefile *.md pyproject.toml benchmarks demo docs tests "$$folder"; \
+	cp -R LICENSE Makefile *.md pyproject.toml benchmarks demo deploy docs tests "$$folder"; \
 	PATH=$$(echo "$$PATH" | tr ':' '\n' | while read -r entry; do \
 		test -e "$$entry/cargo" || test -e "$$entry/rustc" || printf '%s:' "$$entry"; done); \
 	if command -v cargo || command -v rustc; then echo "Rust is still on PATH" >&2; exit 1; fi; \

@@ -6,13 +6,12 @@ or a server, nor asks anybody but the files.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
-from .cache import go_install, python_environment
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from .cache import ComponentError, locked, python_environment, run_build
 
 TOOLS = (
     # These two bring the programs themselves along.
@@ -21,7 +20,6 @@ TOOLS = (
     # And this one Kubernetes' own schemas.
     "kubernetes-validate==1.37.0",
 )
-PROMTOOL = ("github.com/prometheus/prometheus/cmd/promtool", "0.316.0")
 SECS = 120
 
 
@@ -37,9 +35,42 @@ def build_deploy_tools() -> Path:
     return python_environment("deploy-tools", TOOLS).parent
 
 
-def build_promtool() -> Path:
-    """Prometheus' tool for its files, compiled on first use (some minutes)."""
-    return go_install(*PROMTOOL)
+def find_promtool() -> Path:
+    """Prometheus' tool for its files: on the PATH, or out of Debian's package, which is unpacked.
+
+    It is not installed, because a server would be, too; and compiled it would take a quarter of an
+    hour.
+    """
+    found = shutil.which("promtool")
+    if found is not None:
+        return Path(found)
+    with locked("promtool") as cache:
+        folder = cache / "promtool"
+        program = folder / "usr" / "bin" / "promtool"
+        if not program.exists():
+            building = cache / ".promtool.building"
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+            try:
+                _download(building)
+                (package,) = building.glob("prometheus_*.deb")
+                run_build(["dpkg-deb", "--extract", package, building])
+            except ComponentError as error:
+                message = f"promtool is not on the PATH, and Debian's is not to be had: {error}"
+                raise ComponentError(message) from error
+            package.unlink()
+            building.replace(folder)
+    return program
+
+
+def _download(folder: Path) -> None:
+    """Debian's package into ``folder``; where its lists are old or missing, after an update."""
+    command: list[str | Path] = ["env", "-C", folder, "apt-get", "download", "prometheus"]
+    try:
+        run_build(command)
+    except ComponentError:
+        run_build(["apt-get", "update"])
+        run_build(command)
 
 
 def judge(program: Path | str, *arguments: Path | str, stdin: bytes = b"") -> Verdict:

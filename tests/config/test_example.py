@@ -23,7 +23,7 @@ def test_as_it_is_it_changes_nothing() -> None:
     """Whoever copies it has the defaults, and no warning."""
     loaded = load(Flags(config=FILE), environ={}, folder=Path("/nonexistent"))
     assert loaded.config == Config()
-    assert loaded.warnings == []
+    assert loaded.warnings == ()
 
 
 def test_what_stands_behind_the_comments_are_the_defaults(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ metrics looks like. Judges nothing.
 
 from __future__ import annotations
 
-import os
 import re
 import urllib.request
 from pathlib import Path
@@ -15,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import yaml
 
 from otlp2parquet.config.settings import settings
-from otlp2parquet.platforms.server import run
-from otlp2parquet.platforms.server.grpc_readers import READERS
+from otlp2parquet.platforms.server import application, run
 from tests.components.s3 import CREDENTIALS, Versitygw
 from tests.support.server_process import Server, logs_of
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 STOP_SECS = sum(
-    (run.DRAIN_SECS, run.MOMENT_SECS, run.GIVE_UP_SECS, run.STORE_SECS, run.END_SECS)
+    (run.DRAIN_SECS, run.MOMENT_SECS, run.GIVE_UP_SECS, application.STORE_SECS, run.END_SECS)
 )
 """The longest that a stop takes, by the product's own limits."""
 
@@ -58,8 +56,9 @@ def documents(path: Path) -> list[dict[str, Any]]:
 
 def needed_bytes(config: Config) -> int:
     """The memory that a server needs at the most: docs/operations.md, "Memory" and "OTLP/gRPC"."""
-    receiving = READERS * config.request.max_payload_bytes
-    return config.batch.memory_bytes + BESIDE_BYTES + receiving
+    budget, limit = config.batch.memory_bytes, config.request.max_payload_bytes
+    receiving = max(2, budget // (2 * limit)) * limit  # as grpc_front bounds it
+    return budget + BESIDE_BYTES + receiving
 
 
 def variables() -> set[str]:
@@ -103,14 +102,11 @@ def families(page: str) -> dict[str, Family]:
     """The metrics of a page of Prometheus' text format, by the names that samples have."""
     found: dict[str, Family] = {}
     for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", page, re.MULTILINE):
-        samples = re.findall(rf"^({name}(?:_bucket|_sum|_count)?)(?:{{(.*)}})? ", page, re.MULTILINE)
+        samples = re.findall(
+            rf"^({name}(?:_bucket|_sum|_count)?)(?:{{(.*)}})? ", page, re.MULTILINE
+        )
         labels = {label for _, given in samples for label in re.findall(r'(\w+)="', given)}
         suffixes = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
         for suffix in suffixes:
             found[name + suffix] = Family(kind, frozenset(labels))
     return found
-
-
-def clean_environment() -> dict[str, str]:
-    """This process's environment without settings of somebody's own server."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("OTLP2PARQUET_")}
