@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .payloads import Signal
 
-ROUNDS: Final = 5
+ROUNDS: Final = 3
 GZIP_LEVEL: Final = 6
 """What exporters use."""
 

@@ -1,13 +1,13 @@
 """``python -m benchmarks.sizing``: memory, disk and CPU for a given rate, from recorded figures.
 
-``--page`` writes docs/sizing.md. Without it the answer for ``--logs``, ``--spans`` and ``--points`` a
-second is printed. Knows the arithmetic and the default settings; measures nothing: the figures lie in
-``benchmarks/results``.
+Knows the arithmetic and the default settings. Measures nothing: the figures lie in
+``benchmarks/results``. ``--page`` writes docs/sizing.md, whose words are in ``sizing_page``.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,10 +17,9 @@ import click
 from otlp2parquet.config import Config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
 RESULTS: Final = Path(__file__).with_name("results")
-PAGE: Final = Path(__file__).parents[1] / "docs" / "sizing.md"
 SIGNALS: Final = {"logs": "log records", "traces": "spans", "metrics": "number points"}
 TABLES: Final = {"logs": 1, "traces": 1, "metrics": 2}
 """Number points are gauges and sums."""
@@ -110,15 +109,17 @@ def duration(secs: float) -> str:
 def answer(rates: Mapping[str, float], services: int, config: Config | None = None) -> list[str]:
     """What is printed for one rate."""
     needed = size(rates, services, config)
+    cores = math.ceil(needed.cores / BUSY)
+    a_file = needed.parquet_a_day / needed.files_a_day
     return [
-        f"CPU: {needed.cores:.2f} cores busy; give it {max(1, round(needed.cores / BUSY + 0.5))}",
-        f"memory: a limit of {quantity(needed.memory)}; a batch has {quantity(needed.batch_bytes)} "
-        f"when it is closed, after {needed.batch_secs:.0f} s",
-        f"network: {quantity(needed.received)} a second with gzip",
-        f"log: {quantity(needed.log)} while all is well; with durability.max_bytes as it is, the "
-        f"storage may be away for {duration(needed.outage_secs)}",
-        f"files: {quantity(needed.parquet_a_day)} a day in {needed.files_a_day:,.0f} files of "
-        f"{quantity(needed.parquet_a_day / needed.files_a_day)}",
+        f"CPU      {needed.cores:.2f} cores busy: give it {cores}",
+        f"memory   a limit of {quantity(needed.memory)}",
+        f"network  {quantity(needed.received)} a second with gzip",
+        f"batch    {quantity(needed.batch_bytes)} when it closes, after {needed.batch_secs:.0f} s",
+        f"log      {quantity(needed.log)} while all is well",
+        f"outage   {duration(needed.outage_secs)} without a storage until the log is full",
+        f"Parquet  {quantity(needed.parquet_a_day)} a day",
+        f"files    {needed.files_a_day:,.0f} a day, of {quantity(a_file)}",
     ]
 
 
@@ -137,136 +138,6 @@ EXAMPLES: Final[tuple[tuple[str, dict[str, float], int], ...]] = (
 )
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table; the first column is text, the others are numbers."""
-    lines = ["| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|"]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
-
-
-def page() -> str:
-    """docs/sizing.md."""
-    of, throughput, two = recorded("sizes"), recorded("throughput"), recorded("two_cores")
-    idle, overload = recorded("idle_memory"), recorded("overload")
-    config = Config()
-    needed = size({"logs": 1}, 1)
-    lines = [
-        "# How large a machine",
-        "",
-        "<!-- Written by `python -m benchmarks.sizing --page`; not to be edited. -->",
-        "",
-        "What a server needs follows from what a record costs, and that was measured. For a rate of",
-        "your own, from a checkout:",
-        "",
-        "```sh",
-        "python -m benchmarks.sizing --logs 5000 --spans 2000 --points 10000 --services 20",
-        "```",
-        "",
-        "```",
-        *answer(EXAMPLES[-1][1], EXAMPLES[-1][2]),
-        "```",
-        "",
-        "Records of your own are larger or smaller, and processors differ: take these figures for",
-        "the order of magnitude, and `/metrics` of a server that runs for the rest.",
-        "",
-        "## What a record costs",
-        "",
-        f"Requests of 1,000 records of 5 services, {of['rows']:,} records of each kind: bytes of the",
-        "request, the same with gzip (and so in the log, which keeps bodies as they were sent), in",
-        "memory while its batch is open, and in Parquet with zstd.",
-        "",
-        *table(
-            ("a record, in bytes", "sent", "gzip, log", "memory", "Parquet", "CPU, of a log's"),
-            (
-                (
-                    name,
-                    *(f"{of[signal][form]:,.1f}" for form in ("sent", "gzip", "arrow", "parquet")),
-                    f"{of[signal]['cpu_of_a_log']:.2f}",
-                )
-                for signal, name in SIGNALS.items()
-            ),
-        ),
-        (
-            f"A log record took **{throughput['gzip']['ours_us']:.2f} µs** of CPU from a request with "
-            "gzip to its file,"
-        ),
-        "all of the process counted ([figures](server_figures.md)); without sockets two cores stored",
-        f"{two['gzip']['two']:,.0f} of them a second.",
-        "",
-        "## Examples",
-        "",
-        "With the default settings: a batch is open for "
-        f"{config.batch.max_age_secs:.0f} s, {config.batch.max_rows:,} rows or "
-        f"{quantity(config.batch.max_bytes)},",
-        f"and the log may hold {quantity(config.durability.max_bytes)}. Services are those that send "
-        "within one batch; each has a",
-        "file of its own in the layout `service`. *Outage* is how long the storage may be away until",
-        "the log is full and requests get 503.",
-        "",
-        *table(
-            (
-                "a second", "services", "cores busy", "network", "batch", "log", "outage",
-                "Parquet a day", "files a day",
-            ),
-            (example_row(*example) for example in EXAMPLES),
-        ),
-        "## Memory",
-        "",
-        f"The limit does not depend on the rate. `batch.memory_bytes` ({quantity(config.batch.memory_bytes)}) "
-        "is what is held at the",
-        f"most, {quantity(BESIDE_BYTES)} come beside it ({quantity(overload['peak_pss'])} in all were "
-        "measured over 20 minutes of",
-        f"more than the disk took, {quantity(idle['after_first_files'])} on an idle server), and gRPC "
-        "may be receiving half the budget",
-        f"again: **{quantity(needed.memory)}**, which the files in `deploy/` round up to 1,280 MiB. With "
-        "`server.grpc_addr = \"off\"`",
-        f"it is {quantity(config.batch.memory_bytes + BESIDE_BYTES)}. A smaller budget works, too: it "
-        "should hold two batches, so lower `batch.max_bytes`",
-        "with it to a quarter of it.",
-        "",
-        "## Disk",
-        "",
-        "The log is small while files are stored. Give it room for the longest outage of the storage",
-        "that is to be outlived: `durability.max_bytes` of *network* times that time, and a disk of",
-        "at least twice that, since a disk with less than a tenth (and 4 GiB) free is treated as full.",
-        "It has to honour fsync and to be local; one group of requests costs one sync, and clients",
-        "wait for it.",
-        "",
-        "## CPU",
-        "",
-        f"Plan for cores that are {BUSY:.0%} busy. One process uses as many as there are "
-        "(`server.threads`); beyond",
-        "one machine run several servers, each with a log of its own, and put them behind a load",
-        "balancer: they share a bucket, and a catalog, and know nothing of each other.",
-        "",
-        "Many small requests cost more than few large ones: one of a single record takes some",
-        f"{recorded('one_record')['ours_us']:.0f} µs, so let SDKs or a Collector batch.",
-        "",
-        "## Files",
-        "",
-        "Small files are slow to read. Where a day has more than some tens of thousands, let batches",
-        "live longer (`batch.max_age_secs`; the log grows with them), choose the layout `hour`, which",
-        "has one file for all services, or have a catalog's tables compacted by its own tools.",
-        "",
-    ]  # fmt: skip
-    return "\n".join(lines)
-
-
-def example_row(name: str, rates: Mapping[str, float], services: int) -> Sequence[str]:
-    """A line of the examples."""
-    needed = size(rates, services)
-    return (
-        name,
-        str(services),
-        f"{needed.cores:.2f}",
-        f"{quantity(needed.received)}/s",
-        f"{needed.batch_secs:.0f} s, {quantity(needed.batch_bytes)}",
-        quantity(needed.log),
-        duration(needed.outage_secs),
-        quantity(needed.parquet_a_day),
-        f"{needed.files_a_day:,.0f}",
-    )
-
-
 @click.command()
 @click.option("--logs", default=0.0, help="Log records a second.")
 @click.option("--spans", default=0.0, help="Spans a second.")
@@ -276,6 +147,8 @@ def example_row(name: str, rates: Mapping[str, float], services: int) -> Sequenc
 def main(*, logs: float, spans: float, points: float, services: int, writes: bool) -> None:
     """Memory, disk and CPU of a server for a given rate, with the default settings."""
     if writes:
+        from .sizing_page import PAGE, page  # noqa: PLC0415 - it is made of what is here
+
         PAGE.write_text(page(), "utf-8")
         return
     rates = {"logs": logs, "traces": spans, "metrics": points}

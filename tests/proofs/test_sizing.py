@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.sizing import DAY, PAGE, answer, main, page, recorded, size
+from benchmarks.sizing import DAY, answer, main, recorded, size
+from benchmarks.sizing_page import PAGE, page
 from otlp2parquet.config import BatchConfig, Config
 
 
@@ -15,7 +16,7 @@ def test_the_page_is_current() -> None:
 
 
 def test_a_rate_costs_what_its_records_cost() -> None:
-    """CPU, network and files grow with the rate, by what one record of each kind was measured at."""
+    """CPU, network and files grow with the rate, by what one record of each kind costs."""
     of, rate = recorded("sizes"), 1000
     for signal in ("logs", "traces", "metrics"):
         one, ten = size({signal: rate}, 5), size({signal: 10 * rate}, 5)
@@ -43,7 +44,7 @@ def test_a_batch_closes_by_what_comes_first() -> None:
 
 def test_the_command_of_the_page_says_what_the_page_says() -> None:
     """And without a rate it asks for one."""
-    words = "--logs 5000 --spans 2000 --points 10000 --services 20".split()
+    words = ["--logs", "5000", "--spans", "2000", "--points", "10000", "--services", "20"]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0
     assert done.output.splitlines() == answer({"logs": 5000, "traces": 2000, "metrics": 10_000}, 20)
