@@ -155,15 +155,15 @@ def advice() -> list[str]:
         "",
         *paragraph("""The log is small while files are stored. Give it room for the longest outage
             of the storage that is to be outlived: `durability.max_bytes` is *network* times that
-            time, and the disk at least twice that, since one with less than a tenth and less than 4 GiB
-            free is treated as full. It has to honour fsync and to be local. A group of requests
-            costs one sync, and clients wait for it."""),
+            time, and the disk at least twice that, since one with less than a tenth and less than
+            4 GiB free is treated as full. It has to honour fsync and to be local. A group of
+            requests costs one sync, and clients wait for it."""),
         "## CPU",
         "",
         *paragraph(f"""Plan for cores that are {BUSY:.0%} busy. One process uses as many as there
-            are (`server.threads`). Beyond one machine run several servers, each with a log of its
-            own, behind a load balancer: they share a bucket, and a catalog, and know nothing of each
-            other."""),
+            are (`server.threads`). Beyond one machine run several servers, each with a log of
+            its own, behind a load balancer: they share a bucket, and a catalog, and know nothing
+            of each other."""),
         *paragraph(f"""Many small requests cost more than few large ones: one of a single record
             takes some {one["ours_us"]:.0f} µs, so let SDKs or a Collector batch."""),
         "## Files",
