@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = PROJECT / "tests"
 
-TESTS_OF_THE_WHOLE = {"test_api", "test_assembly", "test_demo", "test_house"}
+TESTS_OF_THE_WHOLE = {"test_api", "test_assembly", "test_demo", "test_house", "test_release"}
 
 OTHER_TEST_FOLDERS = frozenset(
     {"clients", "components", "hostile", "proofs", "simulation", "support", "vectors"}
