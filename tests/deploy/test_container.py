@@ -31,7 +31,9 @@ set -e
 mount --bind "$1" "$1"
 mount -o remount,bind,ro /
 for writable in /tmp /var/tmp /dev/shm /run; do
-    if mountpoint -q "$writable"; then mount -o remount,bind,ro "$writable"; fi
+    mountpoint -q "$writable" || continue
+    mount -o remount,bind,ro "$writable" 2>/dev/null ||
+        mount -o remount,bind,ro,nosuid,nodev "$writable"
 done
 mount --bind "$1" "$1"
 mount -o remount,bind,rw "$1"
@@ -92,7 +94,9 @@ def test_it_runs_without_rights_in_a_folder_of_its_own() -> None:
     given = environment_of_image()
     assert {name for name in given if name.startswith("OTLP2PARQUET_")} <= variables()
     assert given["OTLP2PARQUET_DURABILITY_PATH"] == f"{FOLDER}/log"
-    ports = {str(Config().server.grpc_addr.port), str(Config().server.listen_addr.port)}
+    default = Config().server
+    assert default.grpc_addr is not None
+    ports = {str(default.grpc_addr.port), str(default.listen_addr.port)}
     assert set(instruction("EXPOSE")[0].split()) == ports
     # In the form of a list, so that the process gets the signal and not a shell.
     assert json.loads(instruction("ENTRYPOINT")[0]) == ["otlp2parquet"]

@@ -16,6 +16,7 @@ import yaml
 from otlp2parquet.config.settings import settings
 from otlp2parquet.platforms.server import application, run
 from tests.components.s3 import CREDENTIALS, Versitygw
+from tests.support.asgi_bench import logs_request
 from tests.support.server_process import Server, logs_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ STOP_SECS = sum(
 
 BESIDE_BYTES = 250_000_000
 """What docs/operations.md promises the process needs beside its budget."""
+
+BUDGET = 8 << 20
 
 METRIC = re.compile(r"(?<![:\w])otlp2parquet_\w+(?![:\w])")
 """A name in an expression of PromQL; what rules record has colons."""
@@ -77,18 +80,24 @@ def environment_of_image() -> dict[str, str]:
 
 
 def exposition(folder: Path) -> str:
-    """The page /metrics of a server that has everything: a bucket, a catalog, and an export."""
+    """The page /metrics of a server that has everything, a bucket and a catalog, and met everything.
+
+    Records were accepted and rejected, and requests refused, by their sender's fault and not.
+    """
     with Versitygw(folder) as s3:
         settings_ = {
             "OTLP2PARQUET_STORAGE_URL": s3.url(),
             "OTLP2PARQUET_CATALOG_TYPE": "sql",
             "OTLP2PARQUET_CATALOG_URI": f"sqlite:///{folder}/catalog.db",
             "OTLP2PARQUET_DURABILITY_PATH": str(folder / "log"),
+            "OTLP2PARQUET_BATCH_MEMORY_BYTES": str(BUDGET),
             **CREDENTIALS,
         }
         with Server(folder / "server", settings=settings_) as server:
             assert server.post(logs_of("a", "b"))[0] == 200
             assert server.post(b"\xff")[0] == 400
+            assert server.post(logs_of("x" * 2 * BUDGET))[0] == 503
+            assert server.post(logs_request(2, attributes=10_001))[0] == 200  # one is rejected
             url = f"http://{server.host}:{server.port}"
             flush = urllib.request.Request(f"{url}/flush", method="POST")
             with urllib.request.urlopen(flush) as answer:
