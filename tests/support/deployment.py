@@ -80,7 +80,7 @@ def environment_of_image() -> dict[str, str]:
 
 
 def exposition(folder: Path) -> str:
-    """The page /metrics of a server that has everything, a bucket and a catalog, and met everything.
+    """The page /metrics of a server with a bucket and a catalog that has met everything.
 
     Records were accepted and rejected, and requests refused, by their sender's fault and not.
     """
