@@ -15,6 +15,7 @@ import yaml
 
 from otlp2parquet.config.settings import settings
 from otlp2parquet.platforms.server import application, run
+from tests.components.process import wait_until
 from tests.components.s3 import CREDENTIALS, Versitygw
 from tests.support.asgi_bench import logs_request
 from tests.support.server_process import Server, logs_of
@@ -32,7 +33,7 @@ STOP_SECS = sum(
 BESIDE_BYTES = 250_000_000
 """What docs/operations.md promises the process needs beside its budget."""
 
-BUDGET = 8 << 20
+LOG_BYTES = 1 << 20
 
 METRIC = re.compile(r"(?<![:\w])otlp2parquet_\w+(?![:\w])")
 """A name in an expression of PromQL; what rules record has colons."""
@@ -90,20 +91,24 @@ def exposition(folder: Path) -> str:
             "OTLP2PARQUET_CATALOG_TYPE": "sql",
             "OTLP2PARQUET_CATALOG_URI": f"sqlite:///{folder}/catalog.db",
             "OTLP2PARQUET_DURABILITY_PATH": str(folder / "log"),
-            "OTLP2PARQUET_BATCH_MEMORY_BYTES": str(BUDGET),
+            "OTLP2PARQUET_DURABILITY_MAX_BYTES": str(LOG_BYTES),
             **CREDENTIALS,
         }
         with Server(folder / "server", settings=settings_) as server:
             assert server.post(logs_of("a", "b"))[0] == 200
             assert server.post(b"\xff")[0] == 400
-            assert server.post(logs_of("x" * 2 * BUDGET))[0] == 503
             assert server.post(logs_request(2, attributes=10_001))[0] == 200  # one is rejected
             url = f"http://{server.host}:{server.port}"
             flush = urllib.request.Request(f"{url}/flush", method="POST")
             with urllib.request.urlopen(flush) as answer:
                 assert answer.status == 200
+            # Without a storage the log is soon full, and what then comes is refused.
+            s3.kill()
+            assert server.post(logs_of("x" * LOG_BYTES))[0] == 200
+            wait_until(lambda: server.post(logs_of("c"))[0] == 503, 60, lambda: server.log)
             with urllib.request.urlopen(f"{url}/metrics") as answer:
                 page: bytes = answer.read()
+            server.kill()  # it would wait for the storage
     return page.decode()
 
 
