@@ -17,14 +17,17 @@ from otlp2parquet import BatchBuilder
 from otlp2parquet.writers import ParquetWriter
 from tests.proofs.results import save
 
-from .batches import ROWS, batch_requests, build
-from .payloads import SIGNALS
+from .batches import build
+from .payloads import SHAPES, SIGNALS, Payloads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .payloads import Signal
 
+REQUESTS: Final = 50
+"""Of a thousand records: a batch of a minute at some 800 a second."""
+ROWS: Final = REQUESTS * SHAPES["typical"].records
 ROUNDS: Final = 3
 GZIP_LEVEL: Final = 6
 """What exporters use."""
@@ -59,7 +62,8 @@ def cpu_secs(signal: Signal, requests: Sequence[bytes]) -> float:
 
 def main() -> None:
     """Measure, and keep what was found."""
-    requests = {signal: batch_requests(signal) for signal in SIGNALS}
+    shape = SHAPES["typical"]
+    requests = {signal: Payloads(signal, shape).requests(REQUESTS) for signal in SIGNALS}
     found = {signal: bytes_of(signal, requests[signal]) for signal in SIGNALS}
     ratios: dict[Signal, list[float]] = {signal: [] for signal in SIGNALS}
     for _ in range(ROUNDS):

@@ -141,8 +141,9 @@ def memory_section() -> list[str]:
             {duration(overload["secs"])} of more than the disk took, and
             {quantity(idle["after_first_files"])} on an idle server. And gRPC may be receiving half
             the budget again: **{quantity(needed.memory)}**, which the files in `deploy/` round up
-            to 1280 MiB. With `server.grpc_addr = "off"` it is {quantity(budget + BESIDE_BYTES)}. A smaller one has to hold a batch and a request
-            twice: lower `batch.max_bytes` and `request.max_payload_bytes` with it."""),
+            to 1280 MiB. With `server.grpc_addr = "off"` it is {quantity(budget + BESIDE_BYTES)}.
+            A smaller budget has to hold a batch and a request twice: lower `batch.max_bytes` and
+            `request.max_payload_bytes` with it."""),
     ]
 
 
