@@ -160,8 +160,8 @@ def test_sdks_send_and_tables_have_it(deployed: Deployed, monkeypatch: pytest.Mo
         tracer.start_span(f"span {number}").end()
     provider.shutdown()
     assert deployed.rows("otel_traces") == 2 * 3
-    for form, compression in (("proto", "gzip"), ("http", "none")):
-        send_from_javascript(deployed.url, 5, compression, form)
+    for form, packing in (("proto", "gzip"), ("http", "none")):
+        send_from_javascript(deployed.url, 5, packing, form)
     assert deployed.rows("otel_traces") == 2 * 3 + 2 * 5
     assert deployed.rows("otel_logs") == logs + 2 * 5
     report = deployed.invoke({"source": "aws.events", "detail-type": "Scheduled Event"})
