@@ -83,7 +83,8 @@ def record_section() -> list[str]:
         "",
         *paragraph(f"""Requests of 1,000 records of 5 services, {of["rows"]:,} records of each kind:
             bytes of the request, the same with gzip (and so in the log, which keeps bodies as they
-            were sent), in memory while its batch is open, and in Parquet with zstd."""),
+            were sent), in memory while its batch is open (with the room that buffers keep for
+            more), and in Parquet with zstd."""),
         *table(("bytes of", "sent", "gzip, log", "memory", "Parquet", "CPU, of a log's"), rows),
         *paragraph(f"""A log record took **{log["ours_us"]:.2f} µs** of CPU from a request with gzip
             to its file, all of the process counted ([figures](server_figures.md)). Without sockets
@@ -106,7 +107,9 @@ def examples_section() -> list[str]:
             {quantity(config.batch.max_bytes)}, and the log may hold
             {quantity(config.durability.max_bytes)}. Services are those that send within one batch;
             each has a file of its own in the layout `service`. *Outage* is how long the storage may
-            be away until the log is full and requests get 503."""),
+            be away until the log is full and requests get 503. A batch is closed by its data,
+            without that room, so batches live somewhat longer than said here, and files are
+            fewer."""),
         *table(heads, (example(*one) for one in EXAMPLES)),
     ]
 
@@ -169,6 +172,7 @@ def advice() -> list[str]:
         "## Files",
         "",
         *paragraph("""Small files are slow to read. Where a day has more than some tens of
-            thousands, let batches live longer (`batch.max_age_secs`; the log grows with them), or
-            choose the layout `hour`, which has one file for all services."""),
+            thousands, let batches grow: `batch.max_bytes` (and `batch.memory_bytes`, to four times
+            that) where they are closed by bytes, `batch.max_age_secs` where by age. Or choose the
+            layout `hour`, which has one file for all services."""),
     ]
