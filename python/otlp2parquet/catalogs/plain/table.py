@@ -11,7 +11,8 @@ nothing else come through.
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -172,8 +173,9 @@ class PlainTable:
         if receipts:
             sync = secrets.token_bytes(_SYNC_BYTES)
             made.append(manifest_of(target, receipts, number, sequence_number, sync))
-        if merges and listed is not None and self._is_to_be_looked_at(listed):
-            entries = list(listed_in(listed))
+        if merges and parent and listed and self._is_to_be_looked_at(listed):
+            with self._told(parent["manifest-list"]):
+                entries = list(listed_in(listed))
             listed = None
             if found := await self._merged(target, entries, number, sequence_number):
                 manifest, gone = found
@@ -219,8 +221,14 @@ class PlainTable:
                 f"the table {self.facts.title} has a snapshot without a manifest list, as format "
                 "version 1 allows: expected one of version 2"
             )
-        try:
+        with self._told(place):
             return await self._read(place)
+
+    @contextmanager
+    def _told(self, place: str) -> Iterator[None]:
+        """What is wrong with a manifest list is for people to mend."""
+        try:
+            yield
         except AvroError as error:
             raise CatalogRefusedError(f"the manifest list {place} is not read: {error}") from error
 
