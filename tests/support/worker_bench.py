@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from otlp2parquet.core.pure.builder import process_otlp
 from otlp2parquet.platforms.cloudflare_worker import application
 from otlp2parquet.platforms.cloudflare_worker.application import (
     Application,
@@ -127,7 +128,7 @@ class WatchedRows:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._columns: list[weakref.ref[Rows]] = []
-        self._process_otlp = application.process_otlp
+        self._process_otlp = process_otlp
         self.seen: list[int] = []
         """What each look has found."""
         monkeypatch.setattr(application, "process_otlp", self._decode)

@@ -151,7 +151,8 @@ def test_a_merge_changes_nothing_of_a_file(
         rows = sum(entry.data_file.record_count for entry in inside)
         assert rows == (one.added_rows_count or 0) + (one.existing_rows_count or 0)
         assert one.min_sequence_number == min(entry.sequence_number or 0 for entry in inside)
-        (summary,) = one.partitions or ()
+        assert one.partitions is not None
+        (summary,) = one.partitions
         bounds = [
             int.from_bytes(bound or b"", "little", signed=True)
             for bound in (summary.lower_bound, summary.upper_bound)

@@ -41,7 +41,7 @@ from otlp2parquet.errors import (
 )
 from otlp2parquet.platforms.cloudflare_worker.bucket import Bucket
 from otlp2parquet.platforms.cloudflare_worker.settings import CatalogSettings
-from otlp2parquet.platforms.cloudflare_worker.storing import Place, PlainBatch, StoredFile, store
+from otlp2parquet.platforms.cloudflare_worker.storing import Batches, Place, StoredFile, store
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class WorkerCatalog:
         return unknown and self._monotonic() >= self._asks_from
 
     async def store(
-        self, batches: list[PlainBatch], batch_id: str, bucket: Bucket
+        self, batches: list[Batches], batch_id: str, bucket: Bucket
     ) -> tuple[list[StoredFile], Commits]:
         """Store the rows of a request and the receipts for them; the files, and what commits them.
 

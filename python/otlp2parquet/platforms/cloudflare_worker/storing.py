@@ -10,7 +10,7 @@ import io
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from otlp2parquet.core.files import Group, PlannedFile, file_metadata, group_key, plan_files
 from otlp2parquet.core.layout import Layout
@@ -60,8 +60,12 @@ class PlainBatch(Group, Protocol):
     def columns(self) -> Sequence[Sequence[Any]]: ...  # noqa: D102 - a member of a protocol
 
 
+Batches = TypeVar("Batches", bound=PlainBatch)
+"""Of a list that is emptied: of which class they are is the caller's."""
+
+
 async def store(
-    batches: list[PlainBatch],
+    batches: list[Batches],
     batch_id: str,
     bucket: Bucket,
     layout: Layout,
@@ -104,7 +108,7 @@ async def store(
 
 
 def _encode(
-    placed: Sequence[tuple[PlannedFile, Place]], batches: list[PlainBatch], batch_id: str
+    placed: Sequence[tuple[PlannedFile, Place]], batches: list[Batches], batch_id: str
 ) -> list[tuple[StoredFile, bytes]]:
     """The files and their contents. The rows of each go when it has them."""
     by_group = _by_group(batches)
@@ -126,8 +130,8 @@ def _encode(
     return made
 
 
-def _by_group(batches: Sequence[PlainBatch]) -> dict[object, list[PlainBatch]]:
-    by_group: dict[object, list[PlainBatch]] = {}
+def _by_group(batches: Sequence[Batches]) -> dict[object, list[Batches]]:
+    by_group: dict[object, list[Batches]] = {}
     for batch in batches:
         by_group.setdefault(group_key(batch), []).append(batch)
     return by_group
