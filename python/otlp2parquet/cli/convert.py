@@ -307,8 +307,8 @@ def _summary(found: Inputs, total: ChunkReport, seconds: float) -> None:
         lines.insert(1, f"{known}: nothing of them was added (--again converts them once more)")
     if total.rejected:
         lines.append(f"{total.rejected:,} records rejected")
-    if found.ignored:
-        ignored = f"{found.ignored:,} other files in the folders ignored"
+    if found.passed_over:
+        ignored = f"{sum(found.passed_over.values()):,} other files in the folders ignored"
         lines.append(f"{ignored} (a file that is named itself is read whatever it is called)")
     for line in lines:
         output.print(line, markup=False)
