@@ -34,12 +34,18 @@ def compression_of(head: bytes) -> str | None:
 
 
 def inflated_gzip(source: Source) -> Iterator[bytes]:
-    """What gzip members one behind another hold. Zeros behind the last are padding, as in tapes."""
+    """What gzip members one behind another hold, also with zeros between them.
+
+    Zeros behind the last are told: they stand where a system that fell lost what was written.
+    """
     while True:
         yield from _member(source)
+        end, zeros = source.offset, 0
         while (block := source.some()) and not block.strip(b"\0"):
-            pass
+            zeros += len(block)
         if not block:
+            if zeros:
+                raise TornError(f"{zeros} zeros follow byte {end} of the compressed file")
             return
         source.back(len(block.lstrip(b"\0")))
         if source.peek(len(_GZIP_MAGIC))[: len(_GZIP_MAGIC)] != _GZIP_MAGIC:

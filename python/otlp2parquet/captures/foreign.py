@@ -114,7 +114,7 @@ def json(document: bytes) -> str:
                     )
     names = {name for name, _, _ in found}
     for kind, told in _JSON_KINDS:
-        if kind in names or (kind in {b"traceID"} and b'"traceID"' in document):
+        if kind in names or (kind == b"traceID" and b'"traceID"' in document):
             return told
     if _ENCODED.search(document):
         return "a member of it may be a request in base64: decode it first"

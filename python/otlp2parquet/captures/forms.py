@@ -4,12 +4,13 @@ A form is told by the first bytes of a file when all compression is undone. A na
 between what bytes leave open. Knows which form is tried before which, and no form's inside.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from io import BufferedReader
-from typing import BinaryIO, Final, cast
+from io import BufferedReader, BytesIO, FileIO
+from typing import BinaryIO, Final
 
 from otlp2parquet.captures import foreign
 from otlp2parquet.captures.compression import INFLATERS, compression_of
@@ -169,18 +170,10 @@ def passed_over(file: InputFile) -> str | None:
 
 def _opened(file: InputFile) -> BinaryIO:
     if file.is_stdin:
-        return cast("BinaryIO", _Stdin(sys.stdin.buffer))
+        # Not ours to close: what is made here is another file of the same descriptor.
+        stdin = sys.stdin.buffer
+        try:
+            return BufferedReader(FileIO(os.dup(stdin.fileno()), "rb"), BLOCK_BYTES)
+        except (OSError, ValueError):  # there is no file behind it
+            return BytesIO(stdin.read())
     return BufferedReader(file.path.open("rb", buffering=0), BLOCK_BYTES)
-
-
-class _Stdin:
-    """Standard input, which is not ours to close."""
-
-    def __init__(self, raw: BinaryIO) -> None:
-        self.read1 = getattr(raw, "read1", raw.read)
-
-    def __enter__(self) -> "_Stdin":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass

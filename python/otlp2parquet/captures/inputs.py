@@ -80,7 +80,16 @@ class _Search:
             now = time.time_ns()
             path = Path(STDIN)
             self._stdin.append(
-                InputFile(path, self._signal, (), False, 0, now, self._form, is_stdin=True)
+                InputFile(
+                    path,
+                    self._signal,
+                    named=(),
+                    is_json=False,
+                    size=0,
+                    mtime_ns=now,
+                    format=self._form,
+                    is_stdin=True,
+                )
             )
 
     def path(self, path: Path) -> None:

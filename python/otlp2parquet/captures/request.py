@@ -70,9 +70,7 @@ class Capture:
 
     def json(self, signal: Signal, offset: int, payload: bytes) -> Request:
         """A request in JSON."""
-        return Request(
-            self.file, signal, "application/json", offset, payload, self.position()
-        )
+        return Request(self.file, signal, "application/json", offset, payload, self.position())
 
     def protobuf(self, offset: int, payload: bytes) -> Request | Problem:
         """A request in protobuf, of the signal that was said if its bytes allow that."""

@@ -45,7 +45,7 @@ def _has_length(size: int) -> _Check:
 def _has_fields(allowed: Mapping[int, int]) -> _Check:
     def check(value: bytes) -> bool:
         end = 0
-        for number, wire, _, end in _fields(value, 0, len(value)):
+        for number, wire, _, end in _fields(value, 0, len(value)):  # noqa: B007 - used behind it
             if allowed.get(number) != wire:
                 return False
         return end == len(value)
@@ -159,7 +159,7 @@ def is_request(payload: bytes) -> bool:
         if (number, wire) != (1, _LENGTH):
             return False
         inner_end = begin
-        for inner, inner_wire, _, inner_end in _fields(payload, begin, end):
+        for inner, inner_wire, _, inner_end in _fields(payload, begin, end):  # noqa: B007
             if inner not in _OF_RESOURCES or inner_wire != _LENGTH:
                 return False
         if inner_end != end:

@@ -1,4 +1,4 @@
-"""Framings: how requests follow one another in a capture. Each tells by the first bytes that it is it.
+"""Framings: how requests follow one another in a capture. Each knows its first bytes.
 
     one_request       protobuf: the whole file is one request
     length_prefixed   each request after its length in 4 bytes: the Collector's file exporter

@@ -37,7 +37,7 @@ class Other(NamedTuple):
 
 
 _SKIPPED: Final = re.compile(rb"(?:[\s\0\x1e]|\xef\xbb\xbf)*+")
-_ITEMS: Final = re.compile(rb'\[\s*(?:[\[\]{]|\Z)')
+_ITEMS: Final = re.compile(rb"\[\s*(?:[\[\]{]|\Z)")
 """An array of documents begins, and not the prefix of a logger."""
 _BETWEEN: Final = re.compile(rb'\}(?=[\s,\0\x1e]*\{\s*"resource)')
 """The end of a document and the beginning of the next on the same line."""

@@ -1,7 +1,7 @@
 """JSON in any arrangement, as export requests.
 
-A capture in JSON is a text: a request a line, over many lines, joined, in an array; with other output
-before, behind and between; in the lines of a container's log. Each request tells its own signal.
+A capture in JSON is a text: a request a line, over many lines, joined, in an array; with other
+output before, behind and between; in the lines of a container's log. Each request tells its own signal.
 Whatever holds no request is named with its place; lines of other output in a row are named once.
 """
 
@@ -73,9 +73,7 @@ class _Text:
         try:
             for piece in lines(capture.source, capture.limit):
                 place = piece.offset
-                log_line = (
-                    line_behind_prefix(piece.text) if piece.starts and piece.ends else None
-                )
+                log_line = line_behind_prefix(piece.text) if piece.starts and piece.ends else None
                 if log_line is None:
                     yield from self.main(piece)
                 elif log_line.stream:
