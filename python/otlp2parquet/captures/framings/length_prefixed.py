@@ -21,11 +21,11 @@ _JSON_BEGINS: Final = (b"{", b"[")
 
 def begins(head: bytes) -> bool:
     """Whether a file that begins with ``head`` is such a stream: a length, then a request."""
+    empty = len(head) - len(head.lstrip(b"\0"))
+    head = head[empty - empty % _LENGTH_BYTES :]  # lengths of empty requests
     if len(head) < _LENGTH_BYTES:
-        return False
+        return empty >= _LENGTH_BYTES
     payload = head[_LENGTH_BYTES:]
-    if not int.from_bytes(head[:_LENGTH_BYTES], "big"):
-        return not payload or begins(payload) or not payload.strip(b"\0")
     return bool(
         looks_like_request(payload)
         or payload.startswith(_JSON_BEGINS)

@@ -1,8 +1,8 @@
 """JSON in any arrangement, as export requests.
 
 A capture in JSON is a text: a request a line, over many lines, joined, in an array; with other
-output before, behind and between; in the lines of a container's log. Each request tells its own signal.
-Whatever holds no request is named with its place; lines of other output in a row are named once.
+output before, behind and between; in the lines of a container's log. Each request tells its own
+signal. Whatever holds no request is named with its place; lines of other output in a row once.
 """
 
 import re
@@ -23,6 +23,8 @@ from otlp2parquet.core import SIGNALS, Signal, recognize_json
 # Text has none of these; protobuf has a 0x12 or a 0 soon, as every message in a message does.
 _CONTROL: Final = frozenset(range(32)) - frozenset(b"\t\n\r\x1b\x1e")
 _LOOKED_AT: Final = 1024
+_NULS_BEFORE_LINES: Final = re.compile(rb"\n\0{4,}")
+_ODD_SHARE: Final = 4
 _HINTS: Final = re.compile(
     rb'\{\s*\\*"(?:resource(?:Logs|Spans|Metrics|_logs|_spans|_metrics)|batches|scope(?:Logs|Spans'
     rb'|Metrics))\\*"\s*:|\{\s*"resource"\s*:\s*\{'
@@ -32,7 +34,12 @@ _HINTS: Final = re.compile(
 def begins(head: bytes) -> bool:
     """Whether a file that begins with ``head`` is text, behind NULs that may stand before it."""
     text = head.lstrip(b"\0").removeprefix(BOM)[:_LOOKED_AT]
-    return bool(text) and not any(byte in _CONTROL for byte in text)
+    text = _NULS_BEFORE_LINES.sub(b"\n", text)
+    if any(byte in _CONTROL for byte in text):
+        return False
+    # What is no UTF-8 may be text in another encoding, of which most letters are ASCII.
+    odd = text.decode(errors="replace").count("\ufffd")
+    return len(text) > _ODD_SHARE * odd
 
 
 def holds_request(head: bytes) -> bool:

@@ -2,8 +2,8 @@
 
 A writer that is killed leaves a request half written, and the next one goes on behind it, perhaps
 on the same line. Only what begins as a request does and ends as one is taken for one; what lies
-between is not. Time is linear in the text, whatever it is: behind a dead end the search goes on from
-the last beginning before it, and never looks at a place more than three times.
+between is not. Time is linear in the text, whatever it is: behind a dead end the search goes on
+from the last beginning before it, and never looks at a place more than three times.
 """
 
 import re
