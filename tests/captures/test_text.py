@@ -172,7 +172,10 @@ def test_other_json_is_named(tmp_path: Path, text: str) -> None:
     """JSON that holds no request is told with the reason."""
     result = converted(tmp_path, text.encode())
     assert result.exit_code == 1
-    reasons = ("found no signal in the request here, expected", "expected an export request in JSON")
+    reasons = (
+        "found no signal in the request here, expected",
+        "expected an export request in JSON",
+    )
     assert any(reason in result.stderr for reason in reasons)
     assert count_rows(tmp_path / "out") == 0
 

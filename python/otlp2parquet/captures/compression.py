@@ -57,7 +57,7 @@ def inflated_gzip(source: Source) -> Iterator[bytes]:
 
 def _member(source: Source) -> Iterator[bytes]:
     inflater = zlib.decompressobj(_GZIP)
-    while not inflater.eof:
+    while True:
         block = source.some()
         if not block:
             raise TornError(_TRUNCATED)
