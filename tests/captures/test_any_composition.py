@@ -92,13 +92,16 @@ def payloads(folder: Path, data: bytes, name: str = "x") -> tuple[list[bytes], l
     path.write_bytes(data)
     (file,) = find_inputs([path]).files
     found = list(read_requests(file, 1 << 20))
-    whole = [
-        one.payload
-        for one in found
-        if not isinstance(one, Problem)
-        and (one.content_type != "application/json" or recognize_json(one.payload)[0] == "whole")
-    ]
-    return whole, [str(one) for one in found if isinstance(one, Problem)]
+    whole: list[bytes] = []
+    told: list[str] = []
+    for one in found:
+        if isinstance(one, Problem):
+            told.append(str(one))
+        elif one.content_type == "application/json" and recognize_json(one.payload)[0] != "whole":
+            told.append("the decode says what is wrong with it")
+        else:
+            whole.append(one.payload)
+    return whole, told
 
 
 @settings(

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from otlp2parquet.captures import Request, find_inputs, read_requests
+from tests.support.capture_forms import delimited
 from tests.support.conversion import (
     bodies,
     convert_into,
@@ -229,7 +230,7 @@ def test_nothing_found(tmp_path: Path) -> None:
         ("json", b"\x01 what a terminal left\n" + json_request("a")),
         ("protobuf", logs_request(1)),
         ("length-prefixed", stream(logs_request(1))),
-        ("varint-delimited", bytes([len(logs_request(1))]) + logs_request(1)),
+        ("varint-delimited", delimited(logs_request(1))),
     ],
 )
 def test_format_option(tmp_path: Path, form: str, data: bytes) -> None:

@@ -71,7 +71,7 @@ def test_one_file_for_one_table(tmp_path: Path, captured: Path) -> None:
 def test_one_file_for_two_tables(tmp_path: Path, captured: Path) -> None:
     """Is an error that says what there is and what to do, and nothing is written."""
     for inputs, tables in (
-        ([captured], "otel_logs and otel_metrics_gauge"),
+        ([captured], "otel_logs and otel_traces"),
         ([captured / "metrics.pb"], "otel_metrics_gauge and otel_metrics_sum"),
     ):
         result = run("convert", *inputs, "-o", tmp_path / "out" / "x.parquet")

@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import sys
 import tarfile
 import tempfile
@@ -125,7 +126,7 @@ SECTIONS: dict[str, list[Example]] = {
         Example("several zstd frames", "x.zst", zstd(lines(A)) + zstd(lines(B)), 2),
         Example("zstd frames to be skipped", "x", skippable() + zstd(THREE) + skippable(), 3),
         Example("gzip in gzip", "x.json.gz.gz", gzip.compress(gzip.compress(THREE)), 3),
-        Example("gzip, cut off", "x.gz", gzip.compress(THREE)[:-9], 3, "Truncated"),
+        Example("gzip, cut off", "x.gz", gzip.compress(THREE)[:-8], 3, "Truncated"),
         Example("zstd, cut off", "x.zst", zstd(lines(A, B)) + zstd(C)[:-3], 2, "Truncated"),
         Example("zeros behind gzip", "x.gz", gzip.compress(THREE) + bytes(500), 3, "500 zeros"),
         Example("other bytes behind gzip", "x.gz", gzip.compress(THREE) + b"?!", 3, "not gzip"),
@@ -295,10 +296,18 @@ page.
   broken compression nothing more of that file is read.
 - **Identity.** A request is known again by the bytes of its text or protobuf, not by what is
   around it: the same request in another wrapping adds nothing.
-- **Memory.** Files are read as they come, however large. A file takes at most four times `--max-
-  payload-bytes` (64 MiB unless said otherwise) while it is read, and 128 MiB for zstd's window,
-  also where it is one line of many gigabytes or compressed zeros. Time is linear in the size.
+- **Memory.** Files are read as they come, however large. A file takes at most four times
+  `--max-payload-bytes` (64 MiB unless said otherwise) while it is read, and 128 MiB for zstd's
+  window, also where it is one line of many gigabytes or compressed zeros. Time is linear in its
+  size.
 """
+
+
+def _stable(told: str) -> str:
+    """A message as a cell, without what depends on the compressor's version."""
+    return re.sub(r"byte \d+ of the compressed", "byte … of the compressed", told).replace(
+        "|", "\\|"
+    )
 
 
 def page() -> str:
@@ -309,7 +318,7 @@ def page() -> str:
             parts.append(f"\n## {title}\n\n| form | rows | told |\n|---|--:|---|\n")
             for example in examples:
                 outcome = read(example, Path(folder))
-                told = "<br>".join(one.replace("|", "\\|") for one in dict.fromkeys(outcome.told))
+                told = "<br>".join(_stable(one) for one in dict.fromkeys(outcome.told))
                 parts.append(f"| {example.what} | {outcome.rows} | {told} |\n")
     return "".join(parts)
 

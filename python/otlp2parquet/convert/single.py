@@ -77,6 +77,7 @@ def convert_single(
                         _check_one(name, [*tables, table])
                         aside = closing.enter_context(_aside(store))
                         tables[table] = _Table(table, aside, settings)
+                        closing.callback(tables[table].abandon)
                     tables[table].write(rows)
                     report.rows[table] += sum(batch.num_rows for batch in rows)
                 del batches  # written: the next ones need the room
@@ -148,6 +149,11 @@ class _Table:
                     VERSION_KEY: __version__,
                 }
             )
+
+    def abandon(self) -> None:
+        """It is not wanted, or is complete."""
+        if self._sink is not None:
+            self._sink.abandon()
 
     def copy(self, target: BinaryIO) -> None:
         """Copy what was written to where it has a name."""

@@ -88,8 +88,7 @@ class Documents:
             if self._depth and self._begins_anew(text):
                 yield from self._give_up()
         if self._depth:
-            at = self._follow(text, 0)
-            yield from self._append(text[:at] if at < len(text) else text)
+            at = yield from self._go_on(text, 0)
         if not self._depth:
             yield from self._fresh(piece, at)
         if piece.ends and self._depth:
@@ -131,11 +130,9 @@ class Documents:
                             continue
                 self._begin, self._size = offset + at, 0
                 self._is_too_long = self._is_quoted = self._is_escaped = False
-                end = self._follow(text, at)
-                yield from self._append(text[at:end])
+                at = yield from self._go_on(text, at)
                 if self._depth:
                     return
-                at = end
             elif first == b"," and (self._arrays or self._is_behind):
                 if not self._arrays:
                     yield Other(offset + at, b",", "comma")
@@ -163,6 +160,15 @@ class Documents:
                 return True
             return recognize_json(text)[0] == "whole" and not _EMPTY.fullmatch(text)
         return text.startswith(BOM) or not _GOES_ON.match(text)
+
+    def _go_on(self, text: bytes, at: int) -> Generator[Document | Other, None, int]:
+        """Take in the document that is open, or opens here; returns where it ends, or the text."""
+        while True:
+            end = self._follow(text, at)
+            yield from self._append(text[at:end] if at or end < len(text) else text)
+            at = end
+            if not self._depth or at >= len(text):
+                return at
 
     def _follow(self, text: bytes, at: int) -> int:
         """Follow the brackets from ``at`` on; where the document ends, or the text."""
@@ -204,11 +210,36 @@ class Documents:
                 yield from self._cut_off()
         if not self._depth:
             self._is_behind = True
-            whole, self._parts = self._parts, []
             if self._is_too_long:
                 yield Other(self._begin, b"", "too long")
-            elif whole:
-                yield Document(self._begin, b"".join(whole))
+            elif self._parts:
+                yield from self._closed()
+
+    def _closed(self) -> Iterator[Document | Other]:
+        """The open document has ended: unless it is torn, and quotes pair as was not meant.
+
+        Then the last beginning of a request in it may be that of one which goes on.
+        """
+        text, begin = b"".join(self._parts), self._begin
+        self._parts = []
+        recognized = recognize_json(text)
+        if recognized[0] == "whole" or OPENING.search(text, 1) is None:
+            yield Document(begin, text, recognized)
+            return
+        rest = yield from _taken_apart(begin, text)
+        last = None
+        for last in OPENING.finditer(text, max(rest, 1)):  # noqa: B007 - the last one is wanted
+            pass
+        if last is not None:
+            start = last.start()
+            self._follow(text, start)
+            if self._depth:
+                yield from _gap(begin, text, rest, start)
+                self._begin, self._size = begin + start, len(text) - start
+                self._parts = [text[start:]]
+                return
+            self._is_quoted = self._is_escaped = False
+        yield from _gap(begin, text, rest, len(text))
 
     def _cut_off(self) -> Iterator[Document | Other]:
         """The open document is over the limit: perhaps it is torn, and others lie within."""

@@ -20,6 +20,7 @@ _TOKENS: Final = re.compile(
     rb'(?:[\s,:0-9.eE+\-\0]++|"[^"\\\n\r]*+(?:\\[^\n\r][^"\\\n\r]*+)*+"|true|false|null)*+'
 )
 _OPEN, _CLOSED = b"{[", b"}]"
+_OPENING_BYTES: Final = 256
 _MOST_OPEN: Final = 1000
 """Beginnings of requests within one another that are followed."""
 
@@ -32,8 +33,9 @@ def whole_requests(text: bytes, at: int = 0) -> Iterator[tuple[int, int]]:
         yield from zip(found[::2], found[1::2], strict=True)
         at = max(start + 1, found[-1] if found else 0)
         last = None
-        for last in OPENING.finditer(text, at, end):  # noqa: B007 - the last one is wanted
-            pass
+        for one in OPENING.finditer(text, at, end + _OPENING_BYTES):
+            if one.start() <= end:
+                last = one
         at = last.start() if last is not None else max(end, at)
 
 
