@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
@@ -50,7 +51,9 @@ def array(requests: list[bytes]) -> bytes:
     return b"[" + b",".join(requests) + b"]\n"
 
 
-FRAMED_JSON = {
+Framing = Callable[[list[bytes]], bytes]
+
+FRAMED_JSON: dict[str, Framing] = {
     "lines": lambda requests: lines(*requests),
     "crlf": lambda requests: lines(*requests).replace(b"\n", b"\r\n"),
     "joined": joined,
@@ -63,7 +66,7 @@ FRAMED_JSON = {
     "cri": lambda requests: cri(lines(*requests), cut=50),
     "prefixed": lambda requests: lines(*(b"INFO x - " + one for one in requests)),
 }
-FRAMED_PROTOBUF = {
+FRAMED_PROTOBUF: dict[str, Framing] = {
     "length-prefixed": lambda requests: stream(*requests),
     "varint-delimited": lambda requests: delimited(*requests),
     "zstd frames": lambda requests: stream(*map(zstd, requests)),
@@ -76,7 +79,7 @@ def members(data: bytes) -> bytes:
     return gzip.compress(data[:half]) + gzip.compress(data[half:])
 
 
-COMPRESSED = {
+COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
     "gzip": gzip.compress,
     "gzip members": members,
