@@ -69,7 +69,7 @@ def size(rates: Mapping[str, float], services: int, config: Config | None = None
     present = [signal for signal in SIGNALS if rates.get(signal)]
 
     def a_second(form: str) -> float:
-        return sum(rates[signal] * of[signal][form] for signal in present)
+        return sum(rates[signal] * float(of[signal][form]) for signal in present)
 
     arrow, received, rows = a_second("arrow"), a_second("gzip"), sum(rates[s] for s in present)
     batch = config.batch

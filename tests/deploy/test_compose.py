@@ -42,7 +42,12 @@ COLLECTOR = FOLDER / "collector.yaml"
 @pytest.fixture(scope="module")
 def composed() -> dict[str, Any]:
     """The composition as Docker Compose understands it, all profiles."""
-    arguments = ["--file", FOLDER / "compose.yaml", "--env-file", FOLDER / "example.env"]
+    arguments: list[str | Path] = [
+        "--file",
+        FOLDER / "compose.yaml",
+        "--env-file",
+        FOLDER / "example.env",
+    ]
     verdict = judge(
         build_deploy_tools() / "docker-compose",
         *(*arguments, "--profile", "*", "config", "--format", "json"),
@@ -57,7 +62,14 @@ def test_compose_takes_it_only_with_a_secret(composed: dict[str, Any], tmp_path:
     assert {"collector", "otlp2parquet", "s3", "bucket"} < set(composed["services"])
     nothing = tmp_path / "empty.env"
     nothing.touch()
-    arguments = ["--file", FOLDER / "compose.yaml", "--env-file", nothing, "config", "--quiet"]
+    arguments: list[str | Path] = [
+        "--file",
+        FOLDER / "compose.yaml",
+        "--env-file",
+        nothing,
+        "config",
+        "--quiet",
+    ]
     verdict = judge(build_deploy_tools() / "docker-compose", *arguments)
     assert verdict.code != 0
     assert "copy example.env to .env" in verdict.text
@@ -142,7 +154,7 @@ def test_telemetry_goes_all_the_way(composed: dict[str, Any], s3: str, tmp_path:
             "COLLECTOR_GRPC_PORT": str(grpc),
             "OTLP2PARQUET_ENDPOINT": f"http://{server.host}:{server.port}",
         }
-        command = [build_collector(), "--config", COLLECTOR]
+        command: list[str | Path] = [build_collector(), "--config", COLLECTOR]
         with RunningProcess(command, tmp_path / "collector.log", env=env) as collector:
             collector.wait_ready(lambda: "Everything is ready" in collector.log)
             telemetrygen("logs", http, 30)
