@@ -583,6 +583,7 @@ class Storing:
         with self._changed:
             if storing.is_over:
                 return False
+            self.counts.add(batches_lost=fate is Fate.LOST)
             for progress in storing.files:
                 progress.let_go()
             storing.batch.let_go()
@@ -709,22 +710,22 @@ class Storing:
         """This process can do nothing for the batch, now or later."""
         gone = isinstance(error, SegmentGoneError)
         with self._changed:
-            if not storing.is_over:
-                self._last_error = str(error)
-                for progress in storing.in_state(FileState.GIVEN_BACK):
-                    storing.drop(progress)
+            if storing.is_over:
+                return  # the write of another of its files has failed alike
+            self._last_error = str(error)
+            for progress in storing.in_state(FileState.GIVEN_BACK):
+                storing.drop(progress)
+        if gone:
+            storing.batch.log.remove()
         phase, fate = (Phase.DONE, Fate.LOST) if gone else (Phase.LEFT, Fate.LEFT)
         if not self._end(storing, phase, fate):
-            return  # the write of another of its files has failed alike
+            return
         text = (
             "the log of a batch was removed before it was stored: its rows are lost"
             if gone
             else "a batch stays in the log, for the version of otlp2parquet that wrote it"
         )
         log.error(text, extra={"fields": {"batch": storing.batch.id, "error": str(error)}})
-        if gone:
-            self.counts.add(batches_lost=1)
-            storing.batch.log.remove()
 
     def _give_up(
         self, storing: StoringBatch, progress: FileProgress | None, error: Exception
