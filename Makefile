@@ -203,6 +203,7 @@ docs: dev ## Write the generated pages again, and the drawing of the layers in D
 	$(BIN)/python -m otlp2parquet.cli.reference schema > docs/schema.md
 	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md
 	$(BIN)/python -m tests.support.answer_matrix > docs/otlp_http.md
+	$(BIN)/python -m tests.support.capture_forms > docs/captures.md
 
 # The aarch64 wheel is made where its target can be had; the x86_64 one always.
 MATURIN_BUILD = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin build --release --locked \

@@ -42,7 +42,12 @@ COLLECTOR = FOLDER / "collector.yaml"
 @pytest.fixture(scope="module")
 def composed() -> dict[str, Any]:
     """The composition as Docker Compose understands it, all profiles."""
-    arguments = ["--file", f"{FOLDER}/compose.yaml", "--env-file", f"{FOLDER}/example.env"]
+    arguments: list[str | Path] = [
+        "--file",
+        FOLDER / "compose.yaml",
+        "--env-file",
+        FOLDER / "example.env",
+    ]
     verdict = judge(
         build_deploy_tools() / "docker-compose",
         *(*arguments, "--profile", "*", "config", "--format", "json"),
@@ -57,7 +62,14 @@ def test_compose_takes_it_only_with_a_secret(composed: dict[str, Any], tmp_path:
     assert {"collector", "otlp2parquet", "s3", "bucket"} < set(composed["services"])
     nothing = tmp_path / "empty.env"
     nothing.touch()
-    arguments = ["--file", f"{FOLDER}/compose.yaml", "--env-file", str(nothing), "config", "-q"]
+    arguments: list[str | Path] = [
+        "--file",
+        FOLDER / "compose.yaml",
+        "--env-file",
+        nothing,
+        "config",
+        "--quiet",
+    ]
     verdict = judge(build_deploy_tools() / "docker-compose", *arguments)
     assert verdict.code != 0
     assert "copy example.env to .env" in verdict.text
