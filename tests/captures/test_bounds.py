@@ -46,7 +46,7 @@ def peak_of(items: Iterator[Request | Problem]) -> tuple[int, int, int]:
 
 def test_one_line_of_any_length(tmp_path: Path) -> None:
     """A capture without a line break gives its requests as it is read."""
-    count = (24 << 20) // len(A)
+    count = (12 << 20) // len(A)
     requests, problems, peak = peak_of(read(tmp_path, A * count))
     assert (requests, problems) == (count, 0)
     assert peak < MOST
@@ -56,14 +56,14 @@ def test_one_line_of_any_length(tmp_path: Path) -> None:
 @pytest.mark.parametrize("byte", [b"\0", b"{", b" ", b'"', b"x", b"\\"])
 def test_a_compression_bomb(tmp_path: Path, compress, byte: bytes) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
     """Expands piece by piece; what it holds is no reason to keep it."""
-    _, _, peak = peak_of(read(tmp_path, compress(b'{"resourceLogs":"' + byte * (24 << 20))))
+    _, _, peak = peak_of(read(tmp_path, compress(b'{"resourceLogs":"' + byte * (12 << 20))))
     assert peak < MOST
 
 
 def test_requests_behind_zeros_of_any_number(tmp_path: Path) -> None:
     """A rotation that truncates a file which is still written to leaves as many as it had bytes."""
     packer = zlib.compressobj(wbits=31)
-    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(64))
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(32))
     packed += packer.compress(A + b"\n") + packer.flush()
     requests, problems, peak = peak_of(read(tmp_path, packed))
     assert (requests, problems) == (1, 0)
@@ -103,6 +103,6 @@ UNFRIENDLY = {
 @pytest.mark.parametrize("unit", UNFRIENDLY.values(), ids=UNFRIENDLY)
 def test_time_is_linear(tmp_path: Path, unit: bytes) -> None:
     """Whatever is repeated, and up to a large limit: with the square this would not end today."""
-    size = 2 << 20
+    size = 1 << 20
     items = read(tmp_path, unit * (size // len(unit)), limit=size)
     assert sum(len(one.payload) for one in items if isinstance(one, Request)) <= size
