@@ -137,7 +137,8 @@ def test_one_door_to_the_decoder() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        "batches", "batches/log", "captures", "cli/terminal", "connect", "convert", "core/pure",
+        "batches", "batches/log", "captures", "captures/framings", "captures/wrappings",
+        "cli/terminal", "connect", "convert", "core/pure",
         "deploy", "platforms/cloudflare_worker", "platforms/server/live", "platforms/server/page",
         "query", "writers",
     ],

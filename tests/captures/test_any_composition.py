@@ -108,7 +108,7 @@ def payloads(folder: Path, data: bytes, name: str = "x") -> tuple[list[bytes], l
 
 
 @settings(
-    max_examples=120 * FACTOR,
+    max_examples=60 * FACTOR,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -146,7 +146,7 @@ def test_protobuf(tmp_path: Path, requests: list[bytes], framing: str, compressi
 
 
 @settings(
-    max_examples=120 * FACTOR,
+    max_examples=60 * FACTOR,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from otlp2parquet.captures import Problem, Request, find_inputs, read_requests
 from tests.support.capture_forms import A, B
-from tests.support.conversion import zstd
+from tests.support.conversion import json_request, zstd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +46,9 @@ def peak_of(items: Iterator[Request | Problem]) -> tuple[int, int, int]:
 
 def test_one_line_of_any_length(tmp_path: Path) -> None:
     """A capture without a line break gives its requests as it is read."""
-    count = (24 << 20) // len(A)
-    requests, problems, peak = peak_of(read(tmp_path, A * count))
+    one = json_request(*["x" * 100] * 50)
+    count = (12 << 20) // len(one)
+    requests, problems, peak = peak_of(read(tmp_path, one * count))
     assert (requests, problems) == (count, 0)
     assert peak < MOST
 
@@ -56,14 +57,14 @@ def test_one_line_of_any_length(tmp_path: Path) -> None:
 @pytest.mark.parametrize("byte", [b"\0", b"{", b" ", b'"', b"x", b"\\"])
 def test_a_compression_bomb(tmp_path: Path, compress, byte: bytes) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
     """Expands piece by piece; what it holds is no reason to keep it."""
-    _, _, peak = peak_of(read(tmp_path, compress(b'{"resourceLogs":"' + byte * (24 << 20))))
+    _, _, peak = peak_of(read(tmp_path, compress(b'{"resourceLogs":"' + byte * (12 << 20))))
     assert peak < MOST
 
 
 def test_requests_behind_zeros_of_any_number(tmp_path: Path) -> None:
     """A rotation that truncates a file which is still written to leaves as many as it had bytes."""
     packer = zlib.compressobj(wbits=31)
-    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(64))
+    packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(32))
     packed += packer.compress(A + b"\n") + packer.flush()
     requests, problems, peak = peak_of(read(tmp_path, packed))
     assert (requests, problems) == (1, 0)
@@ -72,7 +73,7 @@ def test_requests_behind_zeros_of_any_number(tmp_path: Path) -> None:
 
 def test_a_request_within_one_that_never_ends(tmp_path: Path) -> None:
     """Torn, joined, and without a line break: what is whole is found when the limit is met."""
-    count = (4 << 20) // len(A)
+    count = (1 << 20) // len(A)
     found = list(read(tmp_path, B[:17] + A * count + B[:30] + A * count))
     payloads = [one.payload for one in found if isinstance(one, Request)]
     assert payloads.count(A) == 2 * count
@@ -102,7 +103,7 @@ UNFRIENDLY = {
 
 @pytest.mark.parametrize("unit", UNFRIENDLY.values(), ids=UNFRIENDLY)
 def test_time_is_linear(tmp_path: Path, unit: bytes) -> None:
-    """Whatever is repeated, and up to a large limit: with the square this would not end today."""
-    size = 2 << 20
+    """Whatever is repeated, and up to a large limit: with the square this would take minutes."""
+    size = 1 << 18
     items = read(tmp_path, unit * (size // len(unit)), limit=size)
     assert sum(len(one.payload) for one in items if isinstance(one, Request)) <= size

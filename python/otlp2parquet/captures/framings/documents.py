@@ -254,8 +254,10 @@ class Documents:
         if not is_open or (not rest and last is None):
             self._is_too_long = True
             return
-        # What is open now begins at the last beginning, or behind the last that was whole.
-        start = last.start() if last is not None else len(text)
+        # What is open now begins at the last beginning, which may be cut off itself.
+        start = last.start() if last is not None else text.find(b"{", rest)
+        if start < 0:
+            start = len(text)
         yield from _gap(begin, text, rest, start)
         self._begin, self._size = begin + start, len(text) - start
         self._depth, self._is_quoted, self._is_escaped = 0, False, False

@@ -4,6 +4,7 @@
     line_prefix     the lines of CRI; time stamps and names of pods and services before lines
     tempo           Tempo's answers to a query for a trace
     bare_resources  a ResourceLogs, ResourceSpans or ResourceMetrics without its request
+    unwrapped       what a wrapping gives
     members         the members of a JSON object, found without reading their values
 
 The text of a request is cut out as it is; nothing of it is written anew. Knows what the outermost
