@@ -91,6 +91,8 @@ class _Text:
                 else:
                     at = log_line.at
                     yield from self.main(Piece(piece.offset + at, piece.text[at:]))
+                if piece.ends:
+                    place = piece.offset + len(piece.text) + 1
         except TornError as error:
             begin = self._documents.begin
             yield from self.end(is_torn=True)
