@@ -312,7 +312,7 @@ def test_no_more_look_than_may_when_all_come_at_once() -> None:
 
     async def all_at_once() -> None:
         some = (
-            stream.answer(tap, scope, receive, send, has_tokens=True)
+            stream.answer(tap, scope, receive, send)
             for _ in range(MAX_WATCHERS + 8)
         )
         await asyncio.gather(*some)
