@@ -62,3 +62,13 @@ def all_blocks(*languages: str) -> list[Block]:
     """The code in all documents in some languages; in all, without any."""
     everything = (one for page in pages() for one in blocks(page))
     return [one for one in everything if not languages or one.language in languages]
+
+
+def block_to_run(page: str, engine: str, name: str) -> Block:
+    """The one block of a page that is marked so."""
+    (found,) = (
+        one
+        for one in blocks(PROJECT / "docs" / page)
+        if (one.engine, one.name) == (engine, name)
+    )
+    return found
