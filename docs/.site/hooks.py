@@ -16,6 +16,7 @@ from mkdocs.structure.files import File
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
 
 TOP = {
     "README.md": "index.md",
@@ -33,7 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     project = Path(config.config_file_path).parent
     for source, name in TOP.items():
         text = (project / source).read_text("utf-8")
-        files.append(File.generated(config, name, content=with_links(text, source, project)))
+        files.append(File.generated(config, name, content=with_links(text, source)))
     pages = {one.src_uri for one in files.documentation_pages()}
     nav, used = ordered(config.nav or [], pages)
     rest = sorted(pages - used)
@@ -41,15 +42,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, **_: object) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Links of a page in ``docs`` to one at the top."""
     if page.file.generated_by is not None:
         return markdown
-    project = Path(config.config_file_path).parent
-    return with_links(markdown, f"docs/{page.file.src_uri}", project)
+    return with_links(markdown, f"docs/{page.file.src_uri}")
 
 
-def with_links(text: str, source: str, project: Path) -> str:
+def with_links(text: str, source: str) -> str:
     """The text of ``source``, a path in the repository, with its links as they are in the site."""
     here = page_of(source) or ""
 
@@ -57,8 +57,7 @@ def with_links(text: str, source: str, project: Path) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), found[2]))
         page = page_of(target)
         if page is None:
-            # A file that is no page of the site stays a text.
-            return f"]({found[2]}{found[3]}" if not (project / target).exists() else "](#)"
+            return found[0]
         return f"]({posixpath.relpath(page, posixpath.dirname(here) or '.')}{found[3]}"
 
     return LINK.sub(moved, text)

@@ -103,7 +103,7 @@ def query_with_spark(
 def ask_spark(
     folder: Path, setup: str, statements: Mapping[str, str], scratch: Path
 ) -> dict[str, list[list[Any]]]:
-    """The rows of each statement, all in one session in ``folder``, behind ``setup``, as JSON has them.
+    """The rows of each statement as JSON has them; one session in ``folder``, behind ``setup``.
 
     Raises ``ComponentError`` with Spark's output when one failed.
     """

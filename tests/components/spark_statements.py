@@ -19,7 +19,7 @@ from pathlib import Path
 os.environ["TZ"] = "UTC"  # by which Spark's Python makes times of those it is given
 time.tzset()
 
-from spark_reader import new_session  # type: ignore[import-not-found]  # beside this file
+from spark_reader import new_session  # type: ignore[import-not-found]  # noqa: E402 - beside this
 
 
 def main(folder: str, asked: str, answered: str) -> None:
@@ -35,7 +35,9 @@ def main(folder: str, asked: str, answered: str) -> None:
         except Exception as error:  # noqa: BLE001 - which statement it was is what helps
             sys.exit(f"{name}: {error}")
     session.stop()
-    text = json.dumps(answers, default=lambda one: one.isoformat() if isinstance(one, datetime) else str(one))
+    text = json.dumps(
+        answers, default=lambda one: one.isoformat() if isinstance(one, datetime) else str(one)
+    )
     Path(answered).write_text(text, encoding="utf-8")
 
 

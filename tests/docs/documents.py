@@ -53,9 +53,7 @@ def blocks(page: Path) -> Iterator[Block]:
         line = text.count("\n", 0, found.start("language")) + 1
         indent = len(found["indent"])
         code = "".join(row[indent:] or "\n" for row in found["code"].splitlines(keepends=True))
-        yield Block(
-            name, line, found["language"], code, found["engine"] or "", found["name"] or ""
-        )
+        yield Block(name, line, found["language"], code, found["engine"] or "", found["name"] or "")
 
 
 def all_blocks(*languages: str) -> list[Block]:
@@ -67,8 +65,6 @@ def all_blocks(*languages: str) -> list[Block]:
 def block_to_run(page: str, engine: str, name: str) -> Block:
     """The one block of a page that is marked so."""
     (found,) = (
-        one
-        for one in blocks(PROJECT / "docs" / page)
-        if (one.engine, one.name) == (engine, name)
+        one for one in blocks(PROJECT / "docs" / page) if (one.engine, one.name) == (engine, name)
     )
     return found

@@ -8,21 +8,21 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from .shop import BOUNDS, ERROR, SECOND, SERVER, START, Log, Served, Span, shop
-from .shop_files import RESTARTS, ZERO_BELOW, exponential_bucket, minute_of
+from .shop import BOUNDS, ERROR, SECOND, SERVER, START, Served, shop
+from .shop_files import ZERO_BELOW, exponential_bucket, minute_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 Rows = list[tuple[Any, ...]]
 EXPECTED: dict[str, Callable[[], Rows]] = {}
 """Of each recipe by its name."""
 
-TREE = next(
-    one.trace for one in shop().spans if one.is_error and one.name == "POST /api/checkout"
-)
+TREE = next(one.trace for one in shop().spans if one.is_error and one.name == "POST /api/checkout")
 """The trace that the pages ask about; ``PLACEHOLDER`` stands for it there."""
 PLACEHOLDER = "5b8aa5a2d2c872e8321cf37308d69df2"
 
@@ -73,16 +73,14 @@ def latency_percentiles() -> Rows:
 
 @recipe
 def trace_tree() -> Rows:
-    """Operation, two spaces deeper a generation, service, milliseconds since the first, and long."""
+    """Operation, indented, service, milliseconds since the first span, and how many it took."""
     spans = [one for one in shop().spans if one.trace == TREE]
     known = {one.id for one in spans}
     first = min(one.start for one in spans) // 1000
     rows: Rows = []
 
     def add(parent: str, depth: int) -> None:
-        below = [
-            one for one in spans if (one.parent if one.parent in known else "") == parent
-        ]
+        below = [one for one in spans if (one.parent if one.parent in known else "") == parent]
         for one in sorted(below, key=lambda one: (one.start // 1000, one.id)):
             since = (one.start // 1000 - first) / 1000
             name = "  " * depth + one.name
@@ -239,13 +237,8 @@ def services_by_folder() -> Rows:
 
 @recipe
 def exact_order() -> Rows:
-    """The first five log records of the gateway, to the nanosecond: nanoseconds since 1970, text."""
-    logs = sorted((one for one in shop().logs if one.service == "gateway"), key=_time)
+    """The first five log records of the gateway: nanoseconds since 1970, and text."""
+    logs = sorted(
+        (one for one in shop().logs if one.service == "gateway"), key=lambda one: one.time
+    )
     return [(one.time, one.body) for one in logs[:5]]
-
-
-def _time(one: Log | Span) -> int:
-    return one.time if isinstance(one, Log) else one.start
-
-
-__all__ = ["EXPECTED", "PLACEHOLDER", "RESTARTS", "TREE"]

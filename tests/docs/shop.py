@@ -98,7 +98,9 @@ def _request(found: Shop, chance: random.Random, number: int) -> None:
     fails = number % 11 == 5
     millis = round(chance.lognormvariate(4.0, 0.7), 3)
 
-    def span(service: str, name: str, kind: int, parent: str, at: float, share: float) -> Span:
+    def span(  # noqa: PLR0917 - a table of spans below
+        service: str, name: str, kind: int, parent: str, at: float, share: float
+    ) -> Span:
         begin = start + int(at * millis * 1e6)
         attributes: Attributes = {"http.route": route, "http.request.method": method}
         if kind == SERVER:

@@ -186,9 +186,7 @@ def _add_exponential_histogram(metrics: Any, service: str, served: list[Served])
         point = _times(histogram.data_points.add(), first, last)
         point.scale = 5 if service == "payment" else 4 if last <= COARSER else 3
         counts = Counter(
-            exponential_bucket(one.millis, point.scale)
-            for one in found
-            if one.millis > ZERO_BELOW
+            exponential_bucket(one.millis, point.scale) for one in found if one.millis > ZERO_BELOW
         )
         point.zero_threshold = ZERO_BELOW
         point.zero_count = len(found) - counts.total()
@@ -201,5 +199,5 @@ def _add_exponential_histogram(metrics: Any, service: str, served: list[Served])
 
 
 def exponential_bucket(value: float, scale: int) -> int:
-    """The index whose bucket is (base ** index, base ** (index + 1)], base being 2 ** 2 ** -scale."""
+    """The index of a value's bucket, (base ** index, base ** (index + 1)], of a scale."""
     return math.ceil(math.log2(value) * 2**scale) - 1

@@ -81,7 +81,7 @@ def test_data(block: Block) -> None:
 
 
 def commands(line: str) -> list[list[str]]:
-    """The words behind each ``otlp2parquet`` of a line of a shell, up to whatever ends a command."""
+    """The words behind each ``otlp2parquet`` of a line of a shell, up to the command's end."""
     # A command in a substitution is one, too.
     plain = line.replace('"$(', " ; ").replace("$(", " ; ").replace(')"', " ; ")
     lexer = shlex.shlex(plain, posix=True, punctuation_chars="|&;<>()")
@@ -136,7 +136,11 @@ def test_commands_in_prose(page: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["otlp2parquet flysh", "otlp2parquet query --formt csv x", "a | otlp2parquet schema --format x"],
+    [
+        "otlp2parquet flysh",
+        "otlp2parquet query --formt csv x",
+        "a | otlp2parquet schema --format x",
+    ],
 )
 def test_a_command_that_is_not_there(words: str) -> None:
     """It is noticed."""

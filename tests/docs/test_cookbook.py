@@ -1,7 +1,7 @@
 """The cookbook's statements, run as they stand there: each finds what happened in the shop.
 
-In DuckDB, the oldest that the pages are for and the newest, by ``otlp2parquet query``, in polars and
-pandas, and in one session of Spark.
+In DuckDB, the oldest that the pages are for and the newest, by ``otlp2parquet query``, in polars
+and pandas, and in one session of Spark.
 """
 
 from __future__ import annotations

@@ -17,9 +17,9 @@ import pytest
 from otlp2parquet.connect.recipes import Endpoint, recipe
 from tests.components import Server, build_java_sdk, build_javascript
 from tests.components.go_sdk import SOURCE as GO
+from tests.components.java_sdk import FRUGAL
 from tests.components.parquet_rows import stored_tables
 from tests.components.sender import run_sender
-from tests.components.java_sdk import FRUGAL
 
 from .documents import PROJECT, block_to_run, blocks
 
@@ -34,7 +34,9 @@ def variables(program: str, endpoint: str) -> dict[str, str]:
     text = recipe(program, Endpoint(endpoint))
     lines = [line for line in text.splitlines() if line.startswith("export")]
     script = "\n".join([*lines, "env -0"])
-    done = subprocess.run(["sh", "-eu"], input=script, env={}, capture_output=True, check=True, text=True)
+    done = subprocess.run(
+        ["sh", "-eu"], input=script, env={}, capture_output=True, check=True, text=True
+    )
     found = dict(line.split("=", 1) for line in done.stdout.split("\0") if "=" in line)
     # Loads what is not installed here, into every program.
     return {name: value for name, value in found.items() if name.startswith("OTEL_")}
@@ -104,8 +106,8 @@ def test_every_guide_is_run_or_says_that_it_is_not() -> None:
         assert row == ("yes" if is_run else "no")
 
 
-def test_a_view_with_the_old_names(tmp_path: Path) -> None:
-    """For those who come over: the statement of their page makes a view of rows as they are here."""
+def test_a_view_with_the_old_names() -> None:
+    """For those who come over: the statement of their page makes a view of the rows."""
     block = block_to_run("coming_over.md", "duckdb-views", "old-names")
     with duckdb.connect() as connection:
         connection.execute(

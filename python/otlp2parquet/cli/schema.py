@@ -199,7 +199,7 @@ _FORMATS: Final = {"text": _as_text, "arrow": _as_arrow, "sql": _as_sql}
     type=_Attribute(is_of_resource=True),
     help="The same for an attribute of the resource.",
 )
-def schema(
+def schema(  # noqa: PLR0917 - click calls it by names
     tables: list[str] | None,
     form: str,
     files: str,

@@ -96,10 +96,7 @@ def request(
 @pytest.mark.parametrize("caller", OURS)
 def test_our_own_callers(bench: Bench, caller: str, path: str, prefix: str) -> None:
     """Programs, and pages of the server's own address, get all, below the prefix as well."""
-    if (
-        caller == "through a proxy with TLS"
-        and PATHS[path][0] == "GET"
-    ):
+    if caller == "through a proxy with TLS" and PATHS[path][0] == "GET":
         return  # a browser names no origin with a GET: the name alone speaks there, see below
     assert request(bench, prefix + path, OURS[caller]).status == PATHS[path][1]
 

@@ -58,9 +58,9 @@ STORE_SECS: Final = 20.0
 """How long a shutdown tries to store what is left. Kubernetes kills after 30 s by default."""
 
 FOREIGN: Final = (
-    "web pages of other origins may not do this, nor those of other names of this machine: expected "
-    "a page of the server's own address, or one of an origin that server.cors.allowed_origins has, "
-    "which may send"
+    "web pages of other origins may not do this, nor those of other names of this machine: "
+    "expected a page of the server's own address, or, to send, one of an origin that "
+    "server.cors.allowed_origins has"
 )
 """The answer to a page of somebody else."""
 

@@ -1,7 +1,7 @@
 """Web pages of others: what a request may have that comes from one, through somebody's browser.
 
-Knows the header fields by which browsers say who asks, and what each of the server's paths is about.
-It must not know how a request is answered.
+Knows the header fields by which browsers say who asks, and what each of the server's paths is
+about. It must not know how a request is answered.
 
 A program says nothing of itself, and may call the server by any name. A browser names the page's
 origin with every POST (Fetch: "if request's method is neither GET nor HEAD, append Origin"), and no

@@ -311,10 +311,7 @@ def test_no_more_look_than_may_when_all_come_at_once() -> None:
             watchers.append(len(tap._watchers))  # noqa: SLF001 - how many look
 
     async def all_at_once() -> None:
-        some = (
-            stream.answer(tap, scope, receive, send)
-            for _ in range(MAX_WATCHERS + 8)
-        )
+        some = (stream.answer(tap, scope, receive, send) for _ in range(MAX_WATCHERS + 8))
         await asyncio.gather(*some)
 
     asyncio.run(all_at_once())

@@ -57,7 +57,9 @@ class Home:
         index: dict[str, Any] = {"name": "otlp2parquet"}
         if not to_stranger:
             index["version"] = __version__
-        below = {path: f"POST: OTLP/HTTP {signal}, as protobuf or JSON" for path, signal in PATHS.items()}
+        below = {
+            path: f"POST: OTLP/HTTP {signal}, as protobuf or JSON" for path, signal in PATHS.items()
+        }
         below["/health"] = "GET: whether the server lives"
         below["/ready"] = "GET: whether it takes requests, and why not"
         below["/metrics"] = "GET: its own metrics, for Prometheus"
