@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from otlp2parquet.core.signals import Signal
+
 DELTA, CUMULATIVE = 1, 2
 RESTARTS = 70, 100
 """After which minute the gateway, which says so, and the cart, which does not, begin anew."""
@@ -41,7 +43,8 @@ def minute_of(time: int) -> int:
 def write_files(folder: Path) -> None:
     """All tables of the shop, below ``folder``."""
     writer = ParquetWriter(folder)
-    for signal, request in (("logs", _logs()), ("traces", _traces()), ("metrics", _metrics())):
+    requests: dict[Signal, Any] = {"logs": _logs(), "traces": _traces(), "metrics": _metrics()}
+    for signal, request in requests.items():
         for batch in process_otlp(request.SerializeToString(), signal).batches:
             writer.write(batch)
 
@@ -104,6 +107,7 @@ def _traces() -> ExportTraceServiceRequest:
 
 def _metrics() -> ExportMetricsServiceRequest:
     request = ExportMetricsServiceRequest()
+    metrics: Any = None
     for service in ("gateway", "cart", "payment"):
         metrics = _resource(request.resource_metrics.add(), service).scope_metrics.add().metrics
         served = [one for one in shop().served if one.service == service]
@@ -200,4 +204,4 @@ def _add_exponential_histogram(metrics: Any, service: str, served: list[Served])
 
 def exponential_bucket(value: float, scale: int) -> int:
     """The index of a value's bucket, (base ** index, base ** (index + 1)], of a scale."""
-    return math.ceil(math.log2(value) * 2**scale) - 1
+    return math.ceil(math.log2(value) * (1 << scale)) - 1
