@@ -13,6 +13,7 @@ from otlp2parquet.catalogs import committer as module
 from otlp2parquet.catalogs.backlog import OTHERS_SECS
 from otlp2parquet.catalogs.committer import (
     CONFLICT_LONGEST_SECS,
+    CONFLICTS_PER_HALVING,
     LOGGED_SECS,
     MOST_HALVINGS,
     MOST_REMOVED,
@@ -33,7 +34,7 @@ from tests.support.memory_store import MemoryStore
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pytest
 
@@ -168,12 +169,13 @@ def test_a_backlog_is_committed_beside_others_that_are_faster() -> None:
     bench = Bench()
     keys = [bench.receipt().key for _ in range(60)]
     bench.catalog.most = 7
-    for _ in range(60):
+    for _ in range(120):
         bench.run()
         bench.now += CONFLICT_LONGEST_SECS
     assert [key for commit in bench.catalog.commits for key in commit] == keys
-    # Half of the attempts at least is worth its while: one that is too large per one that fits.
-    assert bench.committer.counts.conflicts <= len(bench.catalog.commits) + MOST_HALVINGS
+    # Of each size that is too large there are as many as it takes to know, for one that fits.
+    attempts = CONFLICTS_PER_HALVING * (len(bench.catalog.commits) + MOST_HALVINGS)
+    assert bench.committer.counts.conflicts <= attempts
     bench.catalog.most = 1_000_000
     more = [bench.receipt().key for _ in range(60)]
     bench.committer.list_again()
@@ -181,6 +183,37 @@ def test_a_backlog_is_committed_beside_others_that_are_faster() -> None:
         bench.run()
         bench.now += 100.0
     assert bench.catalog.commits[-1][-1] == more[-1]
+
+
+def test_a_commit_looks_through_no_more_receipts_than_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the backlog behind them; those it has removed itself are gone, unasked."""
+    monkeypatch.setattr(module, "MOST_FILES", 10)
+    bench = Bench()
+    bench.run()
+    seen: list[str] = []
+    listed = bench.folder.list
+
+    def noted(node: str = "", table: str = "") -> Iterator[str]:
+        for path in sorted(listed(node, table)):
+            seen.append(path)
+            yield path
+
+    monkeypatch.setattr(bench.folder, "list", noted)
+    keys = [bench.receipt().key for _ in range(400)]
+    for path in sorted(bench.store.objects):
+        receipt = bench.folder.read(path)
+        assert receipt is not None
+        bench.committer.add(receipt)
+    while bench.store.objects:
+        assert bench.committer.run_one()
+        bench.now += 0.01
+    assert [len(commit) for commit in bench.catalog.commits] == [10] * 40
+    # Each once, and again where it was committed and not removed yet.
+    assert len(seen) <= 2 * 400
+    named = bench.catalog.named["otel_logs", NODE]
+    assert named <= frozenset(keys[-20:]), "what was removed before is named no more"
 
 
 def test_a_receipt_stays_while_its_batch_is_in_the_log() -> None:

@@ -29,55 +29,13 @@ from rich.cells import cell_len
 
 from otlp2parquet.cli.dev import summary
 from tests.cli.terminal.harmless import is_harmless
-from tests.support.server_process import COMMAND, PATIENCE_SECS, PROTOBUF, environment, logs_of
-from tests.support.terminal import Program
+from tests.support.dev_program import Dev
+from tests.support.server_process import PATIENCE_SECS, logs_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2Jcleared\r\n\u202eright\x9b5m日本語" + "x" * 100
-
-
-class Dev(Program):
-    """``dev`` on free ports, whose folder is ``folder``."""
-
-    def __init__(
-        self,
-        folder: Path,
-        *options: str,
-        columns: int | None = None,
-        is_read: bool = True,
-        **env: str,
-    ) -> None:
-        settings = {"OTLP2PARQUET_GRPC_ADDR": "127.0.0.1:0", "TERM": "xterm"} | env
-        command: list[str | Path] = [COMMAND, "dev", "-p", "0", *options]
-        super().__init__(
-            command, cwd=folder, env=environment() | settings, columns=columns, is_read=is_read
-        )
-        self.folder = folder
-        self.wait_for("Waiting for telemetry")
-
-    def _address(self, label: str) -> str:
-        found = re.search(rf"{label} +(\S+)", "\n".join(self.lines) + self.err)
-        assert found is not None
-        return found[1]
-
-    @property
-    def http(self) -> str:
-        """Where it takes OTLP/HTTP."""
-        return self._address("OTLP/HTTP")
-
-    @property
-    def grpc(self) -> str:
-        """Where it takes OTLP/gRPC."""
-        return self._address("OTLP/gRPC")
-
-    def post(self, payload: bytes) -> int:
-        """One request; its status."""
-        where = self.http.removeprefix("http://")
-        with closing(http.client.HTTPConnection(where, timeout=PATIENCE_SECS)) as connection:
-            connection.request("POST", "/v1/logs", payload, PROTOBUF)
-            return connection.getresponse().status
 
 
 def log_by(exporter: Any, *texts: str) -> None:

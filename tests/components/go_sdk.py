@@ -17,7 +17,7 @@ from .sender import run_sender
 from .wrk import Answers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SOURCE = Path(__file__).with_name("go")
 FILES = ("go.mod", "go.sum", "send/main.go", "load/main.go")
@@ -31,13 +31,18 @@ def build_go_sdk() -> Path:
     return go_programs("go-sdk", SOURCE, FILES)
 
 
-def send_from_go(endpoint: str, count: int, form: str) -> None:
+def send_from_go(
+    endpoint: str, count: int, form: str, settings: Mapping[str, str] | None = None
+) -> None:
     """Send ``count`` log records, spans and data points; ``form`` is grpc or http.
+
+    Without an ``endpoint`` it is the SDK's own, which the variables ``settings`` may say.
 
     Raises ``ComponentError`` with its output when an export did not succeed.
     """
-    settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-    run_sender([str(build_go_sdk() / "send"), str(count), form], settings=settings)
+    where = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint} if endpoint else {}
+    command = [str(build_go_sdk() / "send"), str(count), form]
+    run_sender(command, settings={**where, **(settings or {})})
 
 
 def grpc_load(

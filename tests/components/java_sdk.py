@@ -36,15 +36,16 @@ def build_java_sdk() -> Path:
     return folder
 
 
-def send_from_java(endpoint: str, count: int, protocol: str) -> None:
+def send_from_java(endpoint: str, count: int, protocol: str, service: str = "java") -> None:
     """Send ``count`` log records, spans and data points; grpc or http/protobuf.
+
+    Without an ``endpoint`` it is the SDK's own.
 
     Raises ``ComponentError`` with its output when an export did not succeed.
     """
     folder = build_java_sdk()
-    settings = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
-        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
-    }
-    command = ["java", *FRUGAL, "-cp", f"{folder}:{folder}/*", "Client", str(count)]
+    settings = {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    if endpoint:
+        settings["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
+    command = ["java", *FRUGAL, "-cp", f"{folder}:{folder}/*", "Client", str(count), service]
     run_sender(command, settings=settings)

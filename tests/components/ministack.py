@@ -1,4 +1,4 @@
-"""ministack: an emulation of AWS's services, of which S3, S3 Tables and Glue are used.
+"""ministack: an emulation of AWS: S3, S3 Tables, Glue and functions behind URLs are used.
 
 Knows its environment and ready sign. It checks no signatures: what passes here has not been tried
 against AWS.
@@ -36,7 +36,7 @@ class Ministack(RunningProcess):
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(self.port),
             "IOT_MTLS_ENABLED": "0",
-            "SERVICES": "s3,s3tables,glue,sts,iam",
+            "SERVICES": "s3,s3tables,glue,lambda,sts,iam",
         }
         super().__init__([build_ministack()], folder / "ministack.log", env=env, cwd=folder)
         self.wait_ready(self._answers)

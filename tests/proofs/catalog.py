@@ -300,8 +300,10 @@ def check_files(catalog: Catalog, folder: Path, tables: Iterable[str]) -> dict[s
         table = catalog.load_table(f"{NAMESPACE}.{name}")
         named = [path.removeprefix(f"s3://{BUCKET}/") for path in table_files(table)]
         there = (folder / table.location().removeprefix(f"s3://{BUCKET}/") / "data").rglob("*")
-        assert named == sorted(
-            str(path.relative_to(folder)) for path in there if path.suffix == ".parquet"
+        stored = {str(path.relative_to(folder)) for path in there if path.suffix == ".parquet"}
+        assert len(named) == len(set(named)), f"{name} has files twice"
+        assert (set(named) - stored, stored - set(named)) == (set(), set()), (
+            f"missing; left in {name}"
         )
         found[name] = [str(folder / path) for path in named]
     assert not receipts_in(folder), "receipts go when tables have the files"

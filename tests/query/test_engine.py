@@ -144,6 +144,17 @@ def test_any_store_is_read(tmp_path: Path) -> None:
     assert ask(store, sql) == ask(LocalStore(tmp_path), sql)
 
 
+@pytest.mark.parametrize("content", [b"PA", b"no Parquet at all", b"PAR1" + bytes(50) + b"PAR1"])
+def test_a_file_that_is_no_parquet(tmp_path: Path, content: bytes) -> None:
+    """It is named, and what names all of its kind."""
+    stored = ParquetWriter(tmp_path).write(logs_batch(1))
+    (tmp_path / stored.path).write_bytes(content)
+    with pytest.raises(QueryError) as error:
+        ask(LocalStore(tmp_path), "SELECT Body FROM logs")
+    assert stored.path in str(error.value)
+    assert "'otlp2parquet ls' names all of them" in str(error.value)
+
+
 def test_a_store_that_fails(tmp_path: Path) -> None:
     """Its own words reach the asker."""
 

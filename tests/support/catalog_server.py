@@ -38,8 +38,9 @@ def is_committed(server: Server) -> bool:
     batches, catalog = page["batches"], page["catalog"]
     assert isinstance(batches, dict)
     assert isinstance(catalog, dict)
-    in_log = batches["open_rows"] or batches["waiting"]
-    return not in_log and not catalog["uncommitted_receipts"]
+    in_log = batches["open_rows"] or batches["waiting"] or page["replay"]["running"]
+    is_known = catalog["earlier_receipts_known"]
+    return bool(is_known and not in_log and not catalog["uncommitted_receipts"])
 
 
 def send_all(server: Server) -> None:

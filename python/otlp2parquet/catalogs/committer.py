@@ -53,6 +53,9 @@ MOST_FILES: Final = 10_000
 """In one commit, so that its size is bounded after a long outage; one receipt may have more."""
 MOST_HALVINGS: Final = MOST_FILES.bit_length()
 """After so many an attempt takes one receipt."""
+CONFLICTS_PER_HALVING: Final = 3
+"""In a row. Where attempts of any size meet others, smaller ones would only commit less: with three
+the size holds while one attempt of five succeeds."""
 
 
 @dataclass(slots=True)
@@ -306,8 +309,13 @@ class Committer:
         files = min(sum(len(receipt.files) for receipt in left), MOST_FILES)
         rest = _first_files(left, files >> progress.halvings, MOST_NODES)
         candidates = await self._candidates(table, named) if rest else {}
+        with self._lock:
+            # No longer named: the commit that forgot them is in the table that was loaded.
+            progress.removed &= table.committed(self.node)
+            removed = frozenset(progress.removed)
+        doubtful = candidates | {self.node: candidates.get(self.node, frozenset()) - removed}
         # Behind "load": what exists now and was not named then is in no table as it was loaded.
-        present = await self._forgetting.present(progress.name, rest, candidates)
+        present = await self._forgetting.present(progress.name, rest, doubtful)
         gone = [receipt for receipt in rest if receipt.path not in present]
         with self._lock:
             for receipt in gone:
@@ -392,6 +400,8 @@ class Committer:
             await settled(self._receipts.delete(receipt))
             with self._lock:
                 progress.committed.pop(receipt.path, None)
+                if receipt.node == self.node:
+                    progress.removed.add(receipt.key)
                 if self._logged_before is not None:
                     self._logged_before.discard(receipt.batch_id)
         with self._lock:
@@ -421,8 +431,9 @@ class Committer:
             else:
                 if is_conflict:
                     step.table.conflicts += 1
-                    step.table.halvings = min(step.table.halvings + 1, MOST_HALVINGS)
                     rounds = step.table.conflicts
+                    if rounds % CONFLICTS_PER_HALVING == 0:
+                        step.table.halvings = min(step.table.halvings + 1, MOST_HALVINGS)
                 else:
                     step.table.rounds += 1
                     rounds = step.table.rounds

@@ -91,11 +91,16 @@ class Forgetting:
             path_of(node, table, key): node for node, keys in candidates.items() for key in keys
         }
         present: set[str] = set()
-        if self._lists:
+        if self._lists and len(asked) > MOST_LOOKED_UP:
             nodes = set(asked.values())
             for node in nodes if len(nodes) <= MOST_LISTINGS else [""]:
-                listed = self._receipts.list(node, table if node else "")
-                present.update(await settled(listed))
+                left = {path for path, of in asked.items() if not node or of == node}
+                listed = await settled(self._receipts.list(node, table if node else ""))
+                for path in listed:
+                    present.add(path)
+                    left.discard(path)
+                    if not left:
+                        break  # a backlog may be long behind what one attempt takes of it
             # A listing may be behind: what it does not have is asked for by name.
             asked = waiting
         for path in asked:

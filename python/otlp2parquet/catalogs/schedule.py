@@ -46,9 +46,12 @@ class TableProgress:
     conflicts: int = 0
     """Attempts that others were faster than, as above: they say nothing of the catalog's health."""
     halvings: int = 0
-    """How often the files of an attempt are halved: once more when others were faster than one,
-    once less when one succeeds. What takes longer than others leave between their commits
+    """How often the files of an attempt are halved: once more when others were faster several times
+    in a row, once less when one succeeds. What takes longer than others leave between their commits
     would never succeed, and a backlog would grow for ever."""
+    removed: set[str] = field(default_factory=set)
+    """Keys of the node's own receipts that were removed after their batch had left the log, which
+    are gone for good, and that the table still names."""
     error: str = ""
     is_parked: bool = False
     """Whether the last attempt was refused for good."""

@@ -15,8 +15,13 @@ _KIND: Final = re.compile(r"\A(?:Parser|Binder|Catalog|Conversion|Invalid Input|
 _COLUMN: Final = re.compile(
     r'(?:Referenced column|column named|does not have a column named) "([^"]*)"'
 )
+_FILE: Final = re.compile(r"\.parquet'")
 _TABLE: Final = re.compile(r"Table with name (\S+) does not exist")
 _NEAREST: Final = 5
+_BESIDE_A_BROKEN_FILE: Final = (
+    "no query of this table can be answered beside such a file: 'otlp2parquet ls' names all of "
+    "them, to be moved away"
+)
 
 
 def explanation(message: str, columns: Mapping[str, Iterable[str]]) -> str:
@@ -29,6 +34,8 @@ def explanation(message: str, columns: Mapping[str, Iterable[str]]) -> str:
     lines = [harmless(line) for line in body.splitlines()]
     if _TABLE.search(message):
         lines += ["", f"the views are {', '.join((*VIEWS, METRICS))}"]
+    elif _FILE.search(message):
+        lines += ["", _BESIDE_A_BROKEN_FILE]
     elif (column := _COLUMN.search(message)) is not None:
         lines += ["", *_nearest(column[1], columns)]
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 // configured by OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_PROTOCOL as its users do it.
 // Fails when the SDK complains of anything, which is all that it does when an export fails.
 //
-//   java -cp ... Client COUNT
+//   java -cp ... Client COUNT SERVICE
 
 import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.common.Attributes;
@@ -26,14 +26,14 @@ public final class Client {
   public static void main(String[] arguments) {
     int count = Integer.parseInt(arguments[0]);
     java.util.logging.Logger.getLogger("").addHandler(new Complaints());
-    // Room for all, since a full queue drops what comes.
-    String room = Integer.toString(count + 1);
+    // Room for all, since a full queue drops what comes; and for a batch of the usual size.
+    String room = Integer.toString(Math.max(count + 1, 2048));
     OpenTelemetrySdk sdk =
         AutoConfiguredOpenTelemetrySdk.builder()
             .addPropertiesSupplier(
                 () ->
                     Map.of(
-                        "otel.service.name", "java",
+                        "otel.service.name", arguments[1],
                         "otel.blrp.max.queue.size", room,
                         "otel.bsp.max.queue.size", room))
             .build()

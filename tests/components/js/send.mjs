@@ -1,5 +1,6 @@
 // Sends COUNT log records, COUNT spans and COUNT data points through the JavaScript SDK and its
-// exporters to ENDPOINT (over HTTP in chunked bodies). Fails unless every export succeeded.
+// exporters to ENDPOINT (over HTTP in chunked bodies); where it is "", to where the environment says,
+// or the exporters' default. Fails unless every export succeeded.
 //
 //   node send.mjs ENDPOINT COUNT [gzip|none] [proto|http|grpc]
 //
@@ -16,7 +17,7 @@ const { OTLPLogExporter } = await import(`@opentelemetry/exporter-logs-otlp-${fo
 const { OTLPMetricExporter } = await import(`@opentelemetry/exporter-metrics-otlp-${form}`);
 const { OTLPTraceExporter } = await import(`@opentelemetry/exporter-trace-otlp-${form}`);
 const count = Number(countText);
-const resource = resourceFromAttributes({ "service.name": "javascript" });
+const resource = resourceFromAttributes({ "service.name": process.env.OTEL_SERVICE_NAME ?? "javascript" });
 const SUCCESS = 0;
 let failures = 0;
 
@@ -34,8 +35,10 @@ function watched(exporter) {
   return exporter;
 }
 
-const to = (signal) =>
-  form === "grpc" ? { url: endpoint } : { url: `${endpoint}/v1/${signal}`, compression };
+function to(signal) {
+  if (endpoint === "") return {};
+  return form === "grpc" ? { url: endpoint } : { url: `${endpoint}/v1/${signal}`, compression };
+}
 if (form === "grpc" && compression !== "none") {
   process.env.OTEL_EXPORTER_OTLP_COMPRESSION = compression; // their option is an enum of another package
 }

@@ -135,3 +135,13 @@ def test_a_batch_of_another_storage(tmp_path: Path, *, is_up: bool) -> None:
                 server.data = tmp_path / "s3" / BUCKET / "deep" / "in"
             assert server.bodies() == ["a"]
             assert server.stop() == 0
+
+
+def test_what_earlier_processes_left_is_not_known_without_the_bucket(tmp_path: Path) -> None:
+    """To know of no uncommitted receipt is not the same as: all are committed."""
+    with Versitygw(tmp_path) as s3:
+        settings = of_bucket(s3) | {"OTLP2PARQUET_CATALOG_TYPE": "sql"}
+    with Server(tmp_path, settings=settings) as server:
+        catalog = json.loads(page(server, "/ready")[1])["catalog"]
+        assert (catalog["earlier_receipts_known"], catalog["uncommitted_receipts"]) == (False, 0)
+        assert b"\notlp2parquet_earlier_receipts_known 0.0\n" in page(server, "/metrics")[1]

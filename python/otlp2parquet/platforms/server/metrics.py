@@ -130,6 +130,9 @@ def _of_storage(counts: Counts) -> Iterator[Metric]:
 
 def _of_commits(commits: CommitThread) -> Iterator[Metric]:
     counts = commits.committer.counts
+    yield _gauge("earlier_receipts_known",
+                 "1 when it is known which receipts earlier processes have left, 0 before.",
+                 int(commits.committer.is_listed))  # fmt: skip
     yield _gauge("uncommitted_receipts", "Receipts of stored files that are in no table yet.",
                  commits.status().receipts)  # fmt: skip
     yield _gauge("oldest_uncommitted_seconds",

@@ -87,6 +87,8 @@ class Pages:
             waiting = self._commits.status()
             page["catalog"] = {
                 "place": self._commits.place,
+                # Without it the next two are of this process alone.
+                "earlier_receipts_known": self._commits.committer.is_listed,
                 "uncommitted_receipts": waiting.receipts,
                 "oldest_uncommitted_secs": round(self._commits.oldest_secs(), 1),
                 "trouble": waiting.error,

@@ -14,11 +14,13 @@
 mod bytes;
 mod fault;
 mod halfway;
+mod lists;
 mod numbers;
 mod output;
 mod places;
 mod reader;
 mod recognize;
+mod scalars;
 mod strings;
 mod transcoder;
 mod usual;

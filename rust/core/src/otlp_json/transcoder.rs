@@ -5,16 +5,13 @@
 //! given twice, values of a wrong type. Records that are not what OTLP says are left out here,
 //! with their count and reason; limits of single records are the protobuf readers' business.
 
-use super::bytes::{describe_id, from_base64, from_hex};
 use super::fault::{Fault, Finding, Result, Trouble};
-use super::numbers::{exact_integer, nearest_double, plain_digits, short_double};
 use super::output::{begin, end, push_len, push_varint};
-use super::reader::{Reader, number_len};
+use super::reader::Reader;
 use super::strings::unescaped;
-use super::usual::push_usual_key_value;
 use crate::columns::ByteBuffer;
-use crate::error::{Excess, Misfit};
-use crate::fields::{ANY_VALUE, Descriptor, Field, KEY_VALUE, KEY_WORDS, Kind};
+use crate::error::Misfit;
+use crate::fields::{ANY_VALUE, Descriptor, Field, KEY_WORDS, Kind};
 use crate::limits::Limits;
 use crate::wire::VARINT;
 
@@ -96,14 +93,15 @@ struct More {
 pub(super) struct Transcoder<'a, 't> {
     pub reader: Reader<'a>,
     pub out: &'t mut ByteBuffer,
-    limits: &'t Limits,
+    pub limits: &'t Limits,
     pub tally: Tally,
     pub marks: Vec<Mark>,
     /// What was left out, in the order of the text; the first few.
     pub explained: Vec<Finding>,
     /// The members of all open objects, the innermost object's last.
     slots: Vec<Slot>,
-    level: usize,
+    /// How many lists of resources, scopes, metrics and records are open.
+    pub level: usize,
     /// The first keys of the request at hand that OTLP does not know: the second is told where
     /// the first is in a member that is given again.
     unknown: Vec<usize>,
@@ -334,7 +332,7 @@ impl<'a, 't> Transcoder<'a, 't> {
     }
 
     /// Passes over the value that begins at `start`, if the reader is still there.
-    fn pass_over(&mut self, start: usize) -> Result<()> {
+    pub(super) fn pass_over(&mut self, start: usize) -> Result<()> {
         if self.reader.at == start { self.reader.skip_value() } else { Ok(()) }
     }
 
@@ -473,10 +471,8 @@ impl<'a, 't> Transcoder<'a, 't> {
         }
     }
 
-    // Messages in messages ----------------------------------------------------------------
-
     #[inline]
-    fn read_submessage(
+    pub(super) fn read_submessage(
         &mut self,
         tag: u32,
         message: &'static Descriptor,
@@ -486,381 +482,6 @@ impl<'a, 't> Transcoder<'a, 't> {
         self.read_message(message, depth)?;
         end(self.out, begun);
         Ok(())
-    }
-
-    fn read_messages(
-        &mut self,
-        tag: u32,
-        message: &'static Descriptor,
-        depth: usize,
-    ) -> Result<()> {
-        let is_key_value = std::ptr::eq(message, &KEY_VALUE);
-        self.read_list(|this| {
-            if is_key_value && push_usual_key_value(this.out, &mut this.reader, tag) {
-                return Ok(());
-            }
-            this.read_submessage(tag, message, depth)
-        })
-    }
-
-    /// Reads a list; a misfit in it comes to light when the list has been read to its end.
-    #[inline(always)]
-    fn read_list(&mut self, read_item: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
-        if self.reader.peek() != b'[' {
-            return Err(self.reader.misfit("a list"));
-        }
-        self.reader.at += 1;
-        if self.reader.take(b']') {
-            return Ok(());
-        }
-        let mut misfit = None;
-        loop {
-            self.reader.peek();
-            let start = self.reader.at;
-            if misfit.is_some() {
-                // The list does not fit, whatever else is in it; but it must be JSON.
-                self.reader.skip_value()?;
-            } else if let Err(fault) = read_item(self) {
-                misfit = Some(fault.into_misfit()?);
-                self.pass_over(start)?;
-            }
-            match self.reader.peek() {
-                b',' => self.reader.at += 1,
-                b']' => break,
-                _ => return Err(self.reader.unexpected("a comma or a closing bracket")),
-            }
-        }
-        self.reader.at += 1;
-        match misfit {
-            None => Ok(()),
-            Some(finding) => Err(Fault(Box::new(Trouble::Misfit(finding)))),
-        }
-    }
-
-    /// The limit on a payload's bytes holds for the protobuf too: a bucket takes two bytes of text
-    /// and eight of those.
-    #[inline(always)]
-    fn check_room(&self) -> Result<()> {
-        let (found, limit) = (self.out.len(), self.limits.payload_bytes);
-        if found > limit { Err(Excess::PayloadBytes { found, limit }.into()) } else { Ok(()) }
-    }
-
-    fn read_packed(&mut self, tag: u32, read_item: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
-        let begun = begin(self.out, tag, 1);
-        self.read_list(|this| {
-            this.check_room()?;
-            read_item(this)
-        })?;
-        end(self.out, begun);
-        Ok(())
-    }
-
-    /// Reads log records, spans or data points. A bad one is left out and counted.
-    fn read_records(&mut self, tag: u32, message: &'static Descriptor) -> Result<()> {
-        self.read_entries(tag, message, |this| {
-            this.tally.records += 1;
-            let limit = this.limits.records;
-            if this.tally.records as usize > limit {
-                Err(Excess::Records { limit }.into())
-            } else {
-                Ok(())
-            }
-        })
-    }
-
-    /// Reads resources, scopes or metrics.
-    ///
-    /// "A bad value in a resource, scope or metric rejects every record below it."
-    fn read_groups(&mut self, tag: u32, message: &'static Descriptor) -> Result<()> {
-        self.read_entries(tag, message, |_| Ok(()))
-    }
-
-    #[inline(always)]
-    fn read_entries(
-        &mut self,
-        tag: u32,
-        message: &'static Descriptor,
-        count: impl Fn(&mut Self) -> Result<()>,
-    ) -> Result<()> {
-        self.level += 1;
-        let read = self.read_list(|this| {
-            let before = this.tally;
-            count(this)?;
-            this.check_room()?;
-            if this.reader.byte() != b'{' {
-                return this.leave_out_other(before);
-            }
-            let mark = Mark { out: this.out.len(), text: this.reader.at, level: this.level };
-            this.marks.push(mark);
-            if let Err(fault) = this.read_submessage(tag, message, 0) {
-                return this.leave_out(fault, mark, before);
-            }
-            if this.tally.records == before.records {
-                // Nothing will be said of a place without records, and there may be many.
-                this.forget_marks(mark);
-            }
-            Ok(())
-        });
-        self.level -= 1;
-        read
-    }
-
-    /// Passes over what stands where an entry belongs and is no object: perhaps one of millions.
-    #[cold]
-    #[inline(never)]
-    fn leave_out_other(&mut self, before: Tally) -> Result<()> {
-        if self.explained.len() < MAX_EXPLAINED {
-            let finding = self.reader.misfit("an object").into_misfit()?;
-            self.explained.push(finding);
-        }
-        self.reader.skip_value()?;
-        let records = self.tally.records - before.records;
-        self.tally.rejected += records;
-        self.tally.empty_groups += u32::from(records == 0);
-        Ok(())
-    }
-
-    /// Forgets a mark and those behind it.
-    fn forget_marks(&mut self, first: Mark) {
-        let kept = self.marks.partition_point(|mark| mark.text < first.text);
-        self.marks.truncate(kept);
-    }
-
-    /// Takes back a record or a group of records that began at `mark`, and says why.
-    #[cold]
-    #[inline(never)]
-    fn leave_out(&mut self, fault: Fault, mark: Mark, before: Tally) -> Result<()> {
-        let finding = fault.into_misfit()?;
-        self.pass_over(mark.text)?;
-        self.out.truncate(mark.out);
-        self.forget_marks(mark);
-        let records = self.tally.records - before.records;
-        self.tally = Tally {
-            records: self.tally.records,
-            rejected: before.rejected + records,
-            empty_groups: before.empty_groups + u32::from(records == 0),
-            ..before
-        };
-        self.explained.retain(|other| other.at < mark.text);
-        if self.explained.len() < MAX_EXPLAINED {
-            self.explained.push(finding);
-        }
-        Ok(())
-    }
-
-    // Scalars -----------------------------------------------------------------------------
-
-    #[inline(always)]
-    fn push_varint_field(&mut self, tag: u32, value: u64) {
-        push_varint(self.out, u64::from(tag));
-        push_varint(self.out, value);
-    }
-
-    #[inline(always)]
-    fn push_fixed64(&mut self, tag: u32, value: u64) {
-        push_varint(self.out, u64::from(tag));
-        self.out.extend_from_slice(&value.to_le_bytes());
-    }
-
-    #[inline]
-    fn read_text(&mut self, tag: u32) -> Result<()> {
-        if self.reader.peek() != b'"' {
-            return Err(self.reader.misfit("text"));
-        }
-        let raw = self.reader.read_string()?;
-        if raw.is_escaped {
-            push_len(self.out, tag, &unescaped(raw));
-        } else {
-            push_len(self.out, tag, raw.bytes);
-        }
-        Ok(())
-    }
-
-    /// Reads an integer from `least` to `most`: a number, or a number in quotes.
-    #[inline(always)]
-    fn read_integer(&mut self, least: i128, most: i128) -> Result<i128> {
-        // Digits, in quotes or not: the usual spellings.
-        let start = self.reader.at;
-        let quote = usize::from(self.reader.byte() == b'"');
-        let digits = self.reader.text.get(start + quote..).and_then(plain_digits);
-        if let Some((value, len)) = digits
-            && i128::from(value) <= most
-            && (quote == 0 || self.reader.text.get(start + 1 + len) == Some(&b'"'))
-        {
-            self.reader.at += len + 2 * quote;
-            return Ok(i128::from(value));
-        }
-        self.read_any_integer(start, least, most)
-    }
-
-    #[inline(never)]
-    fn read_any_integer(&mut self, start: usize, least: i128, most: i128) -> Result<i128> {
-        const EXPECTED: &str = "an integer";
-        let is_text = self.reader.byte() == b'"';
-        let Some(text) = self.read_number_or_text(EXPECTED)? else {
-            return Err(self.restart(start, "text that is no number", EXPECTED));
-        };
-        let found = if is_text { "a number in text" } else { "a number" };
-        match exact_integer(&text) {
-            Some(value) if (least..=most).contains(&value) => Ok(value),
-            _ => {
-                self.reader.at = start;
-                let message = format!("found {found}, expected an integer from {least} to {most}");
-                Err(Fault::misfit_message(start, message))
-            }
-        }
-    }
-
-    /// The text of a number that stands there as such or in quotes; `None` if those hold another.
-    fn read_number_or_text(
-        &mut self,
-        expected: &'static str,
-    ) -> Result<Option<std::borrow::Cow<'a, [u8]>>> {
-        match self.reader.peek() {
-            b'"' => {
-                let text = unescaped(self.reader.read_string()?);
-                Ok((number_len(&text) == Some(text.len())).then_some(text))
-            }
-            b'-' | b'0'..=b'9' => self.reader.read_number().map(|text| Some(text.into())),
-            _ => Err(self.reader.misfit(expected)),
-        }
-    }
-
-    /// A misfit of the value that began at `start`, where the reader goes back to.
-    #[cold]
-    #[inline(never)]
-    fn restart(&mut self, start: usize, found: &'static str, expected: &'static str) -> Fault {
-        self.reader.at = start;
-        Fault::misfit(start, found, expected)
-    }
-
-    #[inline]
-    fn read_double(&mut self) -> Result<f64> {
-        const EXPECTED: &str = "a number";
-        if let Some((value, len)) = short_double(self.reader.rest()) {
-            self.reader.at += len;
-            return Ok(value);
-        }
-        let start = self.reader.at;
-        if self.reader.peek() == b'"' {
-            let raw = self.reader.read_string()?;
-            let text = unescaped(raw);
-            match text.as_ref() {
-                b"NaN" => return Ok(f64::NAN),
-                b"Infinity" => return Ok(f64::INFINITY),
-                b"-Infinity" => return Ok(f64::NEG_INFINITY),
-                _ => self.reader.at = start,
-            }
-        }
-        let Some(text) = self.read_number_or_text(EXPECTED)? else {
-            return Err(self.restart(start, "text that is no number", EXPECTED));
-        };
-        match nearest_double(&text) {
-            Some(value) => Ok(value),
-            None => Err(self.restart(start, "a number beyond a double's range", "one within it")),
-        }
-    }
-
-    fn read_bool(&mut self, tag: u32) -> Result<()> {
-        let value = match self.reader.peek() {
-            b't' => {
-                self.reader.read_literal(b"true")?;
-                true
-            }
-            b'f' => {
-                self.reader.read_literal(b"false")?;
-                false
-            }
-            _ => return Err(self.reader.misfit("true or false")),
-        };
-        self.push_varint_field(tag, u64::from(value));
-        Ok(())
-    }
-
-    /// "Integers; also integer strings and the known names; an unknown name rejects the record."
-    fn read_enum(&mut self, tag: u32, names: &[&str]) -> Result<()> {
-        let start = self.reader.at;
-        let value = match self.reader.byte() {
-            b'"' => {
-                let text = unescaped(self.reader.read_string()?);
-                match names.iter().position(|name| name.as_bytes() == text.as_ref()) {
-                    Some(value) => value as i128,
-                    None if number_len(&text) == Some(text.len()) => {
-                        self.reader.at = start;
-                        self.read_any_integer(start, i32::MIN.into(), i32::MAX.into())?
-                    }
-                    None => {
-                        let expected = "a number or a name of this enum";
-                        return Err(self.restart(start, "an unknown name", expected));
-                    }
-                }
-            }
-            _ => self.read_integer(i32::MIN.into(), i32::MAX.into())?,
-        };
-        // "Negative enum values are sign-extended to 64 bits" on the wire.
-        self.push_varint_field(tag, value as u64);
-        Ok(())
-    }
-
-    fn read_bytes(&mut self, tag: u32) -> Result<()> {
-        let start = self.reader.at;
-        if self.reader.peek() != b'"' {
-            return Err(self.reader.misfit("base64 text"));
-        }
-        let text = unescaped(self.reader.read_string()?);
-        match from_base64(&text) {
-            Some(bytes) => {
-                push_len(self.out, tag, &bytes);
-                Ok(())
-            }
-            None => Err(self.restart(start, "text that is not base64", "base64 text")),
-        }
-    }
-
-    /// "Hex, any case; `""` = absent. Base64 only where it is unmistakable."
-    fn read_id(&mut self, tag: u32, len: usize) -> Result<()> {
-        let start = self.reader.at;
-        if self.reader.peek() != b'"' {
-            return Err(self.reader.misfit("hex text"));
-        }
-        if let Some(text) = self.reader.rest().get(1..2 * len + 2)
-            && let Some((b'"', digits)) = text.split_last()
-        {
-            // As long as an id should be: what is hex digits holds no other quote.
-            let to = self.out.spare(len + 2);
-            if from_hex(&mut to[2..], digits) {
-                to[0] = tag as u8;
-                to[1] = len as u8;
-                self.out.advance(len + 2);
-                self.reader.at += 2 * len + 2;
-                return Ok(());
-            }
-        }
-        let raw = self.reader.read_string()?;
-        let text = unescaped(raw);
-        let bytes = text.len() / 2;
-        if text.len().is_multiple_of(2) {
-            let before = self.out.len();
-            push_varint(self.out, u64::from(tag));
-            push_varint(self.out, bytes as u64);
-            if from_hex(self.out.spare(bytes), &text) {
-                self.out.advance(bytes);
-                return Ok(());
-            }
-            self.out.truncate(before);
-        }
-        if text.ends_with(b"=")
-            && let Some(bytes) = from_base64(&text)
-            && bytes.len() == len
-        {
-            push_len(self.out, tag, &bytes);
-            self.tally.base64_ids += 1;
-            return Ok(());
-        }
-        let found = describe_id(&text);
-        self.reader.at = start;
-        let message = format!("found {found}, expected an id of {} hex digits", 2 * len);
-        Err(Fault::misfit_message(start, message))
     }
 }
 
@@ -887,6 +508,3 @@ struct Members {
     /// How many of the slots hold a misfit.
     misfits: usize,
 }
-
-// The short cut for key-value pairs writes what these two say.
-const _: () = assert!(KEY_VALUE.length_bytes == 1 && ANY_VALUE.length_bytes == 1);

@@ -67,7 +67,11 @@ func main() {
 	insist(err)
 	form := os.Args[2]
 	ctx := context.Background()
-	named := resource.NewSchemaless(attribute.String("service.name", "go"))
+	service := os.Getenv("OTEL_SERVICE_NAME")
+	if service == "" {
+		service = "go"
+	}
+	named := resource.NewSchemaless(attribute.String("service.name", service))
 
 	logs, err := logExporter(ctx, form)
 	insist(err)
