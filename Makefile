@@ -24,7 +24,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 	fuzz-long \
 	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket \
 	prove-convert prove-catalog simulate stores catalogs hostile wheels lambda lambda-zips worker \
-	test-wheel components docs docs-site docs-serve docs-check format clean
+	test-wheel release-check components docs docs-site docs-serve docs-check format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -198,9 +198,12 @@ overload: dev ## More than a slow disk takes: memory, refusals, rows against ans
 docs: dev ## Write the generated pages again, and the drawing of the layers in DESIGN.md.
 	$(BIN)/python -m tests.support.layers
 	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md
+	$(BIN)/python -m otlp2parquet.config.example > deploy/config.toml
+	$(BIN)/python -m benchmarks.sizing --page
 	$(BIN)/python -m otlp2parquet.cli.reference schema > docs/schema.md
 	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md
 	$(BIN)/python -m tests.support.answer_matrix > docs/otlp_http.md
+	$(BIN)/python -m tests.support.capture_forms > docs/captures.md
 
 # Nothing of the site may come from elsewhere when somebody reads it.
 docs-site: $(ENVIRONMENT) ## Build the documents as a site (target/site), strictly, and look for misspelt words.
@@ -244,11 +247,21 @@ test-wheel: ## Test the wheel in dist/ in a fresh environment outside of the che
 	"$$folder/venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'; \
 	"$$folder/venv/bin/python" -m pip install --quiet --group test \
 		dist/otlp2parquet-*-manylinux_2_28_$$(uname -m).whl; \
-	cp -R LICENSE Makefile *.md pyproject.toml benchmarks demo docs tests "$$folder"; \
+	cp -R Cargo.lock Cargo.toml LICENSE Makefile *.md pyproject.toml benchmarks demo deploy docs tests "$$folder"; \
 	PATH=$$(echo "$$PATH" | tr ':' '\n' | while read -r entry; do \
 		test -e "$$entry/cargo" || test -e "$$entry/rustc" || printf '%s:' "$$entry"; done); \
 	if command -v cargo || command -v rustc; then echo "Rust is still on PATH" >&2; exit 1; fi; \
 	cd "$$folder"; "$$folder/venv/bin/python" -m pytest $(PYTEST_ARGS)
+
+# RELEASE=1 wants the version in the change log, with its day.
+release-check: dev ## Look at the sources and at dist/ (made if empty); install the sdist (minutes).
+	test -n "$(wildcard dist/otlp2parquet-*.whl)" || $(MAKE) wheels
+	$(BIN)/python -m tests.support.release_check dist $(if $(RELEASE),--release)
+	@set -eu; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; unset VIRTUAL_ENV PYO3_PYTHON; \
+	$(PYTHON) -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'; \
+	"$$folder/venv/bin/python" -m pip install --quiet dist/otlp2parquet-*.tar.gz; \
+	cd "$$folder"; venv/bin/otlp2parquet --version
 
 # The package's own wheel for each processor, if `make wheels` could make it; all else by pip.
 LAMBDA_ARCHS = $(if $(wildcard dist/otlp2parquet-*x86_64.whl),--arch x86_64) \

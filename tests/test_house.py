@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[1]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = PROJECT / "tests"
 
-TESTS_OF_THE_WHOLE = {"test_api", "test_assembly", "test_demo", "test_house"}
+TESTS_OF_THE_WHOLE = {"test_api", "test_assembly", "test_demo", "test_house", "test_release"}
 
 OTHER_TEST_FOLDERS = frozenset(
     {"clients", "components", "docs", "hostile", "proofs", "simulation", "support", "vectors"}
@@ -137,7 +137,8 @@ def test_one_door_to_the_decoder() -> None:
 @pytest.mark.parametrize(
     "package",
     [
-        "batches", "batches/log", "captures", "cli/terminal", "connect", "convert", "core/pure",
+        "batches", "batches/log", "captures", "captures/framings", "captures/wrappings",
+        "cli/terminal", "connect", "convert", "core/pure",
         "deploy", "platforms/cloudflare_worker", "platforms/server/live", "platforms/server/page",
         "query", "writers",
     ],
@@ -277,8 +278,9 @@ def test_no_file_shadows_the_standard_library(folder: str) -> None:
 
 def project_files() -> Iterator[Path]:
     """Every file of ours that people read, wherever the tests run."""
-    roots = [PACKAGE, *(PROJECT / name for name in ("tests", "benchmarks", "demo", "docs", "rust"))]
-    kinds = {".py", ".pyi", ".rs", ".toml", ".md", ".yaml", ".lua", ".go", ".mjs"}
+    ours = ("tests", "benchmarks", "demo", "deploy", "docs", "rust")
+    roots = [PACKAGE, *(PROJECT / name for name in ours)]
+    kinds = {".py", ".pyi", ".rs", ".toml", ".md", ".yaml", ".lua", ".go", ".mjs", ".service"}
     below = chain.from_iterable(root.rglob("*") for root in roots if root.is_dir())
     for path in chain(below, PROJECT.glob("*.md"), PROJECT.glob("*.toml"), [PROJECT / "Makefile"]):
         if path.suffix in kinds or path.name == "Makefile":

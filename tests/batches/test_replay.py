@@ -17,6 +17,7 @@ from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.batches import replay
 from otlp2parquet.batches.batch import ClosedBatch
 from otlp2parquet.batches.log import record as form
+from otlp2parquet.batches.log.protocol import SegmentGoneError
 from otlp2parquet.batches.log.record import HEADER_BYTES
 from otlp2parquet.batches.plan import Plan, pack_plan
 from otlp2parquet.batches.request import Request
@@ -514,6 +515,30 @@ def test_what_ends_late_of_a_batch_that_is_over_does_no_harm(tmp_path: Path, lat
         assert node.backlog.resting == 0
         assert node.segments == []
         assert node.log.usage().bytes == 0
+
+
+def test_a_batch_whose_writes_all_find_its_log_gone_ends_once(tmp_path: Path) -> None:
+    """It is lost once, and what is replayed beside it is still counted as on its way."""
+    writer = Recorder(fail=lambda _: StorageError("down"))
+    with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=2)) as node:
+        for first in range(0, 4, 2):
+            node.keep(one(f"{first}") + one(f"{first + 1}"))
+        node.crash()
+    gates = {f"s{service}": threading.Event() for service in range(4)}
+    gone = {"s0", "s1"}
+    late = Recorder(gates=gates)  # type: ignore[arg-type]
+    late.fail = lambda file: SegmentGoneError("gone") if set(file.file.services) & gone else None
+    with Node(tmp_path, writer=late, threads=4) as node:
+        wait_for(lambda: set(late.attempts) == set(gates))
+        for service in gone:
+            gates[service].set()
+        wait_for(lambda: node.counts.storage_failures == len(gone))
+        for gate in gates.values():
+            gate.set()
+        node.settle()
+        assert node.counts.batches_lost == 1
+        assert node.backlog.replays == 0
+        assert sorted(str(next(iter(one.file.services))) for one in late.files) == ["s2", "s3"]
 
 
 def test_a_request_that_no_longer_decodes_is_put_aside(tmp_path: Path) -> None:

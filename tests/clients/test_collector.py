@@ -60,23 +60,25 @@ def test_a_gzipped_stream_becomes_the_same_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "gates", "whole_file"),
+    ("form", "suffix", "gates", "whole_file"),
     [
-        (".binpb", "", False),
-        (".binpb.zst", "exporter.file.nativeCompression", True),
+        ("proto", ".binpb", "", False),
+        ("proto", ".binpb.zst", "exporter.file.nativeCompression", True),
+        ("json", "", "", False),
+        ("json", ".json.zst", "exporter.file.nativeCompression", True),
     ],
-    ids=["each message", "whole file"],
+    ids=["each message", "whole file", "each message in JSON, no extension", "all of JSON"],
 )
 def test_both_forms_of_the_exporters_zstd_become_the_same_rows(
-    tmp_path: Path, suffix: str, gates: str, *, whole_file: bool
+    tmp_path: Path, form: str, suffix: str, gates: str, *, whole_file: bool
 ) -> None:
-    """``compression: zstd`` of the file exporter, in the two forms that it has.
+    """``compression: zstd`` of the file exporter, in the two forms that it has for each format.
 
     By default it compresses each message and puts the length before it, so the file is no zstd
     file; with its feature gate the file is one zstd stream of length-prefixed messages.
     """
     captured = tmp_path / "captured"
-    exporters = file_exporters(captured, suffix, compression="zstd")
+    exporters = file_exporters(captured, suffix, format=form, compression="zstd")
     with Collector(tmp_path, exporters, feature_gates=gates) as collector:
         sent = send_all(collector, Compression.Gzip)
         assert collector.stop() == 0, collector.log

@@ -26,6 +26,7 @@ from . import (
 )
 from .azurite import build_azurite
 from .chromium import find_chromium
+from .deploy_tools import build_deploy_tools, find_promtool
 from .gcs import build_fake_gcs
 from .lambda_runtime import build_cfn_lint, build_lambda_emulator, build_lambda_runtime
 from .ministack import build_ministack
@@ -57,7 +58,9 @@ def main() -> int:
         tell(build_go_sdk, build_java_sdk)
         tell(build_spark, build_spark_s3a, build_duckdb_s3, build_duckdb_oldest)
         tell(build_lambda_emulator, build_lambda_runtime, build_cfn_lint, build_worker_runtime)
+        tell(build_deploy_tools)
         print(f"chromium: {find_chromium()}", flush=True)
+        print(f"promtool: {find_promtool()}", flush=True)
         for name in ENVIRONMENTS:
             print(f"python sdk {name}: {build_python_sdk(name)}", flush=True)
     except ComponentError as error:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from otlp2parquet.captures import Request, find_inputs, read_requests
+from tests.support.capture_forms import delimited
 from tests.support.conversion import (
     bodies,
     convert_into,
@@ -109,23 +110,56 @@ def test_signal_option(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "out", "logs")) == 3
 
 
+@pytest.mark.parametrize("name", ["capture.pb", "logs-and-traces.pb.gz", "dialogs.pb"])
+def test_signal_of_content(tmp_path: Path, name: str) -> None:
+    """Where no name tells one signal, the fields of the records do."""
+    for request, table in ((logs_request(3), "logs"), (traces_request(2), "traces")):
+        (tmp_path / name).write_bytes(request)
+        result = run("convert", tmp_path / name, "-o", tmp_path / "out")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert len(rows(tmp_path / "out", table)) == (3 if table == "logs" else 2)
+
+
 @pytest.mark.parametrize(
     ("name", "found"), [("capture.pb", "none"), ("logs-and-traces.pb.gz", "logs and traces")]
 )
 def test_signal_unknown(tmp_path: Path, name: str, found: str) -> None:
-    """A name that does not tell one signal is an error that says so; others are converted."""
-    (tmp_path / name).write_bytes(logs_request(3))
+    """Neither name nor content tells one: an error that says so; others are converted."""
+    record = b"\xc2\x0c\x00"  # the field 200, which no record has
+    (tmp_path / name).write_bytes(b"\x0a\x07\x12\x05\x12\x03" + record)
     (tmp_path / "logs.pb").write_bytes(logs_request(3))
     result = run("convert", tmp_path / name, tmp_path / "logs.pb", "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert f"{tmp_path / name}: does not tell its signal: found {found} in its name" in (
+    assert f"{tmp_path / name}: byte 0: does not tell its signal: found {found} in its name, " in (
         result.stderr
     )
     assert len(rows(tmp_path / "out")) == 3
 
 
+@pytest.mark.parametrize("options", [(), ("--signal", "logs")])
+def test_another_signal_than_is_said(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """A request that fits another signal is refused with that reason, and no row is made of it."""
+    (tmp_path / "logs.pb").write_bytes(stream(traces_request(2), logs_request(3)))
+    result = run("convert", tmp_path / "logs.pb", "-o", tmp_path / "out", *options)
+    assert result.exit_code == 1
+    by = "--signal" if options else "the name"
+    assert f"byte 4: the request that begins here fits traces, not logs, which {by} says" in (
+        result.stderr
+    )
+    assert len(rows(tmp_path / "out")) == 3
+
+
+def test_folder_tells_the_signal(tmp_path: Path) -> None:
+    """Where the file's own name tells none: the word of the folder that it lies in."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "x.pb").write_bytes(traces_request(2))
+    result = run("convert", tmp_path / "logs", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "fits traces, not logs, which the name says" in result.stderr
+
+
 def test_folder_tells_no_signal(tmp_path: Path) -> None:
-    """Only the file's own name counts, not that of a folder above it."""
+    """Where the file's own name tells one, that of the folder counts no more."""
     (tmp_path / "traces").mkdir()
     (tmp_path / "traces" / "logs.pb").write_bytes(logs_request(3))
     assert run("convert", tmp_path / "traces", "-o", tmp_path / "out").exit_code == 0
@@ -148,17 +182,91 @@ def test_empty_inputs(tmp_path: Path) -> None:
 
 
 def test_other_files_in_folders(tmp_path: Path) -> None:
-    """In folders what is not OTLP is passed over and counted; hidden files too."""
+    """In folders what is not OTLP is passed over and counted by its kind; hidden files too."""
     captured = tmp_path / "in"
     (captured / "deeper").mkdir(parents=True)
     (captured / "deeper" / "logs.pb").write_bytes(logs_request(3))
     (captured / "readme.txt").write_text("hello")
-    (captured / "logs.txt.gz").write_text("hello")
+    (captured / "logs.txt.gz").write_bytes(gzip.compress(b"hello"))
     (captured / "._logs.pb").write_text("hello")
+    (captured / "x.parquet").write_bytes(b"PAR1" + bytes(9))
+    (captured / "empty.log").touch()
+    (captured / "program").write_bytes(bytes(range(256)))
     result = run("convert", captured, "-o", tmp_path / "out")
     assert result.exit_code == 0
-    assert "3 other files in the folders ignored" in result.stdout
+    told = "6 other files in the folders ignored: 1 Parquet, 1 empty, 1 hidden, "
+    assert f"{told}1 other binary content, 2 text without OTLP (a file" in result.stdout
     assert len(rows(tmp_path / "out")) == 3
+
+
+@pytest.mark.parametrize("name", ["otel.log", "capture", "x.txt.1", "data.bin", "x.bak"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+def test_captures_of_any_name_in_folders(
+    tmp_path: Path, name: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """Their first bytes tell."""
+    (tmp_path / "in").mkdir()
+    for number, data in enumerate(
+        [json_request("a"), stream(logs_request(1)), b"listening\n" + json_request("b")]
+    ):
+        (tmp_path / "in" / f"{number}-{name}").write_bytes(pack(data))
+    result = run("convert", tmp_path / "in", "-o", tmp_path / "out")
+    assert "3 rows from 3 new requests in 3 files" in result.stdout
+
+
+def test_nothing_found(tmp_path: Path) -> None:
+    """No input at all is told, and the exit code is 1."""
+    (tmp_path / "in").mkdir()
+    for _ in range(2):
+        result = run("convert", tmp_path / "in", "-o", tmp_path / "out")
+        assert result.exit_code == 1
+        assert f"found no captures in {tmp_path / 'in'}: nothing is converted" in result.stderr
+        (tmp_path / "in" / "notes.txt").write_text("hello")
+
+
+@pytest.mark.parametrize(
+    ("form", "data"),
+    [
+        ("json", b"\x01 what a terminal left\n" + json_request("a")),
+        ("protobuf", logs_request(1)),
+        ("length-prefixed", stream(logs_request(1))),
+        ("varint-delimited", delimited(logs_request(1))),
+    ],
+)
+def test_format_option(tmp_path: Path, form: str, data: bytes) -> None:
+    """--format says how a file is read, and then nothing else is tried."""
+    (tmp_path / "x").write_bytes(data)
+    arguments = ("convert", tmp_path / "x", "-o", tmp_path / "out", "--format")
+    assert "1 rows" in run(*arguments, form).stdout
+    for other in {"json", "protobuf", "length-prefixed", "varint-delimited"} - {form}:
+        assert run(*arguments, other).exit_code == 1
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+def test_standard_input(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """- is what comes on standard input, as it comes; and it is a capture like others."""
+    (tmp_path / "x.json").write_bytes(json_request("file"))
+    command = [sys.executable, "-m", "otlp2parquet", "convert", "-", str(tmp_path / "x.json")]
+    for new in (2, 0):
+        done = subprocess.run(
+            [*command, "-o", str(tmp_path / "out")],
+            input=pack(json_request("stdin") + b"\n"),
+            capture_output=True,
+            check=True,
+        )
+        assert f"{new} rows from {new} new requests".encode() in done.stdout
+    assert bodies(tmp_path / "out") == {"stdin": 1, "file": 1}
+
+
+def test_problems_of_a_file_are_bounded(tmp_path: Path) -> None:
+    """A hundred are told one by one, then their number; the summary names the file."""
+    (tmp_path / "x.json").write_bytes((json_request("a") + b"\n?\n") * 150)
+    result = run("convert", tmp_path / "x.json", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert len(lines) == 101
+    assert lines[-1] == f"{tmp_path / 'x.json'}: 50 more problems, 150 in all"
+    assert f"not all is converted of {tmp_path / 'x.json'} (150 problems)" in result.stdout
 
 
 @pytest.mark.parametrize("name", ["logs.csv", "logs", "logs.pb.1", "app.log", "2026.txt"])
@@ -170,9 +278,7 @@ def test_a_file_that_is_named_is_read(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("hello\n")
     result = run("convert", tmp_path / name, "-o", tmp_path / "out")
     assert result.exit_code == 1
-    assert f"{name}: byte 0: request that begins at byte 0 left out: malformed json" in (
-        result.stderr
-    )
+    assert f"{name}: byte 0: found text, expected an export request in JSON" in result.stderr
 
 
 def test_missing_and_irregular_inputs(tmp_path: Path) -> None:

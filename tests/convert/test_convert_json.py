@@ -72,7 +72,7 @@ def test_several_signals_in_one_request(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".json", ".jsonl"])
 def test_bad_lines(tmp_path: Path, suffix: str) -> None:
     """A line that is no request is named with its place in the file; the others are converted."""
-    torn = logs("torn")[17:]
+    torn = logs("torn")[40:]
     lines = [torn, logs("a"), '{"resourceLogs":7}', "[]", '{"other":1}', logs("b"), logs("c")[:-9]]
     captured = tmp_path / f"x{suffix}"
     captured.write_text("\n".join(lines))
@@ -82,7 +82,7 @@ def test_bad_lines(tmp_path: Path, suffix: str) -> None:
     begins = [len("\n".join(lines[:n])) + 1 if n else 0 for n in range(len(lines))]
     told = [line.partition(": ")[2] for line in result.stderr.splitlines()]
     assert len(told) == 5
-    assert told[0].startswith("byte 0: request that begins at byte 0 left out: malformed json")
+    assert told[0].startswith("byte 0: found malformed JSON or the rest of it, expected an export")
     assert told[1].startswith(f"byte {begins[2] + 16}: request that begins at byte {begins[2]} ")
     assert "in resourceLogs: found a number, expected a list" in told[1]
     assert told[2].startswith(f"byte {begins[3]}: found no signal in the request here")
@@ -122,7 +122,7 @@ def test_requests_over_the_limit(tmp_path: Path, suffix: str) -> None:
     result = run("convert", captured, *arguments)
     assert result.exit_code == 1
     assert bodies(tmp_path / "out") == {"a": 1, "c": 1}
-    assert f"byte {limit + 1}: line of more than {limit} bytes" in result.stderr
+    assert f"byte {limit + 1}: request over {limit} bytes" in result.stderr
     (tmp_path / "y.json").write_text(json.dumps(json.loads(logs("a")), indent=1))
     result = run("convert", tmp_path / "y.json", *arguments)
     assert result.exit_code == 1

@@ -177,12 +177,14 @@ def plain_commits(
     ask: object = fetch,
     life: Life | None = None,
     bucket: str = BUCKET,
+    keep_snapshots: int = 100,
     **options: object,
 ) -> Commits:
     """The commits of one request or schedule; receipts lie beside the catalog's tables."""
+    catalog = plain_catalog(server, ask, life, keep_snapshots=keep_snapshots)
     receipts = ObjectReceipts(FileObjects(life), str(server.folder / bucket))
     named = {"node": shared_node_of(bucket), **options}
-    return Commits(plain_catalog(server, ask, life), receipts, **named)  # type: ignore[arg-type]
+    return Commits(catalog, receipts, **named)  # type: ignore[arg-type]
 
 
 def full_client(server: RestCatalogServer, **options: object) -> IcebergCatalog:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import weakref
+from dataclasses import replace
 from hashlib import md5
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from otlp2parquet.core.pure.builder import process_otlp
+from otlp2parquet.platforms.cloudflare_worker import application
 from otlp2parquet.platforms.cloudflare_worker.application import (
     Application,
     BodyCutError,
@@ -20,9 +24,12 @@ from otlp2parquet.platforms.cloudflare_worker.bucket import Bucket
 from otlp2parquet.platforms.cloudflare_worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+
+    import pytest
 
     from otlp2parquet.core.otlp_http import Response
+    from otlp2parquet.core.pure.builder import Result
     from otlp2parquet.platforms.cloudflare_worker.catalog import WorkerCatalog
 
 PROTOBUF = (b"content-type", b"application/x-protobuf")
@@ -51,6 +58,7 @@ class MemoryR2:
         self.faults = list(faults)
         self.calls: list[str] = []
         self.options: list[Mapping[str, Any]] = []
+        self.on_call: Callable[[], object] = lambda: None
 
     async def put(self, key: str, value: bytes, options: Mapping[str, Any], /) -> Any:
         """Store an object if there is none."""
@@ -102,12 +110,43 @@ class MemoryR2:
     async def _call(self, name: str) -> bool:
         """Whether the answer of this call is lost."""
         self.calls.append(name)
+        self.on_call()
         fault = self.faults.pop(0) if self.faults and self.faults[0].startswith(name) else ""
         if fault.endswith("fails"):
             raise OSError(f"{name}: Internal Error (10001)")
         if fault.endswith("hangs"):
             await asyncio.get_running_loop().create_future()
         return fault.endswith("lost")
+
+
+class Rows(list[Any]):
+    """The columns of a batch, which can be seen to go."""
+
+
+class WatchedRows:
+    """How many batches of rows are in memory, at moments that a test chooses."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._columns: list[weakref.ref[Rows]] = []
+        self._process_otlp = process_otlp
+        self.seen: list[int] = []
+        """What each look has found."""
+        monkeypatch.setattr(application, "process_otlp", self._decode)
+
+    def _decode(self, *args: Any, **options: Any) -> Result:
+        decoded = self._process_otlp(*args, **options)
+        kept = [replace(one, columns=Rows(one.columns)) for one in decoded.batches]
+        self._columns += [weakref.ref(one.columns) for one in kept]  # type: ignore[arg-type]
+        return replace(decoded, batches=kept)
+
+    @property
+    def decoded(self) -> int:
+        """How many batches there have been."""
+        return len(self._columns)
+
+    def look(self) -> None:
+        """Count those that are there."""
+        self.seen.append(sum(one() is not None for one in self._columns))
 
 
 async def no_pause(_secs: float) -> None:

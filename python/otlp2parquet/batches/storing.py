@@ -578,13 +578,16 @@ class Storing:
         phase: Phase,
         fate: Fate,
         files: Sequence[tuple[PlannedFile, StoredFile]] = (),
-    ) -> None:
-        """Nothing more is done for a batch."""
+    ) -> bool:
+        """Nothing more is done for a batch; False if another step has ended it before."""
         with self._changed:
+            if storing.is_over:
+                return False
+            self.counts.add(batches_lost=fate is Fate.LOST)
             for progress in storing.files:
                 progress.let_go()
             storing.batch.let_go()
-            if storing.plan is not None and not storing.is_over:
+            if storing.plan is not None:
                 self._planned_files -= len(storing.plan.files)
             storing.phase = phase
             on_done = self._done.pop(storing.order, lambda: None)
@@ -599,6 +602,7 @@ class Storing:
             log.info("replay finished", extra={"fields": fields})
         tell_all()
         _call(on_done)
+        return True
 
     # -- what goes wrong --------------------------------------------------------------------
 
@@ -705,21 +709,23 @@ class Storing:
     def _leave(self, storing: StoringBatch, error: Exception) -> None:
         """This process can do nothing for the batch, now or later."""
         gone = isinstance(error, SegmentGoneError)
+        with self._changed:
+            if storing.is_over:
+                return  # the write of another of its files has failed alike
+            self._last_error = str(error)
+            for progress in storing.in_state(FileState.GIVEN_BACK):
+                storing.drop(progress)
+        if gone:
+            storing.batch.log.remove()
+        phase, fate = (Phase.DONE, Fate.LOST) if gone else (Phase.LEFT, Fate.LEFT)
+        if not self._end(storing, phase, fate):
+            return
         text = (
             "the log of a batch was removed before it was stored: its rows are lost"
             if gone
             else "a batch stays in the log, for the version of otlp2parquet that wrote it"
         )
         log.error(text, extra={"fields": {"batch": storing.batch.id, "error": str(error)}})
-        with self._changed:
-            self._last_error = str(error)
-            for progress in storing.in_state(FileState.GIVEN_BACK):
-                storing.drop(progress)
-        if gone:
-            self.counts.add(batches_lost=1)
-            storing.batch.log.remove()
-        phase, fate = (Phase.DONE, Fate.LOST) if gone else (Phase.LEFT, Fate.LEFT)
-        self._end(storing, phase, fate)
 
     def _give_up(
         self, storing: StoringBatch, progress: FileProgress | None, error: Exception

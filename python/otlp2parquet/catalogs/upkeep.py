@@ -15,6 +15,8 @@ from pyiceberg.table import Table
 from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.snapshots import Snapshot, ancestors_of
 
+from otlp2parquet.catalogs.keeping import most_that_stay
+
 log = logging.getLogger(__name__)
 
 
@@ -29,24 +31,16 @@ class Expiry:
 def plan_expiry(table: Table, keep: int, now_ms: int) -> Expiry:
     """What the next commit may expire, so that with its own snapshot ``keep`` remain.
 
-    A table may say by ``history.expire.max-snapshot-age-ms`` that age counts, too. Nothing where
-    ``gc.enabled`` is false (Nessie keeps history itself), and where there are tags or branches.
+    Nothing where there are tags or branches, and where the table says so (``keeping``).
     """
     metadata = table.metadata
-    if table.properties.get("gc.enabled", "true").lower() == "false":
-        return Expiry()
     if set(metadata.refs) - {MAIN_BRANCH}:
         return Expiry()
     line = list(ancestors_of(metadata.current_snapshot(), metadata))
     if len(line) != len(metadata.snapshots):
         return Expiry()  # some are on no line: somebody else's staged or rolled back ones
-    stay = max(1, keep - 1)
-    age = table.properties.get("history.expire.max-snapshot-age-ms", "")
-    if age.isdigit():
-        least = table.properties.get("history.expire.min-snapshots-to-keep", "1")
-        least_count = max(1, int(least) if least.isdigit() else 1)
-        young = sum(1 for one in line if one.timestamp_ms >= now_ms - int(age))
-        stay = min(stay, max(young, least_count))
+    made_ms = [one.timestamp_ms for one in line]
+    stay = most_that_stay(table.properties, made_ms, keep, now_ms)
     if stay >= len(line):
         return Expiry()
     return Expiry(tuple(line[stay:]), line[stay - 1])

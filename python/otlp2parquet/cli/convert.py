@@ -5,44 +5,45 @@ Knows the terminal. The work is in ``otlp2parquet.convert``.
 
 import re
 import signal as os_signal
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 from typing import Final, get_args
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.table import Table
 
-from otlp2parquet.captures import Inputs, Problem, find_inputs
+from otlp2parquet.captures import Format, Inputs, find_inputs
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.convert_report import Problems, progress_bar, summary
 from otlp2parquet.cli.options import size
-from otlp2parquet.convert import ChunkReport, ConvertOptions, convert_files, open_journal
+from otlp2parquet.convert import (
+    ChunkReport,
+    ConvertOptions,
+    convert_files,
+    convert_single,
+    open_journal,
+)
 from otlp2parquet.core.decoder import MAX_PAYLOAD_BYTES
 from otlp2parquet.core.layout import DEFAULT_LAYOUT, LAYOUTS, Layout
 from otlp2parquet.core.signals import SIGNALS, Signal
 from otlp2parquet.errors import ConfigError, OtlpError
-from otlp2parquet.platforms.logs import printable
 from otlp2parquet.stores import LocalStore, Store
 from otlp2parquet.stores.location import is_url
 from otlp2parquet.stores.patient import PatientStore
-from otlp2parquet.writers import Compression, ParquetWriter
+from otlp2parquet.writers import Compression, ParquetSettings, ParquetWriter
 
 # RFC 3339, section 5.6; datetime would drop what is finer than a microsecond.
 _RFC_3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)"
 )
+
+
+_PARQUET: Final = ".parquet"
 
 
 class _Moment(click.ParamType[int]):
@@ -88,9 +89,14 @@ class _Output(click.ParamType[str]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> str:
         text = str(value)
-        if not is_url(text):
+        if not is_url(text) and not _is_file(text):
             click.Path(file_okay=False).convert(text, param, ctx)
         return text
+
+
+def _is_file(output: str) -> bool:
+    """Whether an output is one Parquet file, by its name, and not a folder that is called so."""
+    return output.lower().endswith(_PARQUET) and (is_url(output) or not Path(output).is_dir())
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
@@ -98,17 +104,32 @@ class _Output(click.ParamType[str]):
 @click.option(
     "-o",
     "--output",
-    metavar="FOLDER|URL",
+    metavar="FOLDER|URL|FILE.parquet",
     required=True,
     type=_Output(),
     help="Folder for the Parquet files, made if missing; or a storage's URL, such as "
-    "s3://bucket/prefix, whose other settings are those of the server.",
+    "s3://bucket/prefix, whose other settings are those of the server; or one file for the one "
+    "table of which there are rows.",
+)
+@click.option(
+    "--single",
+    is_flag=True,
+    help="One file for each table in the folder: logs.parquet, traces.parquet, "
+    "metrics_gauge.parquet and so on. Nothing is remembered beside them, and what is there is not "
+    "overwritten without --again.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(get_args(Format)),
+    help="The form of all inputs: JSON in any arrangement, one request in protobuf, or requests "
+    "after their lengths in 4 bytes or as varints. [default: what the first bytes tell]",
 )
 @click.option(
     "--signal",
     type=click.Choice(SIGNALS),
-    help="The signal of all inputs. [default: what each JSON request says itself, and the one "
-    "that each protobuf file's name has as a word]",
+    help="The signal of all inputs. [default: what each JSON request says itself; of protobuf the "
+    "one that the file's name, or its folder's, has as a word, or else the one that fits]",
 )
 @click.option(
     "--received-at",
@@ -157,6 +178,8 @@ def convert(  # noqa: PLR0917 - click passes them by name
     ctx: click.Context,
     inputs: tuple[str, ...],
     output: str,
+    single: bool,  # noqa: FBT001 - as above
+    form: Format | None,
     signal: Signal | None,
     received_at: int | None,
     layout: Layout,
@@ -167,52 +190,62 @@ def convert(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Convert captured OTLP files to Parquet files.
 
-    INPUT is a file or a folder. What a file holds decides how it is read: export requests in
-    protobuf (one a file, or each after its length, as the Collector's file exporter writes them)
-    or in JSON (one a line, over many lines, in an array), plain or compressed with gzip or zstd,
-    also request by request. Lines may be of different signals. A file that is named itself is
-    read whatever it is called; in folders, those ending in .pb, .binpb, .otlp, .protobuf, .json,
-    .jsonl or .ndjson are, also with .gz or .zst or the number of a rotation after it.
+    INPUT is a file, a folder, or - for standard input. What a file holds decides how it is read:
+    export requests in protobuf (one a file, or each after its length) or in JSON (one a line, over
+    many lines, joined, in an array, in the lines of a container's log), plain or compressed with
+    gzip or zstd, also request by request: docs/captures.md lists the forms. Lines may be of
+    different signals. A file that is named itself is read whatever it is called; in folders,
+    hidden files and those that are no captures are passed over and counted.
 
     Whatever cannot be converted is named on standard error with its file, offset and reason,
-    and the rest is converted; the exit code is then 1.
+    and the rest is converted; the exit code is then 1, as it is where there is no input at all.
 
     What has been converted is remembered beside the output, by the content of each request and how
     often it occurs. The same inputs again, also renamed, copied or with other options, add
     nothing; of inputs that grew, what is new is added; and what was cut off is completed. One
-    conversion at a time may write to an output.
+    conversion at a time may write to an output. With --single, or a file as output, all inputs are
+    converted every time.
 
     The files become part of no catalog's tables, also where one is configured: a server does that
     with what it is sent.
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
-    found = find_inputs(inputs, signal)
-    failed = _tell(errors, found.problems)
+    is_single = single or _is_file(output)
+    if is_single and ctx.get_parameter_source("layout") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--layout chooses folders, and a file for each table has none")
+    found = find_inputs(inputs, signal, form)
+    problems = Problems(errors)
+    problems.tell(found.problems)
     options = ConvertOptions(received_at, max_payload_bytes, layout)
     started = time.monotonic()
     try:
-        with (
-            _terminated_like_interrupted(),
-            open_journal(_open_output(output), again=again) as journal,
-            _progress(errors, found) as progress,
-        ):
+        with _terminated_like_interrupted(), progress_bar(errors, found) as progress:
 
             def on_chunk(report: ChunkReport) -> None:
-                nonlocal failed
-                failed |= _tell(errors, report.problems)
+                problems.tell(report.problems)
                 progress.advance(progress.task_ids[0], report.read_bytes)
 
-            writer = ParquetWriter(journal.store, compression=compression)
-            total = convert_files(
-                found.files, writer, journal, options, threads=threads, on_chunk=on_chunk
-            )
+            if is_single:
+                place, total = _convert_single(
+                    found, output, options, ParquetSettings(compression), again, on_chunk
+                )
+            else:
+                with open_journal(_open_output(output), again=again) as journal:
+                    writer = ParquetWriter(journal.store, compression=compression)
+                    place = writer.root
+                    total = convert_files(
+                        found.files, writer, journal, options, threads=threads, on_chunk=on_chunk
+                    )
     except KeyboardInterrupt:
         errors.print("interrupted: the same command again completes the rest", markup=False)
         ctx.exit(130)
     except OtlpError as error:
         errors.print(f"error: {error}", markup=False)
         ctx.exit(1)
-    _summary(found, total, time.monotonic() - started)
+    problems.end()
+    if not found.files and not found.problems:
+        problems.line(f"found no captures in {', '.join(inputs)}: nothing is converted")
+    summary(found, total, time.monotonic() - started, place, problems)
     if total.files_written and (catalog := _catalog_kind()):
         errors.print(
             f"note: a catalog of the kind {catalog} is configured, and these files are in none of "
@@ -220,7 +253,31 @@ def convert(  # noqa: PLR0917 - click passes them by name
             "tables, send them to a server (POST /v1/logs, /v1/traces, /v1/metrics)",
             markup=False,
         )
-    ctx.exit(1 if failed else 0)
+    ctx.exit(1 if problems.left_out or not found.files else 0)
+
+
+def _convert_single(  # noqa: PLR0917 - the command's own options
+    found: Inputs,
+    output: str,
+    options: ConvertOptions,
+    settings: ParquetSettings,
+    again: bool,  # noqa: FBT001 - as above
+    on_chunk: Callable[[ChunkReport], None],
+) -> tuple[str, ChunkReport]:
+    """Convert into a file for each table, or into one; where they are, and what became of all."""
+    name = None
+    if _is_file(output):
+        folder, slash, name = output.rpartition("/")
+        if not is_url(output):
+            name = Path(output).name
+            output = str(Path(output).parent)
+        else:
+            output = folder or slash
+    store = _open_output(output)
+    total = convert_single(
+        found.files, store, options, settings, name=name, replace=again, on_chunk=on_chunk
+    )
+    return (f"{store.root}/{name}" if name else store.root), total
 
 
 def _open_output(output: str) -> Store:
@@ -246,13 +303,6 @@ def _catalog_kind() -> str:
     return "" if kind == "none" else kind
 
 
-def _tell(errors: Console, problems: tuple[Problem, ...] | list[Problem]) -> bool:
-    """Print each problem on a line; whether something was left out."""
-    for problem in problems:
-        errors.print(printable(str(problem)), markup=False)
-    return any(problem.left_out for problem in problems)
-
-
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
     """SIGTERM ends the work as Ctrl-C does: no half-written file stays."""
@@ -265,51 +315,3 @@ def _terminated_like_interrupted() -> Iterator[None]:
         yield
     finally:
         os_signal.signal(os_signal.SIGTERM, before)
-
-
-@contextmanager
-def _progress(errors: Console, found: Inputs) -> Iterator[Progress]:
-    progress = Progress(
-        TextColumn("converting"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-        disable=not errors.is_terminal,
-    )
-    with progress:
-        progress.add_task("convert", total=sum(file.size for file in found.files))
-        yield progress
-
-
-def _summary(found: Inputs, total: ChunkReport, seconds: float) -> None:
-    output = Console(highlight=False, soft_wrap=True)
-    if total.rows:
-        table = Table("table", box=None, pad_edge=False)
-        table.add_column("rows", justify="right")
-        for name, rows in sorted(total.rows.items()):
-            table.add_row(name, f"{rows:,}")
-        output.print(table)
-    rows = total.rows.total()
-    seconds = max(seconds, 1e-9)
-    written, there = total.bytes_written / 1e6, f"{total.files_there:,}"
-    requests, files = f"{total.requests:,} new requests", f"{len(found.files):,} files"
-    megabytes = total.payload_bytes / 1e6
-    lines = [
-        f"{rows:,} rows from {requests} in {files} ({megabytes:,.1f} MB of OTLP)",
-        f"{total.files_written:,} files written ({written:,.1f} MB), {there} already there",
-        f"{seconds:.2f} s: {megabytes / seconds:,.1f} MB/s, {rows / seconds:,.0f} rows/s",
-    ]
-    if total.converted_before:
-        known = f"{total.converted_before:,} requests were converted before"
-        lines.insert(1, f"{known}: nothing of them was added (--again converts them once more)")
-    if total.rejected:
-        lines.append(f"{total.rejected:,} records rejected")
-    if found.ignored:
-        ignored = f"{found.ignored:,} other files in the folders ignored"
-        lines.append(f"{ignored} (a file that is named itself is read whatever it is called)")
-    for line in lines:
-        output.print(line, markup=False)
-    sys.stdout.flush()

@@ -8,7 +8,7 @@ there are workers is in memory. Knows the writer's protocol and the journal, and
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -102,7 +102,7 @@ def convert_files(
 
     def work(chunk: Chunk) -> ChunkReport:
         try:
-            return _Conversion(chunk, writer, journal, options, stop).run()
+            return _Storing(chunk, writer, journal, options, stop).run()
         except Exception as error:
             if not stop.is_set():
                 failures.append(error)
@@ -151,23 +151,16 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-class _Conversion:
-    """One chunk on its way: decoded, planned, stored, done."""
+class Conversion:
+    """One chunk on its way to batches. ``report`` says what was found in it."""
 
     def __init__(
-        self,
-        chunk: Chunk,
-        writer: OtlpWriter,
-        journal: Journal,
-        options: ConvertOptions,
-        stop: threading.Event,
+        self, chunk: Chunk, options: ConvertOptions, stop: threading.Event | None = None
     ) -> None:
         self._chunk = chunk
-        self._writer = writer
-        self._journal = journal
         self._options = options
-        self._stop = stop
-        self._report = ChunkReport(
+        self._stop = stop or threading.Event()
+        self.report = ChunkReport(
             converted_before=chunk.converted_before,
             payload_bytes=chunk.payload_bytes,
             read_bytes=chunk.read_bytes,
@@ -177,15 +170,15 @@ class _Conversion:
         self._also: list[Name] = []
         self._undated: dict[int, int] = {}
 
-    def run(self) -> ChunkReport:
-        """Do all of it."""
+    def decoded(self) -> Iterator[list[Batch]]:
+        """The rows of the chunk, where they are full and at its end."""
         chunk, builder, options = self._chunk, self._builder, self._options
         for place, (item, name) in enumerate(zip(chunk.items, chunk.names, strict=True)):
             if self._stop.is_set():
                 raise _StoppedError
             chunk.items[place] = None  # its bytes are needed no longer than the append
             if isinstance(item, Problem):
-                self._report.problems.append(item)
+                self.report.problems.append(item)
             elif item is not None and name is None:
                 self._tell(item)
             elif item is not None and name is not None:
@@ -195,16 +188,12 @@ class _Conversion:
                     or builder.num_groups >= options.max_groups
                     or builder.num_bytes >= _MAX_BYTES
                 ):
-                    self._store_new()
-        if chunk.plan is None:
-            self._store_new()
-        else:
-            self._complete(chunk.plan)
-        return self._report
+                    yield builder.finish(dictionaries=True)
+        yield builder.finish(dictionaries=True)
 
     def _append(self, place: int, request: Request, name: Name) -> None:
         """Append one request to the batch; one without a row has no part in it."""
-        self._report.requests += 1
+        self.report.requests += 1
         received_at = self._received_at(request)
         if self._chunk.plan is not None:
             received_at = self._chunk.plan.undated.get(place, received_at)
@@ -231,7 +220,7 @@ class _Conversion:
         self, builder: BatchBuilder, request: Request, received_at: int
     ) -> tuple[int, int, bool]:
         """Append a request to ``builder``: its rows, those without a time, and what is told."""
-        report, path = self._report, str(request.file.path)
+        report, path = self.report, str(request.file.path)
         try:
             appended = builder.append(
                 request.payload,
@@ -258,11 +247,37 @@ class _Conversion:
             )
         return appended.accepted, appended.undated, bool(appended.message)
 
-    def _store_new(self) -> None:
+
+class _Storing(Conversion):
+    """One chunk on its way: decoded, planned, stored, done."""
+
+    def __init__(
+        self,
+        chunk: Chunk,
+        writer: OtlpWriter,
+        journal: Journal,
+        options: ConvertOptions,
+        stop: threading.Event,
+    ) -> None:
+        super().__init__(chunk, options, stop)
+        self._writer = writer
+        self._journal = journal
+
+    def run(self) -> ChunkReport:
+        """Do all of it."""
+        plan = self._chunk.plan
+        for batches in self.decoded():
+            if plan is None:
+                self._store_new(batches)
+            else:
+                self._complete(plan, batches)
+            del batches  # stored: the next ones need the room
+        return self.report
+
+    def _store_new(self, batches: Sequence[Batch]) -> None:
         """Plan the batch that has been built, store its files, and note that it is done."""
         names, also, undated = self._names, self._also, self._undated
         self._names, self._also, self._undated = [], [], {}
-        batches = self._builder.finish(dictionaries=True)
         if not batches:
             return
         files = tuple(plan_files(batches, self._options.layout))
@@ -270,9 +285,8 @@ class _Conversion:
         self._journal.begin(plan)
         self._store(plan, files, batches)
 
-    def _complete(self, plan: ConversionPlan) -> None:
+    def _complete(self, plan: ConversionPlan, batches: Sequence[Batch]) -> None:
         """Write what is missing of a batch that was begun, and find the rest."""
-        batches = self._builder.finish(dictionaries=True)
         # Another version's decoder may have found other groups: nothing of them is lost.
         planned = {key for file in plan.files for key in file.groups}
         unplanned = [batch for batch in batches if group_key(batch) not in planned]
@@ -295,7 +309,7 @@ class _Conversion:
 
     def _store_file(self, plan: ConversionPlan, file: PlannedFile, rows: Sequence[Batch]) -> bool:
         """Write one file, or find that an earlier run has done so."""
-        report = self._report
+        report = self.report
         try:
             stored = self._writer.store(file, rows, plan.batch_id, existing="same")
         except NameTakenError as error:

@@ -144,37 +144,62 @@ def statistics_paths(schema: pa.Schema) -> list[str]:
     return [leaf_path(field) for field in schema if field.name in STATISTICS_COLUMNS]
 
 
-def write_parquet(
-    rows: pa.Table, sink: BinaryIO, settings: ParquetSettings, metadata: Mapping[str, str]
-) -> pq.FileMetaData:
-    """Write ``rows`` as one Parquet file with ``metadata`` in its footer; gives the footer.
+class ParquetSink:
+    """One Parquet file that is being written: rows in, then a footer.
 
     Encodings are PLAIN and RLE_DICTIONARY only: newer ones break vectorised Iceberg readers in
     use. What the sink raises passes through.
     """
-    schema = rows.schema
-    footers: list[pq.FileMetaData] = []
-    writer = pq.ParquetWriter(
-        sink,
-        schema,
-        compression=settings.compression,
-        compression_level=settings.effective_level,
-        use_dictionary=dictionary_paths(schema),
-        dictionary_pagesize_limit=DICTIONARY_BYTES,
-        write_statistics=statistics_paths(schema),
-        write_page_index=True,
-        # The Arrow schema in the footer would turn dictionary arrays into a type on reading.
-        store_schema=False,
-        metadata_collector=footers,
-    )
-    try:
-        writer.write_table(rows, row_group_size=settings.row_group_rows)
-        # With store_schema=False this is the only way into the footer.
-        writer.add_key_value_metadata(dict(metadata))
-        writer.close()
-    except BaseException:
-        # Closed here: its destructor would try it later, and complain to nobody.
+
+    def __init__(self, schema: pa.Schema, sink: BinaryIO, settings: ParquetSettings) -> None:
+        self._schema = schema
+        self._settings = settings
+        self._footers: list[pq.FileMetaData] = []
+        self._writer = pq.ParquetWriter(
+            sink,
+            schema,
+            compression=settings.compression,
+            compression_level=settings.effective_level,
+            use_dictionary=dictionary_paths(schema),
+            dictionary_pagesize_limit=DICTIONARY_BYTES,
+            write_statistics=statistics_paths(schema),
+            write_page_index=True,
+            # The Arrow schema in the footer would turn dictionary arrays into a type on reading.
+            store_schema=False,
+            metadata_collector=self._footers,
+        )
+
+    def write(self, rows: pa.Table) -> None:
+        """Append rows of the same schema, or of one that becomes it, as row groups."""
+        if not rows.schema.equals(self._schema):
+            rows = rows.cast(self._schema)
+        try:
+            self._writer.write_table(rows, row_group_size=self._settings.row_group_rows)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def close(self, metadata: Mapping[str, str]) -> pq.FileMetaData:
+        """Write the footer with ``metadata``, and give it."""
+        try:
+            # With store_schema=False this is the only way into the footer.
+            self._writer.add_key_value_metadata(dict(metadata))
+            self._writer.close()
+        except BaseException:
+            self.abandon()
+            raise
+        return self._footers[0]
+
+    def abandon(self) -> None:
+        """Close it here: its destructor would try it later, and complain to nobody."""
         with contextlib.suppress(Exception):
-            writer.close()
-        raise
-    return footers[0]
+            self._writer.close()
+
+
+def write_parquet(
+    rows: pa.Table, sink: BinaryIO, settings: ParquetSettings, metadata: Mapping[str, str]
+) -> pq.FileMetaData:
+    """Write ``rows`` as one Parquet file with ``metadata`` in its footer; gives the footer."""
+    file = ParquetSink(rows.schema, sink, settings)
+    file.write(rows)
+    return file.close(metadata)

@@ -31,15 +31,14 @@ from tests.support.iceberg import (
     traces_receipt,
 )
 from tests.support.plain_catalog import fetch_within, full_client, plain_catalog
+from tests.support.plain_tables import commit_plainly, scanned
 from tests.support.rest_catalog import CUT, Fault, RestCatalogServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pyiceberg.table import Table
-
-    from otlp2parquet.catalogs.plain import PlainCatalog, Receipt
+    from otlp2parquet.catalogs.plain import Receipt
 
 
 @pytest.fixture(params=["rest", "nessie"])
@@ -47,18 +46,6 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RestCatal
     """A catalog, with and without Nessie's peculiarities."""
     with RestCatalogServer(tmp_path, nessie=request.param == "nessie") as running:
         yield running
-
-
-def scanned(server: RestCatalogServer, table: str) -> Table:
-    """The table, as pyiceberg loads it."""
-    return full_client(server).load(table).table
-
-
-async def commit_plainly(catalog: PlainCatalog, *receipts: Receipt) -> None:
-    """As the committer does, without a second try."""
-    table = await catalog.load(receipts[0].table)
-    keys = table.committed(NODE) | {receipt.key for receipt in receipts}
-    await table.append(receipts, {NODE: keys})
 
 
 def normal(metadata: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pyiceberg.io.pyarrow import PyArrowFileIO
 
+from otlp2parquet.catalogs.plain import merging
 from otlp2parquet.catalogs.plain.commits import REQUEST_SECS, Commits, shared_node_of
 from otlp2parquet.catalogs.receipts import FOLDER, DataFile
 from tests.support.iceberg import commit, logs_receipt
@@ -31,13 +32,21 @@ if TYPE_CHECKING:
 
 TABLE = "otel_logs"
 SECS = 60.0
+KEEP = 3
+"""Snapshots, where the catalog lets any expire."""
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RestCatalogServer]:
-    """A catalog that is asked within this process, with Nessie's peculiarities."""
+@pytest.fixture(autouse=True)
+def _upkeep_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With each commit: manifests are merged, and snapshots expire."""
+    monkeypatch.setattr(merging, "least_to_merge", lambda _properties: 2)
+
+
+@pytest.fixture(params=["nessie", "rest"])
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[RestCatalogServer]:
+    """A catalog that is asked within this process, with and without Nessie's peculiarities."""
     (tmp_path / "bucket").mkdir()
-    with RestCatalogServer(tmp_path, nessie=True) as running:
+    with RestCatalogServer(tmp_path, nessie=request.param == "nessie") as running:
         yield running
 
 
@@ -75,6 +84,7 @@ def commits_of(
         fetch_within(server, life, fault),
         life,
         bucket,
+        KEEP,
         monotonic=clock.monotonic,
         time_ms=clock.time_ms,
         sleep=clock.sleep,

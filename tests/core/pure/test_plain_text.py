@@ -16,7 +16,7 @@ from otlp2parquet.core.pure.fields import REQUESTS
 from otlp2parquet.core.pure.otlp_json import plain_text
 from otlp2parquet.core.pure.otlp_json.plain_text import MOST_BYTES, transcode_plain
 from otlp2parquet.core.pure.otlp_json.transcoder import RECORDS, Transcoder
-from tests.support import strategies, strategies_json
+from tests.support import json_edits, strategies, strategies_json
 
 if TYPE_CHECKING:
     from otlp2parquet import Signal
@@ -61,6 +61,13 @@ def test_mutated_texts(signal_text: tuple[Signal, bytes]) -> None:
     assert_same_or_left(signal_text[1], signal_text[0])
 
 
+@strategies.examples(800)
+@given(json_edits.edited_texts())
+def test_edited_texts(signal_text: tuple[Signal, bytes]) -> None:
+    """What Python would take and OTLP does not is left, and all that is nearly right."""
+    assert_same_or_left(signal_text[1], signal_text[0])
+
+
 @pytest.mark.parametrize("signal", SIGNALS)
 def test_what_senders_write_is_plain(signal: Signal) -> None:
     """As a Collector spells it, and with white space."""
@@ -96,6 +103,23 @@ PLAIN = {
     "list": body(arrayValue={"values": [{"intValue": 1}, {}, {"boolValue": True}]}),
     "map": body(kvlistValue={"values": [{"key": "a" * 200, "value": {"stringValue": "b"}}]}),
     "bytes": body(bytesValue="AQI"),
+    "attributes that are remembered": record(
+        attributes=[
+            {"key": "k", "value": value}
+            for value in 2 * [{"stringValue": "1"}, {"stringValue": ""}, {"intValue": "1"}]
+        ]
+    ),
+    "zeros of both signs": record(
+        attributes=[
+            {"key": "k", "value": {"doubleValue": value}} for value in (0.0, -0.0, 1.5, 0.0, -0.0)
+        ]
+    ),
+    "lengths of one and two bytes": record(
+        attributes=[
+            {"key": "k" * key, "value": {"stringValue": "v" * value}}
+            for key, value in ((1, 117), (1, 118), (1, 119), (1, 126), (1, 128), (120, 1), (128, 1))
+        ]
+    ),
     "id": record(traceId="0AF7651916CD43DD8448EB211C80319C", spanId=""),
     "snake case": record(time_unix_nano="1"),
 }
@@ -127,6 +151,10 @@ LEFT = {
     "lists for objects": record(attributes=[[["key", "k"], ["value", [["stringValue", "a"]]]]]),
     "list for a value": record(attributes=[{"key": "k", "value": [["stringValue", "a"]]}]),
     "number for a key": record(attributes=[{"key": 1, "value": {"stringValue": "a"}}]),
+    "true for one that was there": record(
+        attributes=[{"key": "k", "value": {"intValue": one}} for one in (1, True)]
+    ),
+    "as Python spells numbers": record(timeUnixNano="1_000"),
     "old kinds": b'{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"intSum":{}}]}]}]}',
 }
 
@@ -168,6 +196,16 @@ def test_scalars_of_another_type_are_left(kind: str) -> None:
                 plain_text._SCALARS[kind](value)  # noqa: SLF001
 
 
+def test_what_is_remembered_of_attributes_is_bounded() -> None:
+    """A sender of ever new values fills no memory that outlives its requests."""
+    remembered = plain_text._remembered  # noqa: SLF001
+    for first in range(0, 9000, 3000):
+        values = [{"stringValue": str(number)} for number in range(first, first + 3000)]
+        text = record(attributes=[{"key": "k", "value": value} for value in values])
+        assert transcode_plain(text, REQUESTS["logs"]) is not None
+        assert 0 < len(remembered) <= 4000
+
+
 class Untouched:
     """A scanner that must not see a text."""
 
@@ -183,7 +221,7 @@ DEEP = {
     "brackets in text that seem to close": b'["]",' * 100_000,
     "behind an escaped quote": b'["\\"]",' * 100_000,
     "closed": b"[" * 200 + b"]" * 200,
-    "text without an end": b'"' + b"[" * 200 + b"]" * 200,
+    "text without an end": b"[" * 200 + b'"' + b"]" * 200,
     "large": b"{}" + b" " * MOST_BYTES,
 }
 
@@ -193,6 +231,13 @@ def test_depth_and_size_are_not_tried(case: str, monkeypatch: pytest.MonkeyPatch
     """A stack that overflows ends a Worker; many objects take its memory."""
     monkeypatch.setattr(plain_text, "_DECODER", Untouched())
     assert transcode_plain(DEEP[case], REQUESTS["logs"]) is None
+
+
+@pytest.mark.parametrize("text", [b'\\"', b'"\\"', b'"\\\\', b'"', b"\\", b'"a"'])
+@pytest.mark.parametrize("before", [b"", b'"'])
+def test_quotes_and_backslashes_take_time_by_their_bytes(before: bytes, text: bytes) -> None:
+    """Whether they are JSON or not: a search for strings from each quote on would take hours."""
+    assert transcode_plain(before + text * (MOST_BYTES // 4), REQUESTS["logs"]) is None
 
 
 def test_deep_values_are_left() -> None:

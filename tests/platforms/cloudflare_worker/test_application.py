@@ -17,7 +17,7 @@ from otlp2parquet.platforms.cloudflare_worker.settings import WorkerSettings
 from tests.support.answer_matrix import LIMIT, OUTCOMES, SECRET, answer, cases
 from tests.support.requests import logs_request, metrics_request, traces_request
 from tests.support.tables import BATCH_ID
-from tests.support.worker_bench import PROTOBUF, WorkerBench, chunked
+from tests.support.worker_bench import PROTOBUF, WatchedRows, WorkerBench, chunked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -233,6 +233,16 @@ def test_bodies_together_have_a_bound() -> None:
     assert asyncio.run(ask()) == [503, 503]
     assert bench.application.held_bytes == 0
     assert bench.ask(body=body).status == 200
+
+
+def test_rows_of_one_request_at_a_time_are_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R2 is waited for without rows: many requests may wait for it."""
+    monkeypatch.setattr(storing, "AT_ONCE", 1)
+    bench, rows = WorkerBench(), WatchedRows(monkeypatch)
+    bench.r2.on_call = rows.look
+    assert bench.ask(path="/v1/metrics", body=SIGNALS["metrics"]).status == 200
+    assert rows.seen == [0] * TABLES_OF_METRICS
+    assert rows.decoded == TABLES_OF_METRICS
 
 
 def test_a_defect_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from tests.support.bucket_io import rows_in, scanned, sorted_rows
 from tests.support.plain_catalog import fetch_within
 from tests.support.requests import logs_request, metrics_request
 from tests.support.rest_catalog import RestCatalogServer
-from tests.support.worker_bench import WorkerBench
+from tests.support.worker_bench import WatchedRows, WorkerBench
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +57,7 @@ class CatalogBench(WorkerBench):
 
     def _fault(self, _method: str, path: str) -> int:
         self.asked.append(path)
+        self.r2.on_call()
         return -self.fault
 
     async def _sleep(self, secs: float) -> None:
@@ -287,3 +288,16 @@ def test_another_bucket_or_folder_is_another_node(
     assert len(first) == 1
     assert nodes(there, PREFIX) == first
     assert nodes(CatalogSettings(server.uri, "w", bucket), prefix).isdisjoint(first)
+
+
+def test_the_catalog_is_waited_for_without_rows(
+    bench: CatalogBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where tables lie is learned once, and the request is then decoded anew."""
+    rows = WatchedRows(monkeypatch)
+    bench.r2.on_call = rows.look
+    for decoded in (2, 3):
+        assert bench.ask(body=logs_request(3)).status == 200
+        assert rows.decoded == decoded
+    assert len(rows.seen) > 10
+    assert set(rows.seen) == {0}

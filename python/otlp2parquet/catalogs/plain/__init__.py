@@ -4,6 +4,8 @@
     rest        requests and tokens of the catalog
     catalog     its tables: found, made, completed, checked
     table       one table as it was loaded, and the commit on top of it
+    merging     small manifests become one
+    history     old snapshots go
     metadata    a table's metadata as JSON, and the updates that change it
     manifests   manifests and manifest lists from receipts
     avro        the container files that they are

@@ -138,6 +138,7 @@ class PlainCatalog:
             identifier,
             name,
             metadata,
+            options=self.options,
             now_ms=self._time_ms(),
             attempts=self._attempts.setdefault(name, []),
         )

@@ -17,6 +17,7 @@ from otlp2parquet.catalogs.receipts import DataFile, Receipt
 from otlp2parquet.core.pure.schema import TABLES
 from otlp2parquet.writers.protocol import Bound
 
+EXISTING: Final = 0
 _ADDED: Final = 1
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PACKED: Final = {"int": "<i", "long": "<q", "timestamptz": "<q", "float": "<f", "double": "<d"}
@@ -239,6 +240,28 @@ def manifest_of(
         }
         for table, file in files
     ]
+    said = {
+        "sequence_number": sequence_number,
+        "min_sequence_number": sequence_number,
+        "added_snapshot_id": snapshot_id,
+        "added_files_count": len(files),
+        "existing_files_count": 0,
+        "added_rows_count": sum(file.rows for _, file in files),
+        "existing_rows_count": 0,
+        "partitions": list(_partition_summaries(target, [file for _, file in files])),
+    }
+    return pack_manifest(target, rows, said, sync)
+
+
+def entry_schema_of(target: ManifestTarget) -> dict[str, Any]:
+    """The Avro schema of the entries of a manifest of ours."""
+    return _entry_schema(_partition_fields(target))
+
+
+def pack_manifest(
+    target: ManifestTarget, rows: Sequence[Any], said: Mapping[str, Any], sync: bytes
+) -> Manifest:
+    """A manifest of these entries, none of which deletes a file; ``said`` is told by its list."""
     metadata = {
         "schema": json.dumps(target.schema),
         "schema-id": str(target.schema.get("schema-id", 0)),
@@ -247,23 +270,15 @@ def manifest_of(
         "format-version": "2",
         "content": "data",
     }
-    schema = _entry_schema(_partition_fields(target))
-    content = write_file(schema, rows, metadata, sync)
+    content = write_file(entry_schema_of(target), rows, metadata, sync)
     entry = {
         "manifest_length": len(content),
         "partition_spec_id": target.spec["spec-id"],
         "content": 0,
-        "sequence_number": sequence_number,
-        "min_sequence_number": sequence_number,
-        "added_snapshot_id": snapshot_id,
-        "added_files_count": len(files),
-        "existing_files_count": 0,
         "deleted_files_count": 0,
-        "added_rows_count": sum(file.rows for _, file in files),
-        "existing_rows_count": 0,
         "deleted_rows_count": 0,
-        "partitions": list(_partition_summaries(target, [file for _, file in files])),
         "key_metadata": None,
+        **said,
     }
     return Manifest(content, entry)
 

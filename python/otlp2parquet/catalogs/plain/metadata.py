@@ -152,7 +152,7 @@ def summary_of(
         total: str(int(before[total]) + counts.get(added, 0))
         for total, added in _ADDED.items()
         # What the parent does not say is not known from then on.
-        if before.get(total, "").isdigit()
+        if before.get(total, "").isdecimal()
     }
     given = {name: str(count) for name, count in counts.items() if count}
     return {"operation": "append", **given, **totals, **further}

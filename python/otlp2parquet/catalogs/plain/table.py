@@ -1,21 +1,41 @@
 """A table as it was loaded, and the one commit that it may be the base of, in plain Python.
 
-Knows what a commit consists of: a manifest, a manifest list, one request. Must not know when it is
-tried. The manifests of earlier commits are kept as they are ("fast append"); merging them and
-expiring snapshots is left to the service, or to a server that writes to the same table. What an
-attempt has written stays until it is certain that the attempt came to nothing.
+Knows what a commit consists of: a manifest, a manifest list, one request; and the upkeep that some
+of them do. Must not know when it is tried. What an attempt has written stays until it is certain
+that the attempt came to nothing.
+
+Only a first attempt does upkeep: it takes longer, and where several commit at a time, those who do
+nothing else come through.
 """
 
+import asyncio
+import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from otlp2parquet.catalogs.columns import Json, ids_in, schema_of
-from otlp2parquet.catalogs.loading import TableFacts, named_properties, unnamed_properties
+from otlp2parquet.catalogs.loading import (
+    TableFacts,
+    TableOptions,
+    named_properties,
+    unnamed_properties,
+)
+from otlp2parquet.catalogs.plain import merging
 from otlp2parquet.catalogs.plain.avro import AvroError, AvroFile, read_file
-from otlp2parquet.catalogs.plain.manifests import ManifestTarget, manifest_list_of, manifest_of
+from otlp2parquet.catalogs.plain.history import Expiry, manifests_left_over, plan_expiry
+from otlp2parquet.catalogs.plain.manifests import (
+    LIST_SCHEMA,
+    Manifest,
+    ManifestTarget,
+    listed_in,
+    manifest_list_of,
+    manifest_of,
+)
 from otlp2parquet.catalogs.plain.metadata import (
     assert_snapshot,
     assert_uuid,
@@ -28,10 +48,19 @@ from otlp2parquet.catalogs.plain.protocol import Objects
 from otlp2parquet.catalogs.plain.rest import RestClient
 from otlp2parquet.catalogs.receipts import Receipt
 from otlp2parquet.catalogs.shape import TableShape
-from otlp2parquet.errors import CatalogRefusedError, CatalogUnavailableError
+from otlp2parquet.errors import (
+    CatalogError,
+    CatalogRefusedError,
+    CatalogUnavailableError,
+    StorageError,
+)
+
+log = logging.getLogger(__name__)
 
 _SYNC_BYTES: Final = 16
 _SNAPSHOT_BITS: Final = 63
+_AT_ONCE: Final = 6
+"""Objects that are asked for at a time: Cloudflare lets a Worker wait for as many answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +83,7 @@ class PlainTable:
         name: str,
         metadata: Json,
         *,
+        options: TableOptions,
         now_ms: int,
         attempts: list[Attempt],
     ) -> None:
@@ -62,6 +92,7 @@ class PlainTable:
         self._client = client
         self._objects = objects
         self._name = name
+        self._options = options
         self._now_ms = now_ms
         self._attempts = attempts
 
@@ -91,8 +122,12 @@ class PlainTable:
         current = current_snapshot(self.metadata)
         base = None if current is None else current["snapshot-id"]
         keys = frozenset(receipt.key for receipt in receipts)
+        is_first = not self._attempts
         await self._clear_attempts(keys, base)
-        snapshot, written = await self.write_snapshot(receipts)
+        snapshot, written = await self.write_snapshot(receipts, merges=is_first)
+        expiry = Expiry()
+        if is_first and not self._options.manages_history:
+            expiry = plan_expiry(self.metadata, self._options.keep_snapshots, self._now_ms)
         named = [{"action": "set-properties", "updates": named_properties(committed)}]
         if unnamed := unnamed_properties(committed):
             named.append({"action": "remove-properties", "removals": unnamed})
@@ -101,9 +136,10 @@ class PlainTable:
         await self._client.commit(
             self.identifier,
             [assert_uuid(self.metadata), assert_snapshot(self.metadata)],
-            [*snapshot_updates(snapshot), *named],
+            [*snapshot_updates(snapshot), *named, *expiry.updates],
         )
         self._attempts.remove(attempt)
+        await self._remove_expired(expiry)
 
     def _check_ids(self, receipts: Sequence[Receipt]) -> None:
         ours, theirs = ids_in(schema_of(self._name), self._name), self.shape.field_ids
@@ -116,28 +152,42 @@ class PlainTable:
                 )
 
     async def write_snapshot(
-        self, receipts: Sequence[Receipt], further: Mapping[str, str] | None = None
+        self,
+        receipts: Sequence[Receipt],
+        further: Mapping[str, str] | None = None,
+        *,
+        merges: bool = False,
     ) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Write what a snapshot with the files of receipts refers to; it, and what was written.
 
-        ``further`` is said in its summary, too.
+        ``further`` is said in its summary, too. ``merges`` lets small manifests become one.
         """
         facts, parent = self.facts, current_snapshot(self.metadata)
         target = ManifestTarget(facts.schema, facts.spec)
         number = 1 + secrets.randbits(_SNAPSHOT_BITS - 1)
         parent_id = None if parent is None else parent["snapshot-id"]
         sequence_number = int(self.metadata.get("last-sequence-number") or 0) + 1
-        listed = await self._list_of(parent)
-        folder = facts.properties.get("write.metadata.path") or f"{facts.location}/metadata"
-        folder, commit = folder.rstrip("/"), uuid4()
-        written, entries = [], []
+        listed = None if parent is None else await self._list_of(parent)
+        entries: list[Json] = []
+        made = []
         if receipts:
             sync = secrets.token_bytes(_SYNC_BYTES)
-            manifest = manifest_of(target, receipts, number, sequence_number, sync)
-            place = f"{folder}/{commit}-m0.avro"
+            made.append(manifest_of(target, receipts, number, sequence_number, sync))
+        if merges and parent and listed and self._is_to_be_looked_at(listed):
+            with self._told(parent["manifest-list"]):
+                entries = list(listed_in(listed))
+            listed = None
+            if found := await self._merged(target, entries, number, sequence_number):
+                manifest, gone = found
+                made.append(manifest)
+                entries = [one for one in entries if one not in gone]
+        folder = facts.properties.get("write.metadata.path") or f"{facts.location}/metadata"
+        folder, commit, written = folder.rstrip("/"), uuid4(), []
+        for index, manifest in enumerate(made):
+            place = f"{folder}/{merging.OURS}{commit}-m{index}.avro"
             await self._create(place, manifest.content)
             written.append(place)
-            entries.append({"manifest_path": place, **manifest.entry})
+            entries.insert(index, {"manifest_path": place, **manifest.entry})
         place = f"{folder}/snap-{number}-0-{commit}.avro"
         sync = secrets.token_bytes(_SYNC_BYTES)
         content = manifest_list_of(
@@ -163,23 +213,84 @@ class PlainTable:
         }
         return snapshot, tuple(written)
 
-    async def _list_of(self, parent: Json | None) -> AvroFile | None:
+    async def _list_of(self, snapshot: Json) -> AvroFile:
         """The manifest list of a snapshot."""
-        if parent is None:
-            return None
-        place = parent.get("manifest-list")
+        place = snapshot.get("manifest-list")
         if not place:
             raise CatalogRefusedError(
                 f"the table {self.facts.title} has a snapshot without a manifest list, as format "
                 "version 1 allows: expected one of version 2"
             )
-        content = await self._objects.read(key_of_uri(place))
-        if content is None:
-            raise CatalogUnavailableError(f"found no manifest list at {place}")
+        with self._told(place):
+            return await self._read(place)
+
+    @contextmanager
+    def _told(self, place: str) -> Iterator[None]:
+        """What is wrong with a manifest list is for people to mend."""
         try:
-            return read_file(content)
+            yield
         except AvroError as error:
             raise CatalogRefusedError(f"the manifest list {place} is not read: {error}") from error
+
+    async def _read(self, place: str) -> AvroFile:
+        content = await self._objects.read(key_of_uri(place))
+        if content is None:
+            raise CatalogUnavailableError(f"found nothing at {place}, of which the table speaks")
+        return read_file(content)
+
+    # Upkeep ----------------------------------------------------------------------------------
+
+    def _is_to_be_looked_at(self, manifest_list: AvroFile) -> bool:
+        """Whether a list is to be taken apart: one of ours has a block for each commit since."""
+        least = merging.least_to_merge(self.facts.properties)
+        is_ours = manifest_list.schema == LIST_SCHEMA
+        return least > 0 and (not is_ours or len(manifest_list.blocks) >= least)
+
+    async def _merged(
+        self, target: ManifestTarget, listed: Sequence[Json], number: int, sequence_number: int
+    ) -> tuple[Manifest, Sequence[Json]] | None:
+        """A manifest in place of small ones, and which those are; None where none is due."""
+        chosen = merging.to_be_merged(target, self.facts.properties, listed)
+        try:
+            found = await self._read_all([one["manifest_path"] for one in chosen])
+            pairs = [
+                (entry, manifest)
+                for entry, manifest in zip(chosen, found, strict=True)
+                if merging.is_ours(target, manifest)
+            ]
+            if len(pairs) < 2:  # noqa: PLR2004 - one alone is as small as before
+                return None
+            sync = secrets.token_bytes(_SYNC_BYTES)
+            made = merging.merged(target, pairs, number, sequence_number, sync)
+        except (CatalogError, StorageError, ValueError, KeyError) as error:
+            log.warning("small manifests of %s are not merged: %s", self.facts.title, error)
+            return None
+        return made, [entry for entry, _ in pairs]
+
+    async def _read_all(self, places: Sequence[str]) -> list[AvroFile]:
+        found: list[AvroFile] = []
+        for start in range(0, len(places), _AT_ONCE):
+            found += await asyncio.gather(*map(self._read, places[start : start + _AT_ONCE]))
+        return found
+
+    async def _remove_expired(self, expiry: Expiry) -> None:
+        """Remove the metadata that only expired snapshots had. Raises nothing.
+
+        The commit is done: what is left over harms nobody.
+        """
+        if expiry.survivor is None:
+            return
+        lists = [one["manifest-list"] for one in expiry.expired]
+        try:
+            survivor, *expired = await self._read_all([expiry.survivor["manifest-list"], *lists])
+            here = urlsplit(self.metadata["location"]).netloc
+            for place in (*manifests_left_over(expired, survivor), *lists):
+                if urlsplit(place).netloc == here:
+                    await self._objects.delete(key_of_uri(place))
+        except (CatalogError, StorageError, ValueError, KeyError) as error:
+            log.warning("metadata of %s is left over: %s", self.facts.title, error)
+
+    # Objects ---------------------------------------------------------------------------------
 
     async def _create(self, place: str, content: bytes) -> None:
         if not await self._objects.create(key_of_uri(place), content):

@@ -25,7 +25,7 @@ from otlp2parquet.core.otlp_http import (
     unavailable,
 )
 from otlp2parquet.core.outcome import NO_MEMORY, Outcome, RefusedError
-from otlp2parquet.core.pure.builder import process_otlp
+from otlp2parquet.core.pure.builder import Result, process_otlp
 from otlp2parquet.platforms import health
 from otlp2parquet.platforms.cloudflare_worker.bucket import Bucket
 from otlp2parquet.platforms.cloudflare_worker.settings import WorkerSettings
@@ -175,15 +175,14 @@ class Application:
         return b"".join(parts)
 
     async def _keep(self, head: ExportHead, body: bytes, bucket: Bucket, behind: Behind) -> Outcome:
-        decoded = process_otlp(
-            body,
-            head.signal,
-            content_type=head.media_type,
-            content_encoding=head.encoding,
-            received_at=self._time_ns(),
-            max_payload_bytes=self._settings.max_payload_bytes,
-            max_memory_bytes=MEMORY_BYTES,
-        )
+        # Between two things that are waited for, so that the rows of one request at a time are in
+        # memory: ``store`` keeps none while it waits.
+        decoded = self._decode(head, body, received_at := self._time_ns())
+        tables = {batch.table for batch in decoded.batches}
+        if self._catalog is not None and self._catalog.is_to_learn(tables):
+            del decoded
+            await self._catalog.learn(tables, bucket)
+            decoded = self._decode(head, body, received_at)
         if decoded.batches:
             batch_id = self._batch_id()
             if self._catalog is None:
@@ -194,6 +193,17 @@ class Application:
             fields = {"batch_id": batch_id, "rows": decoded.accepted, "files": len(files)}
             log.info("request stored", extra={"fields": {"signal": head.signal, **fields}})
         return outcome.taken(decoded.accepted, decoded.rejected, decoded.message, len(body))
+
+    def _decode(self, head: ExportHead, body: bytes, received_at: int) -> Result:
+        return process_otlp(
+            body,
+            head.signal,
+            content_type=head.media_type,
+            content_encoding=head.encoding,
+            received_at=received_at,
+            max_payload_bytes=self._settings.max_payload_bytes,
+            max_memory_bytes=MEMORY_BYTES,
+        )
 
     def _tell(
         self, request: Request, response: Response, became: Outcome | None, signal: str

@@ -41,7 +41,7 @@ from otlp2parquet.errors import (
 )
 from otlp2parquet.platforms.cloudflare_worker.bucket import Bucket
 from otlp2parquet.platforms.cloudflare_worker.settings import CatalogSettings
-from otlp2parquet.platforms.cloudflare_worker.storing import Place, PlainBatch, StoredFile, store
+from otlp2parquet.platforms.cloudflare_worker.storing import Batches, Place, StoredFile, store
 
 log = logging.getLogger(__name__)
 
@@ -98,16 +98,21 @@ class WorkerCatalog:
         self._running: dict[object, float] = {}
         """When each commit began."""
 
+    def is_to_learn(self, tables: Iterable[str]) -> bool:
+        """Whether the catalog is to be asked where tables lie, by ``learn``."""
+        unknown = any(table not in self._shapes for table in tables)
+        return unknown and self._monotonic() >= self._asks_from
+
     async def store(
-        self, batches: Sequence[PlainBatch], batch_id: str, bucket: Bucket
+        self, batches: list[Batches], batch_id: str, bucket: Bucket
     ) -> tuple[list[StoredFile], Commits]:
         """Store the rows of a request and the receipts for them; the files, and what commits them.
 
-        Raises as ``storing.store``. Where the receipts cannot be kept, files stay: their receipts
+        Where tables lie that are not known by now is not asked any more. Empties ``batches``, and
+        raises as ``storing.store``. Where the receipts cannot be kept, files stay: their receipts
         may be there all the same, and a table must not have files that are gone.
         """
         commits = self._commits(bucket)
-        await self._learn({batch.table for batch in batches}, commits)
         shapes = dict(self._shapes)
 
         def place_of(file: PlannedFile) -> Place:
@@ -182,11 +187,12 @@ class WorkerCatalog:
             sleep=self._sleep,
         )
 
-    async def _learn(self, tables: Iterable[str], commits: Commits) -> None:
+    async def learn(self, tables: Iterable[str], bucket: Bucket) -> None:
         """Ask where the tables lie of which that is not known. Raises nothing of the catalog's."""
-        unknown = [table for table in sorted(tables) if table not in self._shapes]
-        if not unknown or self._monotonic() < self._asks_from:
+        if not self.is_to_learn(tables):
             return
+        commits = self._commits(bucket)
+        unknown = [table for table in sorted(tables) if table not in self._shapes]
         try:
             async with asyncio.timeout(SHAPE_SECS):
                 asked = await asyncio.gather(*map(commits.shape, unknown), return_exceptions=True)

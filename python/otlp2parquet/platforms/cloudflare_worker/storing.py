@@ -8,9 +8,9 @@ taken back, so that whoever sends again finds nothing there twice. Knows no requ
 import asyncio
 import io
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from otlp2parquet.core.files import Group, PlannedFile, file_metadata, group_key, plan_files
 from otlp2parquet.core.layout import Layout
@@ -60,8 +60,12 @@ class PlainBatch(Group, Protocol):
     def columns(self) -> Sequence[Sequence[Any]]: ...  # noqa: D102 - a member of a protocol
 
 
+Batches = TypeVar("Batches", bound=PlainBatch)
+"""Of a list that is emptied: of which class they are is the caller's."""
+
+
 async def store(
-    batches: Sequence[PlainBatch],
+    batches: list[Batches],
     batch_id: str,
     bucket: Bucket,
     layout: Layout,
@@ -69,7 +73,9 @@ async def store(
 ) -> list[StoredFile]:
     """Store the rows of a request; the files that have them.
 
-    ``place_of`` says where each one goes; without it, to its planned path.
+    ``batches`` is emptied, before anything is waited for: encoded, rows take a fraction of their
+    memory, and others may be decoded meanwhile. ``place_of`` says where each file goes; without it,
+    to its planned path.
 
     Raises ``TooLargeError`` where they are too many, and ``StorageError`` when they are not all
     stored: then nothing is left, unless R2 does not let it be removed either.
@@ -80,16 +86,12 @@ async def store(
             f"the records would become {len(files)} files, one for each table, service and hour, "
             f"and {MOST_FILES} are the most for one request; expected fewer of them in it"
         )
-    by_group: dict[object, list[PlainBatch]] = {}
-    for batch in batches:
-        by_group.setdefault(group_key(batch), []).append(batch)
     placed = [(file, place_of(file) if place_of else Place(file.name(batch_id))) for file in files]
-    stored: list[StoredFile] = []
+    made = _encode(placed, batches, batch_id)
     try:
         async with asyncio.timeout(STORE_SECS):
-            for start in range(0, len(placed), AT_ONCE):
-                some = placed[start : start + AT_ONCE]
-                stored += await _store(some, by_group, batch_id, bucket)
+            for start in range(0, len(made), AT_ONCE):
+                await _put(made[start : start + AT_ONCE], bucket)
     except BaseException as error:
         # The names are this request's own, so what has one of them and is not taken by something
         # else is of no use to anybody.
@@ -102,18 +104,18 @@ async def store(
             message = "something else has the name of a file, send the request again"
             raise StorageUnavailableError(message) from error
         raise
-    return stored
+    return [file for file, _ in made]
 
 
-async def _store(
-    placed: Sequence[tuple[PlannedFile, Place]],
-    by_group: Mapping[object, Sequence[PlainBatch]],
-    batch_id: str,
-    bucket: Bucket,
-) -> list[StoredFile]:
-    stored, contents = [], []
+def _encode(
+    placed: Sequence[tuple[PlannedFile, Place]], batches: list[Batches], batch_id: str
+) -> list[tuple[StoredFile, bytes]]:
+    """The files and their contents. The rows of each go when it has them."""
+    by_group = _by_group(batches)
+    batches.clear()
+    made = []
     for file, place in placed:
-        rows = [batch for group in file.groups for batch in by_group[group]]
+        rows = [batch for group in file.groups for batch in by_group.pop(group)]
         sink = io.BytesIO()
         encoded = write_parquet(
             file.table,
@@ -123,19 +125,27 @@ async def _store(
             file_metadata(file, batch_id, __version__),
             field_ids=place.field_ids,
         )
-        stored.append(StoredFile(file, place, encoded))
-        contents.append(sink.getvalue())
+        del rows
+        made.append((StoredFile(file, place, encoded), sink.getvalue()))
+    return made
+
+
+def _by_group(batches: Sequence[Batches]) -> dict[object, list[Batches]]:
+    by_group: dict[object, list[Batches]] = {}
+    for batch in batches:
+        by_group.setdefault(group_key(batch), []).append(batch)
+    return by_group
+
+
+async def _put(made: Sequence[tuple[StoredFile, bytes]], bucket: Bucket) -> None:
+    """Put some files at the same time; all of them have an end when this returns or raises."""
     done = await asyncio.gather(
-        *(
-            bucket.create(place.path, content)
-            for (_, place), content in zip(placed, contents, strict=True)
-        ),
+        *(bucket.create(file.place.path, content) for file, content in made),
         return_exceptions=True,
     )
     for failed in done:
         if failed is not None:
             raise failed
-    return stored
 
 
 async def _take_back(bucket: Bucket, names: Sequence[str]) -> None:

@@ -7,7 +7,6 @@ an object of JSON is a tuple of pairs here, and a list a list.
 """
 
 import json
-import re
 from collections.abc import Callable
 from math import isfinite
 from struct import pack
@@ -24,15 +23,15 @@ MOST_DEPTH: Final = 24
 """Of messages in messages."""
 MOST_ROUNDS: Final = 48
 """So many pairs of a bracket and a brace in one another, at most."""
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_NO_STRUCTURE: Final = bytes(set(range(256)) - set(b'"[]{}'))
 
 Put = Callable[[bytearray, Any, int], object]
 """Appends a field's tag and value, inside so many arrays and lists."""
 
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,19})", re.ASCII)
 _NOT_FINITE: Final = frozenset(("NaN", "Infinity", "-Infinity"))
 _BYTES: Final = tuple(bytes((size,)) for size in range(0x80))
+_BYTES_OF_TWO: Final = tuple(bytes((size,)) for size in range(0x80, 0x100))
+"""The first of two or more, by what it says of a number."""
 
 
 class UnusualError(Exception):
@@ -66,9 +65,12 @@ def _is_shallow(text: bytes) -> bool:
     """Whether brackets are so few in one another that the scanner, which recurses, may read them.
 
     It must not be tried: a stack of WebAssembly that overflows ends the interpreter. Each round
-    takes out the innermost pairs.
+    takes out the innermost pairs. Linear in any text, JSON or not: without escapes, strings are
+    what is between every other quote and the next one.
     """
-    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(text.translate(None, _NO_STRUCTURE).split(b'"')[::2])
     for _ in range(MOST_ROUNDS):
         shorter = brackets.replace(b"[]", b"").replace(b"{}", b"")
         if not shorter or len(shorter) == len(brackets):
@@ -81,6 +83,8 @@ def _length(size: int, least: int) -> bytes:
     """A length in ``least`` bytes or more, as ``output.end`` writes it."""
     if least == 1:
         return _BYTES[size] if size < 0x80 else varint(size)
+    if least == 2 and size < 0x4000:
+        return _BYTES_OF_TWO[size & 0x7F] + _BYTES[size >> 7]
     needed = max(least, (size.bit_length() + 6) // 7)
     return bytes(size >> 7 * at & 0x7F | (0x80 if at < needed - 1 else 0) for at in range(needed))
 
@@ -133,10 +137,12 @@ def _put_of(field: Field) -> Put:
 
         return put_messages
     if kind == "Message":
-        put_one = _put_message_of(field)
+        put_one = _put_value if field.of == "AnyValue" else _put_message_of(field)
         return lambda out, value, depth: put_one(out, value, depth, tag)
     if kind in ("Texts", "Fixed64s", "Doubles", "Uint64s"):
         return _put_list_of(tag, kind)
+    if kind in _FREQUENT:
+        return _FREQUENT[kind](tag)
     pack_value = _SCALARS[kind] if kind != "Enum" else _enum_of(ENUMS[field.of])
     return lambda out, value, _: out.extend(tag + pack_value(value))
 
@@ -155,35 +161,70 @@ def _put_message_of(field: Field) -> Callable[[bytearray, Any, int, bytes], None
     return put_message
 
 
+_MOST_REMEMBERED: Final = 4000
+_remembered: Final[dict[Any, bytes]] = {}
+"""Short keys with short texts, as bytes. A text equals nothing but that text; numbers of different
+types are equal, so that there are none in it."""
+
+
 def _put_key_value(out: bytearray, pairs: Any, depth: int, tag: bytes) -> None:
     """Put a KeyValue, in one go where it is a short key with a short text or an integer."""
     try:
-        usual = _usual_key_value(pairs, tag)
+        usual = _remembered.get(pairs) or _usual_key_value(pairs)
     except (UnusualError, ValueError, TypeError, AttributeError, IndexError):
         usual = b""  # of another form, or longer, or indeed unusual
     if usual:
+        out += tag
         out += usual
     else:
         _PUT_ANY_KEY_VALUE(out, pairs, depth, tag)
 
 
-def _usual_key_value(pairs: Any, tag: bytes) -> bytes:
-    ((first, key), (second, inner)) = pairs
-    if not (type(pairs) is type(inner) is tuple and first == "key" and second == "value"):
+def _usual_key_value(pairs: Any) -> bytes:
+    ((first, key), (second, value)) = pairs
+    if not (type(pairs) is tuple and first == "key" and second == "value"):
         return b""
-    ((kind, value),) = inner
-    if kind == "stringValue":
-        text = value.encode()
-        packed = b"\x0a" + _BYTES[len(text)] + text
-    elif kind == "intValue":
-        packed = b"\x18" + _int64(value)
-    else:
-        return b""
+    packed = _usual_value(value)
     name = key.encode()
     size = _BYTES[len(name) + len(packed) + 4]
-    return b"%b%b\x0a%b%b\x12%b%b" % (
-        tag, size, _BYTES[len(name)], name, _BYTES[len(packed)], packed,
-    )  # fmt: skip
+    usual = b"%b\x0a%b%b\x12%b%b" % (size, _BYTES[len(name)], name, _BYTES[len(packed)], packed)
+    if packed[0] == _STRING_VALUE:
+        if len(_remembered) >= _MOST_REMEMBERED:
+            _remembered.clear()
+        _remembered[pairs] = usual
+    return usual
+
+
+_STRING_VALUE: Final = 0x0A
+"""The first byte of an AnyValue that is a text."""
+
+
+def _usual_value(pairs: Any) -> bytes:
+    """An AnyValue with one member that is a scalar; an error, of some kind, for any other."""
+    ((kind, value),) = pairs
+    if type(pairs) is not tuple:
+        raise UnusualError
+    if kind == "stringValue":
+        return b"\x0a" + _text(value)
+    if kind == "intValue":
+        return b"\x18" + _int64(value)
+    if kind == "doubleValue":
+        return b"\x21" + _double(value)
+    if kind == "boolValue":
+        return b"\x10" + _bool(value)
+    raise UnusualError
+
+
+def _put_value(out: bytearray, pairs: Any, depth: int, tag: bytes) -> None:
+    """Put an AnyValue."""
+    try:
+        usual = _usual_value(pairs)
+    except (UnusualError, ValueError, TypeError):
+        _PUT_ANY_VALUE(out, pairs, depth, tag)
+        return
+    out += tag
+    out += _length(len(usual), 1)
+    out += usual
 
 
 # Values --------------------------------------------------------------------------------------
@@ -216,11 +257,46 @@ def _text(value: Any) -> bytes:
 
 
 def _integer(value: Any, least: int, most: int) -> int:
-    if type(value) is str and _NUMBER.fullmatch(value):
-        value = int(value)
+    if type(value) is str:
+        text, value = value, int(value)
+        if str(value) != text:
+            raise UnusualError  # as Python spells numbers, or people
     if type(value) is not int or not least <= value <= most:
         raise UnusualError
     return value
+
+
+def _put_text_of(tag: bytes) -> Put:
+    def put_text(out: bytearray, value: Any, _depth: int) -> None:
+        if type(value) is not str:
+            raise UnusualError
+        text = value.encode()  # a lone surrogate is a ValueError
+        size = len(text)
+        out += tag
+        out += _BYTES[size] if size < 0x80 else varint(size)
+        out += text
+
+    return put_text
+
+
+def _put_id_of(tag: bytes) -> Put:
+    def put_id(out: bytearray, value: Any, _depth: int) -> None:
+        out += tag
+        out += _id(value)
+
+    return put_id
+
+
+def _put_fixed64_of(tag: bytes) -> Put:
+    def put_fixed64(out: bytearray, value: Any, _depth: int) -> None:
+        out += tag
+        out += _fixed64(value)
+
+    return put_fixed64
+
+
+_FREQUENT: Final = {"Text": _put_text_of, "Id": _put_id_of, "Fixed64": _put_fixed64_of}
+"""How what is in nearly every record is put, with as few calls as may be."""
 
 
 def _int64(value: Any) -> bytes:
@@ -308,4 +384,7 @@ _SCALARS: Final[dict[str, Callable[[Any], bytes]]] = {
 }  # fmt: skip
 _PUT_ANY_KEY_VALUE: Final = _put_message_of(
     next(field for field in DESCRIPTORS["Resource"].fields if field.of == "KeyValue")
+)
+_PUT_ANY_VALUE: Final = _put_message_of(
+    next(field for field in DESCRIPTORS["KeyValue"].fields if field.of == "AnyValue")
 )

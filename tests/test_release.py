@@ -1,0 +1,155 @@
+"""The release check: the sources pass it, and so do artifacts that have what they need."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otlp2parquet import __version__
+from tests.support.release_check import (
+    EVERYWHERE,
+    PROJECT,
+    in_change_log,
+    in_sdist,
+    in_sources,
+    in_wheel,
+    version_of,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VERSION = "1.2.3"
+METADATA = f"""\
+Metadata-Version: 2.4
+Name: otlp2parquet
+Version: {VERSION}
+License-Expression: Apache-2.0
+License-File: LICENSE
+Requires-Python: >=3.11
+Description-Content-Type: text/markdown; charset=UTF-8
+
+# otlp2parquet
+"""
+TAG = "cp311-abi3-musllinux_1_2_x86_64"
+INFO = f"otlp2parquet-{VERSION}.dist-info"
+
+
+def contents(tag: str) -> dict[str, str]:
+    """What a sound wheel holds."""
+    return {
+        "otlp2parquet/py.typed": "",
+        "otlp2parquet/_native.abi3.so": "",
+        f"{INFO}/licenses/LICENSE": (PROJECT / "LICENSE").read_text("utf-8"),
+        f"{INFO}/METADATA": METADATA,
+        f"{INFO}/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n",
+    }
+
+
+def wheel(folder: Path, files: dict[str, str], tag: str = TAG, version: str = VERSION) -> Path:
+    """A wheel with these files."""
+    path = folder / f"otlp2parquet-{version}-{tag}.whl"
+    with zipfile.ZipFile(path, "w") as packed:
+        for name, text in files.items():
+            packed.writestr(name, text)
+    return path
+
+
+def sdist(folder: Path, files: dict[str, str]) -> Path:
+    """An sdist with these files."""
+    path = folder / f"otlp2parquet-{VERSION}.tar.gz"
+    with tarfile.open(path, "w:gz") as packed:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"otlp2parquet-{VERSION}/{name}")
+            member.size = len(text.encode())
+            packed.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+def test_the_sources_may_be_released() -> None:
+    """One version, a change log with entries, and a policy that names the formats in use."""
+    assert list(in_sources()) == []
+
+
+@pytest.mark.parametrize(
+    ("head", "is_release", "is_sound"),
+    [
+        ("1.2.3 (2026-01-31)", True, True),
+        ("1.2.3 (2026-01-31)", False, True),
+        ("Unreleased", False, True),
+        ("Unreleased", True, False),
+        ("1.2.2 (2026-01-31)", True, False),
+        ("1.2.3", True, False),
+    ],
+)
+def test_a_release_is_in_the_change_log(head: str, *, is_release: bool, is_sound: bool) -> None:
+    """Under its version and a day; between releases it may be unreleased."""
+    text = f"# Changes\n\n## {head}\n\n- A.\n\n## 1.2.1 (2026-01-01)\n\n- B.\n"
+    assert bool(list(in_change_log(text, VERSION, is_release=is_release))) is not is_sound
+
+
+def test_a_release_without_a_change_is_found() -> None:
+    """A heading alone tells nobody anything."""
+    text = "# Changes\n\n## Unreleased\n\n## 1.2.1 (2026-01-01)\n\n- B.\n"
+    assert list(in_change_log(text, VERSION, is_release=False)) != []
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "cp311-abi3-manylinux_2_28_aarch64",
+        "cp311-abi3-musllinux_1_2_x86_64",
+        "cp311-abi3-macosx_11_0_arm64",
+        "cp311-abi3-win_amd64",
+    ],
+)
+def test_a_sound_wheel_has_no_problem(tag: str, tmp_path: Path) -> None:
+    """On each platform that there are wheels for."""
+    files = contents(tag)
+    if "win" in tag:
+        files["otlp2parquet/_native.pyd"] = files.pop("otlp2parquet/_native.abi3.so")
+    assert list(in_wheel(wheel(tmp_path, files, tag), VERSION)) == []
+
+
+@pytest.mark.parametrize("name", contents(TAG))
+def test_a_wheel_that_lacks_something_has_one(name: str, tmp_path: Path) -> None:
+    """The licence, the extension, the types: each file is missed."""
+    files = contents(TAG)
+    if name.endswith(("METADATA", "WHEEL")):
+        files[name] = ""
+    else:
+        del files[name]
+    assert list(in_wheel(wheel(tmp_path, files), VERSION)) != []
+
+
+@pytest.mark.parametrize(
+    "tag", ["cp312-cp312-musllinux_1_2_x86_64", "cp311-abi3-linux_x86_64", "py3-none-any"]
+)
+def test_a_wheel_for_another_platform_than_meant_is_found(tag: str, tmp_path: Path) -> None:
+    """One Python alone, or a Linux whose C library nobody named."""
+    assert list(in_wheel(wheel(tmp_path, contents(tag), tag), VERSION)) != []
+
+
+def test_a_wheel_of_another_version_is_found(tmp_path: Path) -> None:
+    """What lay in the folder from before is not released by accident."""
+    assert list(in_wheel(wheel(tmp_path, contents(TAG), version="1.2.2"), VERSION)) != []
+
+
+def test_an_sdist_is_whole_and_source_alone(tmp_path: Path) -> None:
+    """It has its licence, its lock file and the Rust sources, and nothing compiled."""
+    sound = dict.fromkeys(EVERYWHERE, "x") | {"PKG-INFO": METADATA}
+    assert list(in_sdist(sdist(tmp_path, sound), VERSION)) == []
+    for name in sound:
+        lacking = {one: text for one, text in sound.items() if one != name}
+        assert list(in_sdist(sdist(tmp_path, lacking), VERSION)) != [], name
+    compiled = sound | {"python/otlp2parquet/_native.abi3.so": ""}
+    assert list(in_sdist(sdist(tmp_path, compiled), VERSION)) != []
+
+
+def test_the_package_says_the_version_of_the_sources() -> None:
+    """The one that installers write is the one in Cargo.toml."""
+    assert version_of() == __version__
