@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = "otlp2parquet"
-OPERATORS = {"|", "||", "&&", ";", "&", ">", ">>", "<", "$", "(", ")"}
+HELP = ["-h", "--help"]
+"""Click remembers a command's help option from the first context that it meets."""
 LANGUAGES = {
     "bash", "console", "go", "html", "java", "javascript", "json", "properties", "python", "rust",
     "sh", "sql", "text", "toml", "xml", "yaml", "csharp",
@@ -87,29 +88,32 @@ def commands(line: str) -> list[list[str]]:
     lexer = shlex.shlex(plain, posix=True, punctuation_chars="|&;<>()")
     lexer.whitespace_split = True
     found: list[list[str]] = []
-    is_ours = False
+    is_ours, is_first = False, True
     for word in lexer:
         if set(word) <= set("|&;<>()"):
-            is_ours = False
-        elif word == PROGRAM or word.endswith(f"bin/{PROGRAM}"):
+            is_ours, is_first = False, True
+        elif is_first and (word == PROGRAM or word.endswith(f"bin/{PROGRAM}")):
             found.append([])
-            is_ours = True
+            is_ours, is_first = True, False
         elif is_ours:
             found[-1].append(word)
+        else:
+            # A variable that is set may precede a command; elsewhere the word is an argument.
+            is_first = is_first and re.match(r"\w+=", word) is not None
     return found
 
 
 def check_command(words: list[str]) -> None:
     """Insist that each word of a command is known where it stands."""
     command: click.Command = main
-    context = click.Context(main, info_name=PROGRAM)
+    context = click.Context(main, info_name=PROGRAM, help_option_names=HELP)
     if words and words[0].startswith("-") and words[0] not in {"-h", "--help", "-V", "--version"}:
         words = ["serve", *words]
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         below = command.get_command(context, words[0])
         assert below is not None, f"{command.name} has no command {words[0]!r}"
         command, words = below, words[1:]
-        context = click.Context(command, info_name=command.name, parent=context)
+        context = click.Context(command, parent=context, help_option_names=HELP)
     given, _, _ = command.make_parser(context).parse_args(list(words))
     for parameter in command.params:
         value = given.get(parameter.name or "")
