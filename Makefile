@@ -24,7 +24,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 	fuzz-long \
 	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket \
 	prove-convert prove-catalog simulate stores catalogs hostile wheels lambda lambda-zips worker \
-	test-wheel release-check components docs format clean
+	test-wheel release-check components docs docs-site docs-serve docs-check format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,7 +34,7 @@ $(ENVIRONMENT): pyproject.toml
 		|| { echo "python 3.11 or newer is needed; set PYTHON to one" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group build --group test --group check --group bench
+	$(BIN)/python -m pip install --quiet --group build --group test --group check --group bench --group docs
 	@touch $@
 
 # A recipe that fails leaves no half-written page or stamp behind.
@@ -72,7 +72,7 @@ run: dev ## Start the server: OTLP/HTTP on 127.0.0.1:4318, files in ./data.
 test: check components ## All checks, then all tests.
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-check: lint-python lint-rust test-rust ## Format, lint, types and the Rust core's own tests.
+check: lint-python lint-rust test-rust docs-site ## Format, lint, types and the Rust core's own tests.
 
 lint-python: dev
 	$(BIN)/ruff format --check
@@ -204,6 +204,18 @@ docs: dev ## Write the generated pages again, and the drawing of the layers in D
 	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md
 	$(BIN)/python -m tests.support.answer_matrix > docs/otlp_http.md
 	$(BIN)/python -m tests.support.capture_forms > docs/captures.md
+
+# Nothing of the site may come from elsewhere when somebody reads it.
+docs-site: $(ENVIRONMENT) ## Build the documents as a site (target/site), strictly, and look for misspelt words.
+	$(BIN)/codespell
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir $(CARGO_TARGET_DIR)/site
+	! grep -rlE '<(script|link|img)[^>]*(src|href)="?https?://' $(CARGO_TARGET_DIR)/site --include='*.html'
+
+docs-serve: $(ENVIRONMENT) ## Read the site on 127.0.0.1:8000 while its pages are written.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+docs-check: components docs-site ## The documents alone: site, words, every statement, command and program.
+	$(BIN)/python -m pytest tests/docs tests/query/test_query_page.py tests/clients/test_readers.py -q
 
 # The aarch64 wheel is made where its target can be had; the x86_64 one always.
 MATURIN_BUILD = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin build --release --locked \

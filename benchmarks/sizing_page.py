@@ -51,7 +51,7 @@ def page() -> str:
         "",
         *paragraph("""What a server needs follows from what a record costs, and that was measured.
             For a rate of your own, from a checkout with its environment (`make dev`):"""),
-        "```",
+        "```text",
         "$ python -m benchmarks.sizing --logs 5000 --spans 2000 --points 10000 --services 20",
         *answer(rates, services),
         "```",

@@ -25,7 +25,7 @@ TESTS = PROJECT / "tests"
 TESTS_OF_THE_WHOLE = {"test_api", "test_assembly", "test_demo", "test_house", "test_release"}
 
 OTHER_TEST_FOLDERS = frozenset(
-    {"clients", "components", "hostile", "proofs", "simulation", "support", "vectors"}
+    {"clients", "components", "docs", "hostile", "proofs", "simulation", "support", "vectors"}
 )
 """Folders of tests that are no part of the package; all others are named like one."""
 

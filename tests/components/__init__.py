@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from .cache import ComponentError, cache_folder
 from .collector import Collector, build_collector
+from .duckdb_oldest import ask_oldest_duckdb, build_duckdb_oldest
 from .duckdb_s3 import build_duckdb_s3, query_with_duckdb
 from .go_sdk import build_go_sdk, grpc_load, send_from_go
 from .java_sdk import build_java_sdk, send_from_java
@@ -19,6 +20,7 @@ from .process import RunningProcess, free_port
 from .python_sdk import ENVIRONMENTS, build_python_sdk, send_from_python
 from .server import Server
 from .spark import (
+    ask_spark,
     build_spark,
     build_spark_iceberg,
     build_spark_s3a,
@@ -34,7 +36,10 @@ __all__ = [
     "ComponentError",
     "RunningProcess",
     "Server",
+    "ask_oldest_duckdb",
+    "ask_spark",
     "build_collector",
+    "build_duckdb_oldest",
     "build_duckdb_s3",
     "build_go_sdk",
     "build_java_sdk",

@@ -13,6 +13,7 @@ from . import (
     ENVIRONMENTS,
     ComponentError,
     build_collector,
+    build_duckdb_oldest,
     build_duckdb_s3,
     build_go_sdk,
     build_java_sdk,
@@ -55,7 +56,7 @@ def main() -> int:
             return 0
         tell(build_telemetrygen, build_collector, build_javascript, build_versitygw)
         tell(build_go_sdk, build_java_sdk)
-        tell(build_spark, build_spark_s3a, build_duckdb_s3)
+        tell(build_spark, build_spark_s3a, build_duckdb_s3, build_duckdb_oldest)
         tell(build_lambda_emulator, build_lambda_runtime, build_cfn_lint, build_worker_runtime)
         tell(build_deploy_tools)
         print(f"chromium: {find_chromium()}", flush=True)

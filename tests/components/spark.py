@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).with_name("spark_reader.py")
 STATEMENT_SCRIPT = Path(__file__).with_name("spark_statement.py")
+STATEMENTS_SCRIPT = Path(__file__).with_name("spark_statements.py")
 S3A = Path(__file__).with_name("spark_s3a.xml")
 COPY_JARS = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies"
 REQUIREMENTS = ("pyspark==4.1.4",)
@@ -95,5 +96,20 @@ def query_with_spark(
     asked.write_text(json.dumps(dict(queries)), encoding="utf-8")
     command = [str(build_spark()), str(SCRIPT), str(folder), str(asked), str(answered)]
     run_sender(command, QUERY_SECS)
+    rows: dict[str, list[list[Any]]] = json.loads(answered.read_text(encoding="utf-8"))
+    return rows
+
+
+def ask_spark(
+    folder: Path, setup: str, statements: Mapping[str, str], scratch: Path
+) -> dict[str, list[list[Any]]]:
+    """The rows of each statement as JSON has them; one session in ``folder``, behind ``setup``.
+
+    Raises ``ComponentError`` with Spark's output when one failed.
+    """
+    asked, answered = scratch / "spark_asked.json", scratch / "spark_answered.json"
+    asked.write_text(json.dumps({"setup": setup, "statements": dict(statements)}), encoding="utf-8")
+    command = [build_spark(), STATEMENTS_SCRIPT, folder, asked, answered]
+    run_sender([str(word) for word in command], QUERY_SECS)
     rows: dict[str, list[list[Any]]] = json.loads(answered.read_text(encoding="utf-8"))
     return rows

@@ -127,6 +127,7 @@ class Bench:
         writer: Recorder | None = None,
         config: BatchConfig | None = None,
         max_payload_bytes: int = LIMIT,
+        path_prefix: str = "",
     ) -> None:
         self.clock = Clock()
         self.writer = Recorder() if writer is None else writer
@@ -147,6 +148,7 @@ class Bench:
             Acknowledgements(),
             threads=threads,
             max_payload_bytes=max_payload_bytes,
+            path_prefix=path_prefix,
             monotonic=self.clock,
             time_ns=lambda: NOW,
         )

@@ -6,6 +6,7 @@ Knows how to print a schema; what is in it comes from the decoder and ``core.sch
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 import click
@@ -15,6 +16,7 @@ from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.core import SIGNALS
 from otlp2parquet.core.column_notes import COLUMN_NOTES, SQL_TYPES
 from otlp2parquet.core.schema import SCHEMA_VERSION, TABLE_FOLDERS, table_schema
+from otlp2parquet.query.typed_views import LAYOUTS, TYPES, Attribute, parse_attribute, typed_view
 
 _FIELD_ID: Final = b"PARQUET:field_id"
 
@@ -118,6 +120,40 @@ def _sql_columns(table: str) -> Iterator[str]:
         yield f'"{column.name}" {sql_type}' + ("" if column.nullable else " NOT NULL")
 
 
+def _as_views(
+    tables: list[str], files: str, layout: str, attributes: list[Attribute]
+) -> Iterator[str]:
+    """Statements for DuckDB. In a folder that is there, a table without files gets none.
+
+    Because DuckDB makes no view over files of which there are none.
+    """
+    folder = Path(files)
+    for table in tables:
+        view = table.removeprefix("otel_")
+        below = folder / TABLE_FOLDERS[table]
+        if folder.is_dir() and next(below.rglob("*.parquet"), None) is None:
+            yield f"-- {view}: there are no files in {below} yet"
+        else:
+            yield typed_view(view, files, layout, attributes)
+
+
+class _Attribute(click.ParamType[Attribute]):
+    """An attribute that becomes a column."""
+
+    name = "attribute"
+
+    def __init__(self, *, is_of_resource: bool) -> None:
+        self._is_of_resource = is_of_resource
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Attribute:
+        try:
+            return parse_attribute(str(value), is_of_resource=self._is_of_resource)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 _FORMATS: Final = {"text": _as_text, "arrow": _as_arrow, "sql": _as_sql}
 
 
@@ -126,13 +162,51 @@ _FORMATS: Final = {"text": _as_text, "arrow": _as_arrow, "sql": _as_sql}
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json", "arrow", "sql"]),
+    type=click.Choice(["text", "json", "arrow", "sql", "views"]),
     default="text",
     show_default=True,
     help="text for people; json; arrow as pyarrow prints it, with field ids; sql to create the "
-    "table in DuckDB.",
+    "table in DuckDB; views to read the files in DuckDB by the names logs, traces, metrics_sum, …",
 )
-def schema(tables: list[str] | None, form: str) -> None:
+@click.option(
+    "--files",
+    metavar="FOLDER|URL",
+    default="data",
+    show_default=True,
+    help="Where the files of the views are.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    default="service",
+    show_default=True,
+    help="The storage.layout with which those files were written.",
+)
+@click.option(
+    "--attribute",
+    "attributes",
+    metavar="NAME[:TYPE]",
+    multiple=True,
+    type=_Attribute(is_of_resource=False),
+    help=f"An attribute of records, spans or points that becomes a column of the views, as "
+    f"{', '.join(TYPES[:-1])} or {TYPES[-1]}; may be given several times.",
+)
+@click.option(
+    "--resource-attribute",
+    "resource_attributes",
+    metavar="NAME[:TYPE]",
+    multiple=True,
+    type=_Attribute(is_of_resource=True),
+    help="The same for an attribute of the resource.",
+)
+def schema(  # noqa: PLR0917 - click calls it by names
+    tables: list[str] | None,
+    form: str,
+    files: str,
+    layout: str,
+    attributes: tuple[Attribute, ...],
+    resource_attributes: tuple[Attribute, ...],
+) -> None:
     """Show the columns of a table, of a signal's tables, or of all.
 
     SIGNAL is logs, traces or metrics. TABLE is otel_logs, otel_traces, otel_metrics_gauge,
@@ -140,7 +214,15 @@ def schema(tables: list[str] | None, form: str) -> None:
     otel_metrics_summary; otel_ may be left out.
     """
     tables = tables or list(TABLE_FOLDERS)
-    if form == "json":
+    chosen = [*attributes, *resource_attributes]
+    if form == "views":
+        try:
+            click.echo("\n\n".join(_as_views(tables, files, layout, chosen)))
+        except ValueError as error:
+            raise click.UsageError(str(error)) from error
+    elif chosen:
+        raise click.UsageError("only views have attributes as columns: --format views")
+    elif form == "json":
         click.echo(as_json(tables))
     else:
         click.echo("\n\n".join(_FORMATS[form](one) for one in tables))

@@ -161,7 +161,7 @@ class ServerConfig:
     path_prefix: str = setting(
         values.url_path(),
         "",
-        "Path below which OTLP is taken, too: with `/otlp` also `/otlp/v1/logs` and the like.",
+        "Path below which everything is, too: with `/otlp` also `/otlp/v1/logs`, `/otlp/health`.",
         default_doc="none",
     )
     idle_timeout_secs: float = setting(

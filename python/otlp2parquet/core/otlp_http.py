@@ -162,7 +162,15 @@ def signal_at(path: str, prefix: str = "") -> Signal | None:
     if signal is not None:
         return signal
     path = _SLASHES.sub("/", path).removesuffix("/")
-    return PATHS.get(path) or (PATHS.get(path.removeprefix(prefix)) if prefix else None)
+    return PATHS.get(path) or PATHS.get(without_prefix(path, prefix))
+
+
+def without_prefix(path: str, prefix: str) -> str:
+    """A path as it is called below ``prefix``; itself where it does not lie there."""
+    rest = path.removeprefix(prefix)
+    if rest == path or (rest and not rest.startswith("/")):
+        return path
+    return rest or "/"
 
 
 def read_head(

@@ -1,6 +1,7 @@
 """Questions in SQL about the files of a storage, answered by DuckDB.
 
     views        which files are rows of which view, and the columns of each
+    typed_views  the same for a DuckDB of one's own, with attributes as columns
     store_files  any store as a file system that DuckDB reads
     statements   which statements are run: those that only read
     engine       a connection with the views, and answers as Arrow batches

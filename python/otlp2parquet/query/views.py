@@ -40,16 +40,16 @@ _OF_SOME_TYPES: Final = (
 """Columns of ``metrics`` that some types of metrics have; null for points of the others."""
 
 # What stands in the folders of each layout, as DuckDB's hive columns, and what becomes of it.
-_OF_ROW: Final = "coalesce(\"ServiceName\", 'unknown-service') AS service"
-_HIVE: Final = {
+OF_ROW: Final = "coalesce(\"ServiceName\", 'unknown-service') AS service"
+HIVE: Final = {
     "service": ("'service': 'VARCHAR', 'date': 'DATE', 'hour': 'BIGINT'", "service, date, hour"),
     "hour": (
         "'date': 'DATE', 'hour': 'BIGINT'",
-        f"{_OF_ROW}, date, hour",
+        f"{OF_ROW}, date, hour",
     ),
     "classic": (
         "'year': 'BIGINT', 'month': 'BIGINT', 'day': 'BIGINT', 'hour': 'BIGINT'",
-        f"{_OF_ROW}, make_date(year, month, day) AS date, hour",
+        f"{OF_ROW}, make_date(year, month, day) AS date, hour",
     ),
 }
 
@@ -130,7 +130,7 @@ def _definition(view: str, files: Iterable[str], root: str) -> str:
 
 
 def _read(columns: Mapping[str, str], layout: str, paths: list[str], root: str) -> str:
-    hive, of_path = _HIVE[layout]
+    hive, of_path = HIVE[layout]
     own = [name for name in columns if name not in PATH_COLUMNS]
     schema = ", ".join(
         f"'{name}': {{name: '{name}', type: '{columns[name]}', default_value: NULL}}"

@@ -16,7 +16,15 @@ from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.catalogs.running import LAST_SECS, CommitThread
 from otlp2parquet.core.otlp_grpc import METHODS, Answer
-from otlp2parquet.core.otlp_http import ExportHead, Response, read_head, render
+from otlp2parquet.core.otlp_http import (
+    ExportHead,
+    Response,
+    format_of,
+    read_head,
+    refuse,
+    render,
+    without_prefix,
+)
 from otlp2parquet.core.outcome import Outcome
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.export import Exports
@@ -36,7 +44,7 @@ from otlp2parquet.platforms.server.live import stream
 from otlp2parquet.platforms.server.live.state import ServerState
 from otlp2parquet.platforms.server.live.tap import Tap
 from otlp2parquet.platforms.server.metrics import Metrics
-from otlp2parquet.platforms.server.origins import may_command
+from otlp2parquet.platforms.server.origins import judge
 from otlp2parquet.platforms.server.page import home
 from otlp2parquet.platforms.server.pages import PATHS, Pages
 from otlp2parquet.storage import StorageStatus
@@ -48,6 +56,13 @@ TICK_SECS: Final = 0.1
 
 STORE_SECS: Final = 20.0
 """How long a shutdown tries to store what is left. Kubernetes kills after 30 s by default."""
+
+FOREIGN: Final = (
+    "web pages of other origins may not do this, nor those of other names of this machine: "
+    "expected a page of the server's own address, or, to send, one of an origin that "
+    "server.cors.allowed_origins has"
+)
+"""The answer to a page of somebody else."""
 
 LEAST_SECS: Final = 1.0
 """What is left at least for the last commit, also where storing took all of its time."""
@@ -206,31 +221,35 @@ class Application:
     # -- requests ---------------------------------------------------------------------------
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path, method = scope["path"], scope["method"]
+        path, method = without_prefix(scope["path"], self._path_prefix), scope["method"]
+        verdict = judge(path, scope, has_tokens=self._has_tokens)
+        if verdict == "refused":
+            response = refuse(403, "foreign web page", FOREIGN, format_of(scope["headers"]))
+            await answer_then_drain(response, scope, receive, send)
+            self.report_response(scope, response)
+            return
+        to_stranger = verdict == "outline" or STRANGER in scope
         if path in PATHS:
-            page = self._pages.page(method, path, to_stranger=STRANGER in scope)
+            page = self._pages.page(method, path, to_stranger=to_stranger)
             await send_response(send, page, head=method == "HEAD")
             return
         if path == flushing.PATH:
-            if method == "POST" and not (self._has_tokens or may_command(scope)):
-                response = flushing.FOREIGN
-            else:
-                response = await self.flushing.respond(method, scope.get("query_string", b""))
+            response = await self.flushing.respond(method, scope.get("query_string", b""))
             await answer_then_drain(response, scope, receive, send)
             self.report_response(scope, response)
             return
         if path == home.PATH and method in ("GET", "HEAD"):
-            page = self.home.answer(scope["headers"], to_stranger=STRANGER in scope)
+            page = self.home.answer(scope["headers"], to_stranger=to_stranger)
             await send_response(send, page, head=method == "HEAD")
             return
         if path == stream.PATH:
             tap = self.tap if self._has_page else None
-            await stream.answer(tap, scope, receive, send, has_tokens=self._has_tokens)
+            await stream.answer(tap, scope, receive, send)
             return
         started = self._monotonic()
         head = read_head(
             method,
-            path,
+            scope["path"],
             scope["headers"],
             max_payload_bytes=self._limit,
             path_prefix=self._path_prefix,
@@ -254,7 +273,7 @@ class Application:
         if log.isEnabledFor(logging.DEBUG):
             fields = {
                 "method": method,
-                "path": path[:100],
+                "path": scope["path"][:100],
                 "status": response.status,
                 "bytes": outcome and outcome.body_bytes,
                 "accepted": outcome.accepted if outcome and outcome.is_taken else None,

@@ -32,14 +32,6 @@ _TIMEOUT: Final = values.seconds(maximum=LONGEST_SECS, zero=True)
 
 _STOPPING: Final = "the server is stopping, and stores before it ends what it can"
 
-FOREIGN: Final = refuse(
-    403,
-    "foreign web page",
-    "web pages of other origins may not flush: expected the server's own address",
-    "json",
-)
-"""The answer to a page of somebody else: it could have a file made of every few rows."""
-
 
 class Flushing:
     """The flushes of one server. All methods are for the event loop's thread."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from otlp2parquet.config import ServerConfig
 from otlp2parquet.core.auth import Tokens
-from otlp2parquet.core.otlp_http import Response, format_of, unauthenticated
+from otlp2parquet.core.otlp_http import Response, format_of, unauthenticated, without_prefix
 from otlp2parquet.platforms.server.asgi import (
     Asgi,
     Event,
@@ -20,6 +20,7 @@ from otlp2parquet.platforms.server.asgi import (
     answer_then_drain,
 )
 from otlp2parquet.platforms.server.cors import Cors
+from otlp2parquet.platforms.server.origins import ALLOWED_PAGE, PATHS, Access
 
 Report = Callable[[Scope, Response], None]
 """Told of each request that the door answers itself, and of its answer."""
@@ -47,7 +48,9 @@ def front_door(
     cors = Cors(config.cors) if config.cors.allowed_origins else None
     if not (tokens or cors):
         return application
-    return FrontDoor(application, tokens, cors, report, has_page=config.page)
+    return FrontDoor(
+        application, tokens, cors, report, has_page=config.page, path_prefix=config.path_prefix
+    )
 
 
 class FrontDoor:
@@ -61,8 +64,10 @@ class FrontDoor:
         report: Report,
         *,
         has_page: bool = False,
+        path_prefix: str = "",
     ) -> None:
         self._application = application
+        self._path_prefix = path_prefix
         self._report = report
         self._has_page = has_page
         self.tokens = tokens
@@ -75,16 +80,20 @@ class FrontDoor:
             await self._application(scope, receive, send)
             return
         headers = scope["headers"]
-        if self._cors is not None:
+        path = without_prefix(scope["path"], self._path_prefix)
+        if self._cors is not None and PATHS.get(path, Access.SEND) is Access.SEND:
             # A preflight comes without secrets: the browser adds them to the request itself.
             answer = self._cors.preflight(scope["method"], headers)
             if answer is not None:
                 await answer_then_drain(answer, scope, receive, send)
                 self._report(scope, answer)
                 return
-            send = _with_fields(send, self._cors.fields(headers))
+            fields = self._cors.fields(headers)
+            if fields:
+                send = _with_fields(send, fields)
+                scope = {**scope, ALLOWED_PAGE: True}
         if self.tokens is not None and not self.tokens.admit(headers):
-            if scope["path"] in OPEN_PATHS or self._is_page(scope):
+            if path in OPEN_PATHS or self._is_page(path, scope["method"]):
                 await self._application({**scope, STRANGER: True}, receive, send)
                 return
             answer = unauthenticated(format_of(headers))
@@ -93,14 +102,11 @@ class FrontDoor:
             return
         await self._application(scope, receive, send)
 
-    def _is_page(self, scope: Scope) -> bool:
-        return self._has_page and scope["path"] == HOME and scope["method"] in _READS
+    def _is_page(self, path: str, method: str) -> bool:
+        return self._has_page and path == HOME and method in _READS
 
 
 def _with_fields(send: Send, fields: tuple[tuple[bytes, bytes], ...]) -> Send:
-    if not fields:
-        return send
-
     async def sending(event: Event) -> None:
         if event["type"] == "http.response.start":
             event = {**event, "headers": [*event["headers"], *fields]}

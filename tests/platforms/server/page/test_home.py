@@ -54,8 +54,8 @@ def test_who_asks_for_json_gets_an_index(
     assert fields_of(response)[b"content-type"] == b"application/json"
     index = json.loads(response.body)
     assert index["name"] == "otlp2parquet"
-    paths = [f"/otlp{path}" for path in PATHS] + ["/health", "/ready", "/metrics", "/flush"]
-    assert list(index["endpoints"]) == paths + ["/live"] * has_page
+    paths = [*PATHS, "/health", "/ready", "/metrics", "/flush", *["/live"] * has_page]
+    assert list(index["endpoints"]) == [f"/otlp{path}" for path in paths]
     assert (index["grpc"], index["tokens"]) == ("127.0.0.1:4317", True)
     assert ("server.page" in index["page"]) is not has_page
 

@@ -3,9 +3,7 @@
 Knows ASGI and the query. It must not know who decodes. A client that has left is noticed at once,
 one that does not read holds one chunk and no more, and all streams end when the server stops.
 
-Who may read: whoever shows a token, where any are set (the front door asks for it). Without tokens
-whoever reaches the address, but no web page of others: none that another origin has, and none that
-a name of somebody else leads to a loopback address (DNS rebinding).
+Who may read is decided before: by the front door, where tokens are set, and by ``origins``.
 """
 
 import asyncio
@@ -21,7 +19,6 @@ from otlp2parquet.platforms.server.live.events import BEGINNING, STILL_HERE
 from otlp2parquet.platforms.server.live.filters import Wish, read_query
 from otlp2parquet.platforms.server.live.tap import MAX_WATCHERS, Tap
 from otlp2parquet.platforms.server.live.view import Watcher
-from otlp2parquet.platforms.server.origins import is_own_name, is_own_page
 
 PATH: Final = "/live"
 
@@ -45,12 +42,10 @@ NOT_ON: Final = json_page(
 """The answer where nothing may be looked at."""
 
 
-async def answer(
-    tap: Tap | None, scope: Scope, receive: Receive, send: Send, *, has_tokens: bool
-) -> None:
+async def answer(tap: Tap | None, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request for ``PATH``; returns when the stream is over."""
     headers = dict(scope["headers"])
-    wish = NOT_ON if tap is None else _read(tap, scope, headers, has_tokens=has_tokens)
+    wish = NOT_ON if tap is None else _read(tap, scope)
     is_head = scope["method"] == "HEAD"
     if tap is None or isinstance(wish, Response):
         assert isinstance(wish, Response)  # noqa: S101 - without a tap it is
@@ -65,15 +60,10 @@ async def answer(
     await stream.run(receive, send)
 
 
-def _read(
-    tap: Tap, scope: Scope, headers: Mapping[bytes, bytes], *, has_tokens: bool
-) -> Wish | Response:
+def _read(tap: Tap, scope: Scope) -> Wish | Response:
     """What is wished for, or why it is not given."""
     if scope["method"] not in ("GET", "HEAD"):
         return not_a_get()
-    if not is_own_page(headers) or not (has_tokens or is_own_name(scope, headers)):
-        text = "web pages of other origins may not look: expected the server's own address"
-        return json_page(403, {"error": text})
     try:
         wish = read_query(scope.get("query_string", b"").decode("latin-1"))
     except ValueError as error:

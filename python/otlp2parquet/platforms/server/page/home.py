@@ -57,16 +57,16 @@ class Home:
         index: dict[str, Any] = {"name": "otlp2parquet"}
         if not to_stranger:
             index["version"] = __version__
-        endpoints = {
-            f"{self._path_prefix}{path}": f"POST: OTLP/HTTP {signal}, as protobuf or JSON"
-            for path, signal in PATHS.items()
+        below = {
+            path: f"POST: OTLP/HTTP {signal}, as protobuf or JSON" for path, signal in PATHS.items()
         }
-        endpoints["/health"] = "GET: whether the server lives"
-        endpoints["/ready"] = "GET: whether it takes requests, and why not"
-        endpoints["/metrics"] = "GET: its own metrics, for Prometheus"
-        endpoints["/flush"] = "POST: have what is open stored, and wait until it is"
+        below["/health"] = "GET: whether the server lives"
+        below["/ready"] = "GET: whether it takes requests, and why not"
+        below["/metrics"] = "GET: its own metrics, for Prometheus"
+        below["/flush"] = "POST: have what is open stored, and wait until it is"
         if self._has_page:
-            endpoints["/live"] = "GET: what is received, as server-sent events"
+            below["/live"] = "GET: what is received, as server-sent events"
+        endpoints = {f"{self._path_prefix}{path}": what for path, what in below.items()}
         index["endpoints"] = endpoints
         index["grpc"] = self.grpc_address or None
         index["tokens"] = self._has_tokens
