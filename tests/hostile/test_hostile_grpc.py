@@ -14,6 +14,7 @@ import pytest
 from tests.components import Server
 from tests.components.parquet_rows import stored_tables
 from tests.hostile.grpc_inputs import GRPC_INPUTS, OK
+from tests.hostile.grpc_page import PAGE
 from tests.hostile.grpc_slow import among_slow_calls, large_messages_at_once
 from tests.hostile.grpc_trying import attempt
 
@@ -91,3 +92,9 @@ def test_large_messages_at_once_have_a_bound(tmp_path: Path) -> None:
         assert server.stop() == 0, server.log
     rows = stored_tables(server.data)["otel_logs"]
     assert len(rows) == figures.codes["OK"] * figures.records
+
+
+def test_the_page_of_hostile_inputs_is_current() -> None:
+    """docs/hostile_grpc.md lists every input there is: ``make hostile`` writes it."""
+    rows = {line.strip("| ").split(" | ")[0] for line in PAGE.read_text("utf-8").splitlines()}
+    assert {hostile.name for hostile in GRPC_INPUTS} <= rows

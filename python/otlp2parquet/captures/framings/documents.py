@@ -32,7 +32,7 @@ class Other(NamedTuple):
 
     offset: int
     text: bytes
-    kind: Literal["text", "before", "comma", "too long", "array"]
+    kind: Literal["text", "before", "comma", "too long", "array", "empty"]
     """``before`` is text before a request on its line; ``array`` is one that is not closed."""
 
 
@@ -72,6 +72,8 @@ class Documents:
         self._is_too_long = False
         self._arrays: list[int] = []
         """Where arrays begin whose items the documents are."""
+        self._has_items = True
+        """Whether the array that is open has any."""
         self._is_behind = False
         """Whether a document has ended on this line."""
 
@@ -118,6 +120,7 @@ class Documents:
                 return
             first = text[at : at + 1]
             if first == b"{":
+                self._has_items = True
                 if boundary <= at:
                     between = _BETWEEN.search(text, at)
                     boundary = between.end() if between else len(text)
@@ -138,11 +141,15 @@ class Documents:
                     yield Other(offset + at, b",", "comma")
                 at += 1
             elif first == b"]" and self._arrays:
-                self._arrays.pop()
+                begin = self._arrays.pop()
+                if not self._has_items:
+                    yield Other(begin, b"[]", "empty")
+                self._has_items = True
                 at += 1
             elif first == b"[" and _ITEMS.match(text, at):
                 if len(self._arrays) < 100:  # noqa: PLR2004 - deeper ones tell nothing
                     self._arrays.append(offset + at)
+                self._has_items = False
                 at += 1
             elif opening := _OPENING_BEHIND.search(text, at):
                 yield Other(offset + at, text[at : opening.start()], "before")

@@ -80,6 +80,9 @@ class _Text:
         try:
             for piece in lines(capture.source, capture.limit):
                 place = piece.offset
+                if piece.starts and piece.text.startswith(BOM):  # files that were joined have it
+                    rest = piece.text[len(BOM) :]
+                    piece = Piece(place + len(BOM), rest, ends=piece.ends)  # noqa: PLW2901
                 log_line = line_behind_prefix(piece.text) if piece.starts and piece.ends else None
                 if log_line is None:
                     yield from self.main(piece)
@@ -88,6 +91,8 @@ class _Text:
                 else:
                     at = log_line.at
                     yield from self.main(Piece(piece.offset + at, piece.text[at:]))
+                if piece.ends:
+                    place = piece.offset + len(piece.text) + 1
         except TornError as error:
             begin = self._documents.begin
             yield from self.end(is_torn=True)
@@ -215,5 +220,6 @@ _REASONS: Final = {
     "before": "",
     "comma": "found a comma behind the request, expected a line break",
     "too long": "request over {limit} bytes, the most that is taken: skipped",
+    "empty": "found no signal in the request here: it is an array without any",
     "array": "the array that begins here is not closed: the file ends within it",
 }
