@@ -264,16 +264,24 @@ def test_a_table_with_a_long_history_is_brought_down(
     assert counts == [31, 22, 13, KEEP, KEEP]
 
 
-def test_a_second_attempt_does_no_upkeep(server: RestCatalogServer, tmp_path: Path) -> None:
-    """Upkeep takes its time; who lost a race is not to lose the next one by it."""
-    source = receipts(tmp_path / "a")
-    add(server, [next(source) for _ in range(31)])
+def after_a_lost_race(
+    server: RestCatalogServer, source: Iterator[Receipt]
+) -> tuple[PlainCatalog, Receipt]:
+    """A client whose attempt to commit a receipt came too late."""
     catalog = plain(server)
     receipt = next(source)
     late = asyncio.run(catalog.load("otel_logs"))
     add(server, [next(source)])
     with pytest.raises(CatalogConflictError):
         asyncio.run(late.append([receipt], {NODE: frozenset({receipt.key})}))
+    return catalog, receipt
+
+
+def test_a_second_attempt_does_no_upkeep(server: RestCatalogServer, tmp_path: Path) -> None:
+    """Upkeep takes its time; who lost a race is not to lose the next one by it."""
+    source = receipts(tmp_path / "a")
+    add(server, [next(source) for _ in range(31)])
+    catalog, receipt = after_a_lost_race(server, source)
     before = scanned(server, "otel_logs")
     asyncio.run(commit_plainly(catalog, receipt))
     after = scanned(server, "otel_logs")
@@ -314,12 +322,7 @@ def test_what_a_failed_merge_wrote_goes(
     """As everything that an attempt has written which came to nothing."""
     source = receipts(tmp_path / "a")
     add(server, [next(source) for _ in range(32)])
-    catalog = plain(server)
-    receipt = next(source)
-    late = asyncio.run(catalog.load("otel_logs"))
-    add(server, [next(source)])
-    with pytest.raises(CatalogConflictError):
-        asyncio.run(late.append([receipt], {NODE: frozenset({receipt.key})}))
+    catalog, receipt = after_a_lost_race(server, source)
     asyncio.run(commit_plainly(catalog, receipt))
     table = scanned(server, "otel_logs")
     named = {
