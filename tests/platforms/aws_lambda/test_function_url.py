@@ -22,10 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otlp2parquet.catalogs.connection import connect, connection_of
 from otlp2parquet.config import load
@@ -33,6 +29,7 @@ from otlp2parquet.deploy.artifact import MACHINES, runtime
 from tests.components.javascript import send_from_javascript
 from tests.components.lambda_runtime import build_lambda_runtime
 from tests.components.ministack import Ministack
+from tests.support.exporters import send_spans_twice
 from tests.support.requests import logs_request
 
 if TYPE_CHECKING:
@@ -151,14 +148,7 @@ def test_sdks_send_and_tables_have_it(deployed: Deployed, monkeypatch: pytest.Mo
     for key, value in deployed.settings.items():
         monkeypatch.setenv(key, value)
     logs = deployed.rows("otel_logs")
-    provider = TracerProvider()
-    for compression in (Compression.NoCompression, Compression.Gzip):
-        exporter = OTLPSpanExporter(f"{deployed.url}/v1/traces", compression=compression)
-        provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracer = provider.get_tracer("test")
-    for number in range(3):
-        tracer.start_span(f"span {number}").end()
-    provider.shutdown()
+    send_spans_twice(deployed.url, 3)
     assert deployed.rows("otel_traces") == 2 * 3
     for form, packing in (("proto", "gzip"), ("http", "none")):
         send_from_javascript(deployed.url, 5, packing, form)

@@ -15,10 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otlp2parquet.catalogs.connection import connect, connection_of
 from otlp2parquet.config import load
@@ -27,6 +23,7 @@ from otlp2parquet.platforms.aws_lambda.settings import function_settings
 from tests.components.lambda_runtime import LambdaRuntime
 from tests.components.ministack import Ministack
 from tests.support.catalog_server import ALL, counts
+from tests.support.exporters import send_spans_twice
 from tests.support.lambda_bench import PROTOBUF, rows_below
 from tests.support.lambda_events import SCHEDULED, function_url, response_of
 from tests.support.lambda_front import FunctionFront
@@ -99,14 +96,7 @@ def test_an_error_is_the_runtimes(function: LambdaRuntime) -> None:
 def test_the_official_exporters_send_through_it(function: LambdaRuntime, tmp_path: Path) -> None:
     """Of the Python SDK, through what stands for a Function URL; compressed, too."""
     with FunctionFront(function.invoke) as front:
-        provider = TracerProvider()
-        for compression in (Compression.NoCompression, Compression.Gzip):
-            exporter = OTLPSpanExporter(f"{front.endpoint}/v1/traces", compression=compression)
-            provider.add_span_processor(SimpleSpanProcessor(exporter))
-        tracer = provider.get_tracer("test")
-        for number in range(3):
-            tracer.start_span(f"span {number}").end()
-        provider.shutdown()
+        send_spans_twice(front.endpoint, 3)
     assert rows_below(tmp_path / "data") == 2 * 3, function.log
 
 
