@@ -168,7 +168,7 @@ class Segment:
         self._owner.remove(self)
 
     def unlink(self) -> None:
-        """Take the file away. Raises ``OSError``; then it is still there."""
+        """Take the file away. Raises ``OSError``; then it is still there, or may come back."""
         if self._state is _State.GONE:
             # The folder may have come back with it.
             descriptor = self._descriptor
@@ -178,6 +178,9 @@ class Segment:
         if has_name:
             self._disk.unlink(self.path)
             self._owner.folder.sync()
+        if self._state not in (_State.ABSENT, _State.REMOVED):
+            # On a volume that is away a name is not found either, and comes back with it.
+            self._owner.folder.check_claimed()
         self._let_go()
         self._owner.grow(-self._written)
         self._state, self._written, self._durable = _State.REMOVED, 0, 0
