@@ -16,6 +16,7 @@ from otlp2parquet.catalogs.committer import (
     CONFLICTS_PER_HALVING,
     LOGGED_SECS,
     MOST_HALVINGS,
+    MOST_NAMED,
     MOST_REMOVED,
     RETRY_FIRST_SECS,
     RETRY_LONGEST_SECS,
@@ -234,6 +235,19 @@ def test_a_receipt_stays_while_its_batch_is_in_the_log() -> None:
     bench.committer.add(second)
     bench.run()
     assert bench.catalog.named["otel_logs", NODE] == {second.key}
+
+
+def test_a_crash_loop_has_a_table_name_few_keys() -> None:
+    """Each life comes to one commit and to no removal of its own."""
+    bench = Bench()
+    for life in range(10 * MOST_NAMED):
+        receipt = bench.receipt()
+        committer = bench.make()
+        while len(bench.catalog.commits) <= life:
+            assert committer.run_one()
+        assert receipt.key in bench.catalog.named["otel_logs", NODE]
+        assert len(bench.catalog.named["otel_logs", NODE]) <= MOST_NAMED + 2
+    assert sum(map(len, bench.catalog.commits)) == 10 * MOST_NAMED, "each once"
 
 
 def test_what_reconcile_commits_stays_named() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,7 @@ from otlp2parquet.convert import ConvertOptions, convert_single
 from otlp2parquet.stores import LocalStore
 from otlp2parquet.writers import ParquetSettings
 from tests.support.conversion import content, json_request, run, stream
-from tests.support.memory_store import MemoryStore
+from tests.support.memory_store import KilledError, MemoryStore
 from tests.support.requests import logs_request, metrics_request, traces_request
 
 if TYPE_CHECKING:
@@ -96,6 +98,25 @@ def test_what_is_there_is_not_overwritten(
     (captured / "logs.pb").write_bytes(logs_request(1))
     assert run("convert", captured / "logs.pb", *arguments, "--again").exit_code == 0
     assert pq.read_metadata(tmp_path / "out" / "logs.parquet").num_rows == 1
+
+
+@pytest.mark.parametrize("lives", range(1, 7))
+def test_a_crash_loses_neither_the_old_file_nor_the_new_one(captured: Path, lives: int) -> None:
+    """With --again each table has a whole file, before and after every call of the store."""
+    store, options, settings = MemoryStore(), ConvertOptions(), ParquetSettings()
+    old = find_inputs([str(captured / "logs.pb"), str(captured / "traces.pb")]).files
+    convert_single(old, store, options, settings, on_chunk=lambda _: None)
+    before = dict(store.objects)
+    (captured / "logs.pb").write_bytes(logs_request(1))
+    (captured / "traces.pb").write_bytes(traces_request(1))
+    store.start_process(lives)
+    with contextlib.suppress(KilledError):
+        convert_single(old, store, options, settings, replace=True, on_chunk=lambda _: None)
+    store.start_process(None)
+    assert store.objects.keys() == before.keys()
+    for name, content_of in store.objects.items():
+        rows = pq.read_metadata(io.BytesIO(content_of)).num_rows
+        assert rows == 1 or content_of == before[name]
 
 
 def test_all_inputs_every_time(tmp_path: Path, captured: Path) -> None:

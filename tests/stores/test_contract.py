@@ -102,6 +102,20 @@ def test_a_taken_name_is_left_alone(store: Store, content: bytes) -> None:
     assert listed(store) == {PATH: len(CONTENT)}
 
 
+@pytest.mark.parametrize("content", [b"other", b"much" * (3 << 20)])
+def test_replace(store: Store, content: bytes) -> None:
+    """Who asks for it has the new content under the name, whatever has it; others see it whole."""
+    for there in (b"", CONTENT):
+        if there:
+            store.create("old", filling(there))
+        else:
+            store.delete("old")
+        assert replace(store, "old", filling(content)) == len(content)
+        assert read(store, "old") == content
+        assert listed(store) == {"old": len(content)}
+        store.delete("old")
+
+
 def test_no_content_is_made_in_vain(store: Store) -> None:
     """A store that knows that a name is taken says so before its content is made."""
     store.create(PATH, filling(CONTENT))

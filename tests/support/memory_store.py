@@ -48,6 +48,15 @@ class MemoryStore:
         self._change(lambda: self.objects.update({path: data}))
         return len(data)
 
+    def replace(self, path: str, fill: Callable[[BinaryIO], None]) -> int:
+        """As ``Replaces.replace``."""
+        self._live()
+        sink = io.BytesIO()
+        fill(sink)
+        data = sink.getvalue()
+        self._change(lambda: self.objects.update({path: data}))
+        return len(data)
+
     def open(self, path: str) -> BinaryIO:
         """As ``Store.open``."""
         self._live()

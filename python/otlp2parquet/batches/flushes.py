@@ -42,6 +42,7 @@ class Flushed:
     refused: int = 0
     """Batches whose requests were refused."""
     lost: int = 0
+    """Also those that were lost before, as long as no flush has told of it."""
     left: int = 0
     """Batches for which this process can do nothing."""
     waiting: int = 0
@@ -77,26 +78,33 @@ class Flushes:
 
     def __init__(self) -> None:
         self._waiting: dict[Flush, None] = {}
+        self._untold = 0
+        """Batches that were lost while no flush waited for them: the next ones tell of it."""
 
-    def begin(self, flush: Flush, last: int, waiting: int, left: int) -> bool:
-        """It waits for so many batches, of which the ``last`` was closed last; False for none.
+    def begin(self, flushes: Iterable[Flush], last: int, waiting: int, left: int) -> list[Flush]:
+        """They wait for so many batches, of which the ``last`` was closed last.
 
-        ``left`` are those that nobody can wait for.
+        ``left`` are those that nobody can wait for. Gives back the flushes that wait for none.
         """
-        flush.last = last
-        flush.result.waiting, flush.result.left = waiting, left
-        if waiting:
-            self._waiting[flush] = None
-        return bool(waiting)
+        flushes = list(flushes)
+        for flush in flushes:
+            flush.last = last
+            flush.result.waiting, flush.result.left = waiting, left
+            flush.result.lost = self._untold
+            if waiting:
+                self._waiting[flush] = None
+        if flushes:
+            self._untold = 0
+        return [] if waiting else flushes
 
     def ended(
         self, order: int, fate: Fate, receipts: Iterable[tuple[str, StoredFile]]
     ) -> list[Flush]:
         """A batch came to its end, with these files by table: the flushes that are over by that."""
         receipts = list(receipts) if self._waiting else ()
-        for flush in self._waiting:
-            if order > flush.last:
-                continue
+        concerned = [flush for flush in self._waiting if order <= flush.last]
+        self._untold += fate is Fate.LOST and not concerned
+        for flush in concerned:
             result = flush.result
             result.waiting -= 1
             if fate is not Fate.STORED:

@@ -280,7 +280,7 @@ class Storing:
         with self._changed:
             waiting = sum(not one.is_settled for one in self._schedule.batches())
             left, last = self._schedule.left, self._order
-            return [one for one in flushes if not self._flushes.begin(one, last, waiting, left)]
+            return self._flushes.begin(flushes, last, waiting, left)
 
     def end_flush(self, flush: Flush) -> bool:
         """Have it wait no longer; False if it does not wait, or not any more."""

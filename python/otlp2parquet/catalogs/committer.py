@@ -49,6 +49,9 @@ LOGGED_SECS: Final = 1.0
 """When a receipt is looked at again whose batch has not left the log yet."""
 MOST_REMOVED: Final = 64
 """Receipts that one step removes, so that commits need not wait long for it."""
+MOST_NAMED: Final = 16
+"""Receipts that could be removed, of a table that names them: for more they are removed before it
+names others. A process that ends within seconds, again and again, may come to commits alone."""
 MOST_FILES: Final = 10_000
 """In one commit, so that its size is bounded after a long outage; one receipt may have more."""
 MOST_HALVINGS: Final = MOST_FILES.bit_length()
@@ -305,6 +308,8 @@ class Committer:
         named = {node: table.committed(node) for node in {one.node for one in waiting}}
         there = [receipt for receipt in waiting if receipt.key in named[receipt.node]]
         self._took(progress, there, already=True)
+        if len(self._removable(progress)) > MOST_NAMED:
+            await self._delete(progress)
         left = [receipt for receipt in waiting if receipt.key not in named[receipt.node]]
         files = min(sum(len(receipt.files) for receipt in left), MOST_FILES)
         rest = _first_files(left, files >> progress.halvings, MOST_NODES)
@@ -389,13 +394,7 @@ class Committer:
         log.info("committed", extra={"fields": {**fields, "rows": rows}})
 
     async def _delete(self, progress: TableProgress) -> None:
-        with self._lock:
-            committed = list(progress.committed.values())
-        free = [
-            receipt
-            for receipt in committed
-            if receipt.node != self.node or not self._is_logged(receipt.batch_id)
-        ]
+        free = self._removable(progress)
         for receipt in free[:MOST_REMOVED]:
             await settled(self._receipts.delete(receipt))
             with self._lock:
@@ -407,6 +406,16 @@ class Committer:
         with self._lock:
             pause = 0.0 if len(free) > MOST_REMOVED else LOGGED_SECS
             progress.delete_due = self._monotonic() + pause
+
+    def _removable(self, progress: TableProgress) -> list[Receipt]:
+        """Receipts whose files the table has, and that the log cannot make again."""
+        with self._lock:
+            committed = list(progress.committed.values())
+        return [
+            receipt
+            for receipt in committed
+            if receipt.node != self.node or not self._is_logged(receipt.batch_id)
+        ]
 
     # -- what goes wrong --------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import IO, BinaryIO, Final, cast
 
@@ -23,6 +24,7 @@ from otlp2parquet.core.files import SCHEMA_VERSION_KEY, TABLE_KEY, VERSION_KEY
 from otlp2parquet.core.schema import SCHEMA_VERSION, TABLE_FOLDERS
 from otlp2parquet.errors import ConfigError, StorageRefusedError
 from otlp2parquet.stores import LocalStore, Store
+from otlp2parquet.stores import replace as replacing
 from otlp2parquet.version import __version__
 from otlp2parquet.writers.encode_pyarrow import ParquetSink, arrow_table
 from otlp2parquet.writers.settings import ParquetSettings
@@ -87,9 +89,9 @@ def convert_single(
             total.add(report)
         for table, written in tables.items():
             written.end()
-            if replace:
-                store.delete(names[table])
-            total.bytes_written += store.create(names[table], written.copy)
+            # One that is there stays until the new one has its name.
+            make = partial(replacing, store) if replace else store.create
+            total.bytes_written += make(names[table], written.copy)
             total.files_written += 1
     return total
 

@@ -4,6 +4,6 @@ Knows names and bytes; must not know Parquet, batches or who asks.
 """
 
 from otlp2parquet.stores.local import LocalStore
-from otlp2parquet.stores.protocol import UPLOAD_BYTES, Store, StoredObject, writing
+from otlp2parquet.stores.protocol import UPLOAD_BYTES, Store, StoredObject, replace, writing
 
-__all__ = ["UPLOAD_BYTES", "LocalStore", "Store", "StoredObject", "writing"]
+__all__ = ["UPLOAD_BYTES", "LocalStore", "Store", "StoredObject", "replace", "writing"]

@@ -104,6 +104,29 @@ class LocalStore:
             check_mounted(self._mount)
             if self._is_taken(place):
                 raise NameTakenError(path)
+        size, named = self._write(place, fill, told, _link_without_overwrite, _rename_on_windows)
+        if not named:
+            raise NameTakenError(path)
+        return size
+
+    def replace(self, path: str, fill: Callable[[BinaryIO], None]) -> int:
+        """Make the file ``path``, in the place of whatever file has the name: see ``Replaces``."""
+        place = self._place(path)
+        told = partial(_told, "write", self._root / path)
+        with told():
+            check_mounted(self._mount)
+        return self._write(place, fill, told, _rename_over, _rename_over)[0]
+
+    def _write(
+        self,
+        place: Path,
+        fill: Callable[[BinaryIO], None],
+        told: Callable[[], contextlib.AbstractContextManager[None]],
+        give_name: Callable[[Path, Path], bool],
+        give_name_on_windows: Callable[[Path, Path], bool],
+    ) -> tuple[int, bool]:
+        """Write a file aside and give it its name: its size, and whether it has that."""
+        with told():
             descriptor, temporary = self._open_temporary(place)
         named = False
         try:
@@ -114,17 +137,16 @@ class LocalStore:
                 with told():
                     sync_file(descriptor)
                     if os.name != "nt":  # the lock is held until the name is given
-                        named = _link_without_overwrite(temporary, place)
+                        named = give_name(temporary, place)
             if os.name == "nt":  # which renames no open file
                 with told():
-                    named = _rename_on_windows(temporary, place)
+                    named = give_name_on_windows(temporary, place)
         finally:
             self._remove_temporary(temporary)
         with told():
-            self._sync_name(place, ours=named)
-        if not named:
-            raise NameTakenError(path)
-        return size
+            # What was replaced is gone: the new file is not taken back.
+            self._sync_name(place, ours=named and give_name is not _rename_over)
+        return size, named
 
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading: see ``Store.open``."""
@@ -445,6 +467,12 @@ def _rename_without_overwrite(temporary: Path, place: Path) -> bool:
     if os.path.lexists(place):
         return False
     temporary.rename(place)
+    return True
+
+
+def _rename_over(temporary: Path, place: Path) -> bool:
+    """Give a file its name, in the place of whatever file has it."""
+    temporary.replace(place)
     return True
 
 

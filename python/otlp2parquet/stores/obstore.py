@@ -93,7 +93,13 @@ class ObstoreStore:
         Whether the name is taken is known only from the answer to the request that writes, so
         ``fill`` is called first.
         """
-        upload = _Upload(self, checked_path(path))
+        return self._upload(_Upload(self, checked_path(path)), fill)
+
+    def replace(self, path: str, fill: Callable[[BinaryIO], None]) -> int:
+        """Make the object ``path``, in the place of whatever has the name: see ``Replaces``."""
+        return self._upload(_Upload(self, checked_path(path), replaces=True), fill)
+
+    def _upload(self, upload: "_Upload", fill: Callable[[BinaryIO], None]) -> int:
         try:
             fill(upload)
             return upload.finish()
@@ -159,9 +165,12 @@ class ObstoreStore:
         if found is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.place(path))
 
-    def put(self, path: str, content: bytes) -> None:
-        """One PUT, which fails if the name is taken."""
+    def put(self, path: str, content: bytes, *, replaces: bool = False) -> None:
+        """One PUT, which fails if the name is taken, unless it ``replaces`` what has it."""
         with self.asking("put", "write", path):
+            if replaces:
+                obstore.put(self._again, path, content, mode="overwrite", use_multipart=False)
+                return
             try:
                 obstore.put(self._once, path, content, mode="create", use_multipart=False)
             except AlreadyExistsError as error:
@@ -243,10 +252,11 @@ class _Writer(Protocol):
 class _Upload(io.RawIOBase, BinaryIO):
     """What ``fill`` writes to: kept while it is small, then streamed."""
 
-    def __init__(self, store: ObstoreStore, path: str) -> None:
+    def __init__(self, store: ObstoreStore, path: str, *, replaces: bool = False) -> None:
         super().__init__()
         self._store = store
         self._path = path
+        self._replaces = replaces
         self._pieces: list[bytes] = []
         self._size = 0
         self._writer: _Writer | None = None
@@ -271,8 +281,12 @@ class _Upload(io.RawIOBase, BinaryIO):
             self._send(self._writer, piece)
         return len(piece)
 
+    def _look(self) -> None:
+        if not self._replaces:
+            self._store.look(self._path)
+
     def _stream(self) -> None:
-        self._store.look(self._path)
+        self._look()
         self._writer = self._store.begin(self._path)
         pieces, self._pieces = self._pieces, []
         for piece in pieces:
@@ -287,9 +301,9 @@ class _Upload(io.RawIOBase, BinaryIO):
         if self._writer is None:
             content = b"".join(self._pieces)
             self._pieces = []
-            self._store.put(self._path, content)
+            self._store.put(self._path, content, replaces=self._replaces)
         else:
-            self._store.look(self._path)
+            self._look()
             writer, self._writer = self._writer, None
             with self._store.asking("complete", "write", self._path):
                 writer.close()

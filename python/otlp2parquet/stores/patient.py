@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeVar
 
 from otlp2parquet.errors import NameTakenError, StorageUnavailableError
-from otlp2parquet.stores.protocol import Store, StoredObject
+from otlp2parquet.stores.protocol import Store, StoredObject, replace
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -64,6 +64,10 @@ class PatientStore:
 
         failed: list[None] = []
         return self._again(attempt, lambda: failed.append(None))
+
+    def replace(self, path: str, fill: Callable[[BinaryIO], None]) -> int:
+        """As the other's, see ``Replaces``. Done twice it is as if it had been done once."""
+        return self._again(lambda: replace(self._store, path, fill))
 
     def open(self, path: str) -> BinaryIO:
         """As the other's; reading from it is tried once only."""

@@ -11,7 +11,7 @@ is the caller's mistake, a ``ValueError``.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Protocol, runtime_checkable
 
 UPLOAD_BYTES: Final = 33 << 20
 """The most that a store over the network holds in memory of one object while it is created."""
@@ -52,6 +52,28 @@ class Store(Protocol):
 
     def delete(self, path: str) -> None:
         """Remove an object, durably; one that is not there is removed already."""
+
+
+@runtime_checkable
+class Replaces(Protocol):
+    """A store that can also put an object in the place of another one, at once.
+
+    Nothing of a server does: only who makes a file anew that a person asked for.
+    """
+
+    def replace(self, path: str, fill: Callable[[BinaryIO], None]) -> int:
+        """As ``Store.create``, whatever has the name: that is there until the new one is."""
+
+
+def replace(store: Store, path: str, fill: Callable[[BinaryIO], None]) -> int:
+    """Make the object ``path`` in the place of another one; its size in bytes.
+
+    A store that cannot do it at once has neither for a moment.
+    """
+    if isinstance(store, Replaces):
+        return store.replace(path, fill)
+    store.delete(path)
+    return store.create(path, fill)
 
 
 def writing(content: bytes) -> Callable[[BinaryIO], None]:

@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otlp2parquet.batches.log.disk import SystemDisk
-from otlp2parquet.batches.log.folder import LogFolder, is_owned
+from otlp2parquet.batches.log.folder import LogFolder, is_owned, may_have
 from otlp2parquet.batches.log.group_commit import LOOK_SECS, PROBE_SECS
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.errors import ConfigError, StorageError
@@ -24,6 +25,8 @@ from tests.support.waiting import wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from otlp2parquet.batches.flushes import Flushed
 
 
 def test_a_second_owner_is_refused_and_the_first_is_named(tmp_path: Path) -> None:
@@ -162,6 +165,12 @@ def test_a_log_that_is_gone_with_rows_that_memory_has_given_back_is_told(
         assert node.counts.batches_lost == 1
         assert node.budget.used == 0
         assert node.log.usage().bytes == 0
+        told: list[Flushed] = []
+        for _ in range(3):
+            node.ingest.flush(told.append)
+        wait_for(lambda: len(told) == 3)
+        assert [flushed.lost for flushed in told] == [1, 0, 0], "by the first flush after it"
+        assert [flushed.is_stored for flushed in told] == [False, True, True]
         assert node.ingest.drain(30)
     assert any("its rows are lost" in message for message in caplog.messages)
 
@@ -224,6 +233,60 @@ def test_a_log_whose_volume_is_away_is_not_lost(
         assert writer.rows == 1
         assert node.counts.batches_lost == 0
         assert node.segments == []
+
+
+def unmounted(volume: Path) -> None:
+    """As an unmount does: the mount point is there, and empty."""
+    volume.rename(volume.with_name("away"))
+    volume.mkdir()
+
+
+def mounted(volume: Path) -> None:
+    """The volume is back."""
+    shutil.rmtree(volume)
+    volume.with_name("away").rename(volume)
+
+
+def test_a_segment_on_a_volume_that_is_away_is_not_taken_for_removed(tmp_path: Path) -> None:
+    """It comes back with the volume. Until it is removed there, it may make its receipts again."""
+    volume = tmp_path / "log"
+    writer = Recorder(gates={"sslow": threading.Event()})
+    with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=1)) as node:
+        node.keep(one("slow"))
+        wait_for(lambda: writer.attempts == ["sslow"])
+        (batch,) = (path.stem for path in node.segments)
+        returns = partial(may_have, node.disk, volume, node.log.folder.node, batch)
+        unmounted(volume)
+        assert returns()
+        writer.gates["sslow"].set()
+        wait_for(lambda: not node.backlog.batches)
+        node.tick(LOOK_SECS)
+        assert returns()
+        mounted(volume)
+        assert returns()
+        node.wait_with_ticks(lambda: not node.segments, LOOK_SECS)
+        assert not returns()
+
+
+def test_no_segment_is_begun_where_a_volume_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the first request after it: what would be kept there is hidden by the volume."""
+    volume = tmp_path / "log"
+    volume.mkdir()
+    mounts = {volume.resolve()}
+    monkeypatch.setattr("os.path.ismount", lambda path: path in mounts)
+    with Node(tmp_path) as node:
+        unmounted(volume)
+        mounts.clear()
+        assert not node.append(one("refused"))[1].is_kept
+        assert list(volume.iterdir()) == []
+        mounted(volume)
+        mounts.add(volume.resolve())
+        node.wait_with_ticks(lambda: node.ingest.refusal() is None, PROBE_SECS)
+        node.keep(one("kept"))
+        assert node.ingest.drain(30)
+        assert services(node.data) == ["skept"]
 
 
 def test_no_folder_is_made_where_its_own_folder_is_gone(tmp_path: Path) -> None:

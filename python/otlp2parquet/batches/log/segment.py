@@ -395,6 +395,8 @@ class Segment:
         is_new = self._state is _State.ABSENT
         start = offset = self._written
         if is_new:
+            # What lies below an empty mount point is hidden once the volume is back.
+            self._owner.folder.check_claimed()
             self._descriptor = self._disk.create(self.path)
             # From here on a failure leaves bytes that must go.
             self._state, start, offset = _State.WHOLE, 0, HEADER_BYTES
