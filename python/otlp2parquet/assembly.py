@@ -272,9 +272,7 @@ class _Tables:
     def _is_logged(self, node: UUID | None, batch_id: str) -> bool:
         held = self.storing is None or self.storing.holds(batch_id)
         # What is not stored any more may have a segment that could not be removed yet.
-        return held or (
-            node is not None and may_have(SystemDisk(), self._folder, node, batch_id)
-        )
+        return held or (node is not None and may_have(SystemDisk(), self._folder, node, batch_id))
 
     def _logged(self) -> list[str]:
         held = [] if self.storing is None else self.storing.batch_ids()

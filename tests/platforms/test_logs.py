@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otlp2parquet.platforms import logs
-from otlp2parquet.platforms.logs import printable
+from otlp2parquet.printable import printable
 
 HOSTILE = "\x1b[2J\x9b1m\x7f\b\r\n\u2028\u202e\u2066\u200f\ufeff\ud800\U000e0041"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pytest
 
 from otlp2parquet import NameTakenError, StorageError
+from otlp2parquet.stores import replace
 from otlp2parquet.stores.obstore import ObstoreStore
 
 if TYPE_CHECKING:

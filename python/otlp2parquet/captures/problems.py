@@ -5,6 +5,8 @@ Knows no cause and no terminal; a line of text is all it becomes.
 
 from dataclasses import dataclass
 
+from otlp2parquet.printable import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -21,13 +23,4 @@ class Problem:
     def __str__(self) -> str:
         place = "" if self.offset is None else f"byte {self.offset}: "
         kind = "" if self.left_out else "warning: "
-        return f"{_printable(self.path)}: {place}{kind}{self.reason}"
-
-
-def _printable(path: str) -> str:
-    """A path on one line: names may hold line breaks, terminal codes and bytes that are no text."""
-    if path.isprintable():
-        return path
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape").decode() for one in path
-    )
+        return f"{printable(self.path)}: {place}{kind}{self.reason}"

@@ -7,22 +7,16 @@ from pathlib import Path
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.cli.options import config_option
+from otlp2parquet.cli.options import config_option, form_option
 from otlp2parquet.config import Config, Flags, load
 from otlp2parquet.config.show import as_json, as_toml, effective
 from otlp2parquet.errors import ConfigError
+from otlp2parquet.printable import printable
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
 @config_option
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="text is TOML, with the sources as comments.",
-)
+@form_option("text is TOML, with the sources as comments.")
 @click.option(
     "--check",
     is_flag=True,
@@ -56,7 +50,6 @@ def config(
 
 def _report(checked: Config, form: str) -> int:
     """Print what is wrong; the exit code."""
-    from otlp2parquet.platforms.logs import printable  # noqa: PLC0415 - a server's
     from otlp2parquet.platforms.server.checks import check_all  # noqa: PLC0415 - as above
 
     findings = check_all(checked)

@@ -12,7 +12,7 @@ from uuid import uuid4
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.cli.options import config_option
+from otlp2parquet.cli.options import config_option, url_option
 from otlp2parquet.cli.running_server import NoServerError, RunningServer, server_at
 from otlp2parquet.config import Config, Flags, load
 from otlp2parquet.connect.recipes import ONLY_HTTP, PROGRAMS, Endpoint, Protocol, recipe
@@ -38,11 +38,7 @@ _OK: Final = 200
     show_default=True,
     help="OTLP over HTTP in protobuf, or over gRPC.",
 )
-@click.option(
-    "--url",
-    metavar="URL",
-    help="Where the program reaches the server; by default where these settings have it listen.",
-)
+@url_option("Where the program reaches the server; by default where these settings have it listen.")
 @click.option(
     "--check",
     "is_checked",

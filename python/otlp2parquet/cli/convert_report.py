@@ -22,7 +22,7 @@ from rich.table import Table
 
 from otlp2parquet.captures import Inputs, Problem
 from otlp2parquet.convert import ChunkReport
-from otlp2parquet.platforms.logs import printable
+from otlp2parquet.printable import printable
 
 _MOST_TOLD: Final = 100
 """Problems of one file that are told one by one."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.cli.options import host_option, output_option, port_option
+from otlp2parquet.cli.options import config_option, host_option, output_option, port_option
 from otlp2parquet.cli.serve import keep_few_pages, leave
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import ConfigError
@@ -40,20 +40,14 @@ TICK_SECS: Final = 0.1
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
-@click.option(
-    "-c",
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="TOML file with settings; it precedes ./config.toml.",
-)
+@config_option
 @host_option
 @port_option
 @output_option
 @click.option("-q", "--quiet", is_flag=True, help="Print refusals and the summary only.")
 @click.option("-v", "--verbose", is_flag=True, help="Log every request.")
 def dev(  # noqa: PLR0917 - click passes options by name
-    config: Path | None,
+    path: Path | None,
     host: str | None,
     port: int | None,
     output: str | None,
@@ -74,7 +68,7 @@ def dev(  # noqa: PLR0917 - click passes options by name
     from otlp2parquet.platforms import logs  # noqa: PLC0415
     from otlp2parquet.platforms.server import run  # noqa: PLC0415
 
-    flags = Flags(config, host, port, output, verbose)
+    flags = Flags(path, host, port, output, verbose)
     try:
         loaded = load(flags, defaults=DEFAULTS, defaults_source="otlp2parquet dev")
         logs.configure(loaded.config.server.log_level, loaded.config.server.log_format)

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.cli.options import config_option, duration
+from otlp2parquet.cli.options import config_option, form_option, timeout_option, url_option
 from otlp2parquet.cli.running_server import server_at
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import OtlpError
+from otlp2parquet.printable import printable
 
 _SPARE_SECS = 10.0
 """How much longer than the server the command waits for its answer."""
@@ -21,28 +22,9 @@ _SPARE_SECS = 10.0
 
 @click.command(context_settings=CONTEXT_SETTINGS)
 @config_option
-@click.option(
-    "--url",
-    metavar="URL",
-    help="Where the server is; by default where these settings have it listen.",
-)
-@click.option(
-    "--timeout",
-    "timeout_secs",
-    type=duration(300),
-    default=30.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to wait for the storage, 300 at most.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="text for people; json as one line.",
-)
+@url_option("Where the server is; by default where these settings have it listen.")
+@timeout_option(30.0, "How long to wait for the storage, 300 at most.", maximum=300)
+@form_option("text for people; json as one line.")
 @click.pass_context
 def flush(
     ctx: click.Context, path: Path | None, url: str | None, timeout_secs: float, form: str
@@ -53,8 +35,6 @@ def flush(
     take the rows in time they stay where they are, the reason is told and the exit code is 1. A
     token, if the server asks for one, is the first of server.auth.tokens.
     """
-    from otlp2parquet.platforms.logs import printable  # noqa: PLC0415 - a server's
-
     try:
         server = server_at(url, load(Flags(config=path)).config)
         status, body = server.request(

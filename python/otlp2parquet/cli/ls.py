@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.cli.options import config_option
+from otlp2parquet.cli.options import config_option, form_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import OtlpError
 from otlp2parquet.listing import Listing, list_storage
+from otlp2parquet.printable import printable
 from otlp2parquet.storage import open_existing
 
 
@@ -24,14 +25,7 @@ from otlp2parquet.storage import open_existing
 @click.option(
     "--names-only", is_flag=True, help="Read no footers: rows are not counted, which is faster."
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="text for people; json with a line per table and hour.",
-)
+@form_option("text for people; json with a line per table and hour.")
 @click.pass_context
 def ls(
     ctx: click.Context,
@@ -51,8 +45,6 @@ def ls(
         listing = list_storage(open_existing(config.storage), count_rows=not names_only)
     except OtlpError as error:
         raise click.ClickException(str(error)) from error
-    from otlp2parquet.platforms.logs import printable  # noqa: PLC0415 - a server's
-
     for problem in listing.problems:
         click.echo(printable(problem), err=True)  # names of files are anybody's
     if form == "json":

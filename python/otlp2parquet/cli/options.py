@@ -4,12 +4,17 @@ Knows click. It must not know what a command does with them.
 """
 
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import click
 
 from otlp2parquet.config import values
 from otlp2parquet.config.values import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.decorators import FC
 
 T = TypeVar("T")
 
@@ -32,6 +37,38 @@ output_option: Final = click.option(
     metavar="FOLDER|URL",
     help="Folder for the Parquet files, or a storage's URL, such as s3://bucket/prefix.",
 )
+
+
+def url_option(text: str) -> "Callable[[FC], FC]":
+    """Where a running server is."""
+    return click.option("--url", metavar="URL", help=text)
+
+
+def form_option(text: str) -> "Callable[[FC], FC]":
+    """Text or JSON, as ``form``."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help=text,
+    )
+
+
+def timeout_option(
+    default: float, text: str, maximum: float = values.LONGEST_SECS
+) -> "Callable[[FC], FC]":
+    """How long something may take, as ``timeout_secs``."""
+    return click.option(
+        "--timeout",
+        "timeout_secs",
+        type=duration(maximum),
+        default=default,
+        show_default=True,
+        metavar="SECONDS",
+        help=text,
+    )
 
 
 class _Value(click.ParamType[T]):

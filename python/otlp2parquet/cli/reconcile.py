@@ -11,7 +11,7 @@ import click
 
 from otlp2parquet.catalogs.reconciled import Report
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.cli.options import config_option, duration
+from otlp2parquet.cli.options import config_option, form_option, timeout_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import OtlpError
 from otlp2parquet.reconciling import reconcile as run
@@ -19,23 +19,8 @@ from otlp2parquet.reconciling import reconcile as run
 
 @click.command(context_settings=CONTEXT_SETTINGS)
 @config_option
-@click.option(
-    "--timeout",
-    "timeout_secs",
-    type=duration(),
-    default=300.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long it is tried again what fails.",
-)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="text for people; json as one line.",
-)
+@timeout_option(300.0, "How long it is tried again what fails.")
+@form_option("text for people; json as one line.")
 @click.pass_context
 def reconcile(ctx: click.Context, path: Path | None, timeout_secs: float, form: str) -> None:
     """Commit stored files that are in no table of the catalog yet, and report.

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from otlp2parquet.config import Config
 from otlp2parquet.errors import OtlpError
+from otlp2parquet.printable import printable
 
 _ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to go there from here
 """Addresses to listen on that nobody can be sent to, and where such a server is reached."""
@@ -75,8 +76,6 @@ class RunningServer:
         if not isinstance(page, dict):
             page = {"message": "expected an otlp2parquet that knows flush"}
         if status != _OK or "root" not in page:
-            from otlp2parquet.platforms.logs import printable  # noqa: PLC0415 - a server's
-
             message = printable(str(page.get("message", "")))
             raise NoServerError(f"{self.url} answered {status}: {message}")
         return page
@@ -86,15 +85,21 @@ class RunningServer:
     ) -> http.client.HTTPConnection:
         if scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=timeout_secs)
-        context = ssl.create_default_context()
-        if self.trusted:
-            try:
-                context.load_verify_locations(self.trusted)
-            except (OSError, ssl.SSLError) as error:
-                raise NoServerError(
-                    f"cannot read the certificates in {self.trusted} (server.tls.cert)"
-                ) from error
+        context = trusting(self.trusted)
         return http.client.HTTPSConnection(host, port, timeout=timeout_secs, context=context)
+
+
+def trusting(trusted: str) -> ssl.SSLContext:
+    """TLS for a server, with the certificates in the file ``trusted`` besides the system's."""
+    context = ssl.create_default_context()
+    if trusted:
+        try:
+            context.load_verify_locations(trusted)
+        except (OSError, ssl.SSLError) as error:
+            raise NoServerError(
+                f"cannot read the certificates in {trusted} (server.tls.cert)"
+            ) from error
+    return context
 
 
 def server_at(url: str | None, config: Config, *, shows_token: bool = True) -> RunningServer:

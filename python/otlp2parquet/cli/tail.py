@@ -16,7 +16,8 @@ from typing import Any, Final
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
-from otlp2parquet.cli.options import config_option
+from otlp2parquet.cli.options import config_option, url_option
+from otlp2parquet.cli.running_server import server_at
 from otlp2parquet.cli.terminal.following import CannotLookError, Following, Place, read_place
 from otlp2parquet.cli.terminal.screen import Screen, silence, standard_output
 from otlp2parquet.cli.terminal.show import Shown
@@ -24,12 +25,10 @@ from otlp2parquet.cli.terminal.sse import Event
 from otlp2parquet.config import Config, Flags, load
 from otlp2parquet.config.sources import CLIENT_TOKEN
 from otlp2parquet.core.signals import SIGNALS
-from otlp2parquet.errors import ConfigError
+from otlp2parquet.errors import OtlpError
 from otlp2parquet.platforms.server.live.filters import read_level
 
 TICK_SECS: Final = 0.1
-
-_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
 
 
 def _level(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> int:
@@ -40,9 +39,7 @@ def _level(_ctx: click.Context, _parameter: click.Parameter, value: str | None) 
 
 
 @click.command(context_settings=CONTEXT_SETTINGS)
-@click.option(
-    "--url", metavar="URL", help="The server; without it that of the configuration in effect here."
-)
+@url_option("Where the server is; by default where these settings have it listen.")
 @click.option(
     "--signal",
     "signals",
@@ -106,7 +103,7 @@ def tail(  # noqa: PLR0917 - click passes options by name
     wanted += [("text", text)] if text else []
     try:
         place = _place(url, token, path)
-    except (ConfigError, ValueError) as error:
+    except (OtlpError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     screen = standard_output()
     following = Following(place, wanted, recent)
@@ -143,18 +140,11 @@ def _follow(following: Following, shown: "Shown | AsJson") -> None:
 
 def _place(url: str | None, token: str | None, path: Path | None) -> Place:
     """Which server, and by which token, of what the configuration says where nothing else does."""
+    if url is not None and "://" not in url:
+        url = read_place(url, "").url
     config = load(Flags(path)).config if url is None or token is None else Config()
-    tokens = config.server.auth.tokens
-    token = token or (tokens[0] if tokens else "")
-    return read_place(_url_of(config) if url is None else url, token)
-
-
-def _url_of(config: Config) -> str:
-    """The server that this configuration would start."""
-    address = config.server.listen_addr
-    if address.host in _EVERYWHERE:
-        address = address._replace(host="localhost")
-    return f"{'https' if config.server.tls.cert else 'http'}://{address}"
+    server = server_at(url, config)
+    return read_place(server.url, token or server.token, server.trusted)
 
 
 class AsJson:

@@ -1,22 +1,20 @@
-"""Log lines, as text or as JSON, one each, to standard error; and text that is safe to show.
+"""Log lines, as text or as JSON, one each, to standard error.
 
 Knows the standard library's logging. A record's ``fields`` (``extra={"fields": {...}}``) are
 data: ``key=value`` in text, members in JSON.
 
 Messages, fields and the texts of errors may hold what a sender wrote: names of services, paths,
-header fields. What would move a terminal's cursor, turn the direction of text, hide in it or begin
-another line is escaped here, for every line of both forms; ``printable`` does the same for
-whatever else is shown.
+header fields. What is not shown as itself is escaped, for every line of both forms.
 """
 
 import json
 import logging
 import sys
 import time
-import unicodedata
-from collections.abc import Callable
 from io import TextIOBase
 from typing import Final, TextIO, cast
+
+from otlp2parquet.printable import printable, printable_json
 
 LEVELS: Final = {
     "trace": logging.DEBUG,
@@ -27,36 +25,9 @@ LEVELS: Final = {
 }
 
 
-_UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Controls (a lone ESC, C1, line ends), format characters (overrides of direction, what has no
-width), halves of pairs, and separators of lines and paragraphs."""
-
-
-def printable(text: str) -> str:
-    r"""``text`` with everything escaped that is not shown as itself: ESC becomes ``\x1b``.
-
-    One line stays one line, and every character can be encoded. Blanks of all sorts are shown.
-    """
-    return _escape(text, lambda unsafe: ascii(unsafe)[1:-1])
-
-
 def _json(value: object) -> str:
     """JSON in which nothing is raw that ``printable`` would escape."""
-    return _escape(json.dumps(value, default=str, ensure_ascii=False), _as_json)
-
-
-def _escape(text: str, escaped: Callable[[str], str]) -> str:
-    if text.isprintable():  # which is stricter
-        return text
-    return "".join(
-        escaped(one) if unicodedata.category(one) in _UNSAFE_CATEGORIES else one for one in text
-    )
-
-
-def _as_json(unsafe: str) -> str:
-    # UTF-16's units, which is what JSON's escapes are.
-    units = unsafe.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    return printable_json(json.dumps(value, default=str, ensure_ascii=False))
 
 
 def _when(record: logging.LogRecord) -> str:

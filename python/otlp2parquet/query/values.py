@@ -5,32 +5,20 @@ of text, reach no terminal: what a sender wrote is shown, never obeyed.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from math import isfinite, isnan
 from typing import Any, Final
 
-# C0, DEL, C1, marks and overrides of direction, separators of lines, and halves of characters.
-_HARMFUL: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
-_SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_LAST_OF_TWO_DIGITS: Final = 0xFF
+from otlp2parquet.printable import JOINERS, printable, printable_json
+
 _NANOS: Final = 1_000_000_000
 
 
 def harmless(text: str) -> str:
     r"""A text in which what would do something to a terminal is written out: ``\x1b``."""
-    return _HARMFUL.sub(_written_out, text)
-
-
-def _written_out(found: re.Match[str]) -> str:
-    character = found[0]
-    number = ord(character)
-    digits = f"\\x{number:02x}" if number <= _LAST_OF_TWO_DIGITS else f"\\u{number:04x}"
-    return _SHORT.get(character, digits)
+    return printable(text, JOINERS)
 
 
 def json_text(value: Any) -> str:  # noqa: ANN401 - a value of any type of SQL
@@ -59,8 +47,7 @@ def json_text(value: Any) -> str:  # noqa: ANN401 - a value of any type of SQL
 
 
 def _quoted(text: str) -> str:
-    quoted = json.dumps(text, ensure_ascii=False)
-    return _HARMFUL.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
+    return printable_json(json.dumps(text, ensure_ascii=False), JOINERS)
 
 
 def plain(value: Any) -> str:  # noqa: ANN401 - as above

@@ -35,8 +35,8 @@ function watched(exporter, outcome) {
 
 const nanos = ([seconds, rest]) => String(BigInt(seconds) * 1_000_000_000n + BigInt(rest));
 
-function tracesTo(endpoint, service, form, outcome, headers) {
-  const exporter = new exportersOf[form].OTLPTraceExporter({ url: `${endpoint}/v1/traces`, headers });
+function tracesTo(endpoint, service, form, outcome, options) {
+  const exporter = new exportersOf[form].OTLPTraceExporter({ url: `${endpoint}/v1/traces`, ...options });
   return new WebTracerProvider({
     resource: resourceFromAttributes({ "service.name": service }),
     spanProcessors: [
@@ -45,9 +45,9 @@ function tracesTo(endpoint, service, form, outcome, headers) {
   });
 }
 
-async function sendSpans(endpoint, service, form, headers) {
+async function sendSpans(endpoint, service, form, options) {
   const outcome = { items: [], errors: [] };
-  const provider = tracesTo(endpoint, service, form, outcome, headers);
+  const provider = tracesTo(endpoint, service, form, outcome, options);
   const tracer = provider.getTracer("shop.web", "1.2.3");
   const span = tracer.startSpan("checkout ☕", {
     kind: SpanKind.CLIENT,
@@ -62,9 +62,9 @@ async function sendSpans(endpoint, service, form, headers) {
   return { errors: outcome.errors, ids };
 }
 
-async function sendLogs(endpoint, service, form, headers) {
+async function sendLogs(endpoint, service, form, options) {
   const outcome = { items: [], errors: [] };
-  const exporter = new exportersOf[form].OTLPLogExporter({ url: `${endpoint}/v1/logs`, headers });
+  const exporter = new exportersOf[form].OTLPLogExporter({ url: `${endpoint}/v1/logs`, ...options });
   const provider = new LoggerProvider({
     resource: resourceFromAttributes({ "service.name": service }),
     processors: [new BatchLogRecordProcessor({ exporter: watched(exporter, outcome) })],
@@ -83,9 +83,9 @@ async function sendLogs(endpoint, service, form, headers) {
   return { errors: outcome.errors };
 }
 
-async function sendMetrics(endpoint, service, form, headers) {
+async function sendMetrics(endpoint, service, form, options) {
   const outcome = { items: [], errors: [] };
-  const exporter = new exportersOf[form].OTLPMetricExporter({ url: `${endpoint}/v1/metrics`, headers });
+  const exporter = new exportersOf[form].OTLPMetricExporter({ url: `${endpoint}/v1/metrics`, ...options });
   const reader = new PeriodicExportingMetricReader({
     exporter: watched(exporter, outcome),
     exportIntervalMillis: NEVER_MILLIS,
@@ -114,11 +114,11 @@ let kept;
 
 globalThis.page = {
   // What was sent of each signal, and what the exporters said of failures.
-  async exportAll(endpoint, service, form, headers) {
+  async exportAll(endpoint, service, form, options) {
     return {
-      logs: await sendLogs(endpoint, service, form, headers),
-      traces: await sendSpans(endpoint, service, form, headers),
-      metrics: await sendMetrics(endpoint, service, form, headers),
+      logs: await sendLogs(endpoint, service, form, options),
+      traces: await sendSpans(endpoint, service, form, options),
+      metrics: await sendMetrics(endpoint, service, form, options),
     };
   },
   // Spans that nobody flushes.

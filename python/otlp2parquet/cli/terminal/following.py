@@ -8,12 +8,12 @@ the first try is an error; later it may be on its way back.
 import http.client
 import json
 import queue
-import ssl
 import threading
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
+from otlp2parquet.cli.running_server import NoServerError, trusting
 from otlp2parquet.cli.terminal.sse import Event, Parser
 from otlp2parquet.cli.terminal.text import safe
 from otlp2parquet.errors import OtlpError
@@ -43,6 +43,8 @@ class Place(NamedTuple):
     netloc: str
     path: str
     token: str
+    trusted: str = ""
+    """A file of certificates that are trusted besides the system's; empty for none."""
 
     @property
     def url(self) -> str:
@@ -50,8 +52,8 @@ class Place(NamedTuple):
         return f"{self.scheme}://{self.netloc}{self.path.removesuffix(PATH)}"
 
 
-def read_place(url: str, token: str) -> Place:
-    """The place that a URL names. Raises ``ValueError``."""
+def read_place(url: str, token: str, trusted: str = "") -> Place:
+    """The place that a URL names; ``trusted`` as in ``Place``. Raises ``ValueError``."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     expected = "expected one such as http://localhost:4318"
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -64,7 +66,7 @@ def read_place(url: str, token: str) -> Place:
         raise ValueError("the token has characters that no header field takes")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     path = parts.path.rstrip("/").removesuffix(PATH) + PATH
-    return Place(parts.scheme, f"{host}:{port}", path, token)
+    return Place(parts.scheme, f"{host}:{port}", path, token, trusted)
 
 
 class Following:
@@ -119,7 +121,10 @@ class Following:
         """One connection, to its end."""
         place = self._place
         if place.scheme == "https":
-            context = ssl.create_default_context()
+            try:
+                context = trusting(place.trusted)
+            except NoServerError as error:
+                raise CannotLookError(str(error)) from error
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
                 place.netloc, timeout=SILENCE_SECS, context=context
             )
