@@ -6,7 +6,6 @@ is not allowed to send leaves nothing behind but a line in the log.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -100,9 +99,7 @@ def url_of(server: Server) -> str:
 
 def services_stored(server: Server) -> set[str]:
     """The services of all that is taken until now, which is stored by this."""
-    with contextlib.closing(server.connect()) as connection:
-        connection.request("POST", "/flush")
-        assert connection.getresponse().status == 200
+    server.flush()
     return {row["ServiceName"] for rows in stored_tables(server.data).values() for row in rows}
 
 

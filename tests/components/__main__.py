@@ -25,6 +25,7 @@ from . import (
     build_telemetrygen,
 )
 from .azurite import build_azurite
+from .browser_sdk import build_browser_sdk
 from .chromium import find_chromium
 from .deploy_tools import build_deploy_tools, find_promtool
 from .gcs import build_fake_gcs
@@ -54,8 +55,8 @@ def main() -> int:
             tell(build_nessie, build_ministack, build_spark_iceberg)
             tell(build_fake_gcs, build_azurite)
             return 0
-        tell(build_telemetrygen, build_collector, build_javascript, build_versitygw)
-        tell(build_go_sdk, build_java_sdk)
+        tell(build_telemetrygen, build_collector, build_javascript, build_browser_sdk)
+        tell(build_versitygw, build_go_sdk, build_java_sdk)
         tell(build_spark, build_spark_s3a, build_duckdb_s3, build_duckdb_oldest)
         tell(build_lambda_emulator, build_lambda_runtime, build_cfn_lint, build_worker_runtime)
         tell(build_deploy_tools)

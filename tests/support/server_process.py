@@ -75,6 +75,13 @@ class Server(RunningProcess):
         """A socket for what no client library would send."""
         return socket.create_connection((self.host, self.port), timeout=PATIENCE_SECS)
 
+    def flush(self) -> None:
+        """Have it store what it has taken until now."""
+        with contextlib.closing(self.connect()) as connection:
+            connection.request("POST", "/flush")
+            response = connection.getresponse()
+            assert response.status == 200, response.read()
+
     def bodies(self, table: str = "logs") -> list[str]:
         """The bodies of all log records in files."""
         return bodies_in(self.data / table)

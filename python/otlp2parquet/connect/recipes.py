@@ -173,7 +173,8 @@ def _browser(endpoint: Endpoint) -> str:
         )
     return f"""\
 // Browser: https://opentelemetry.io/docs/languages/js/getting-started/browser/
-// npm install @opentelemetry/sdk-trace-web @opentelemetry/exporter-trace-otlp-http
+// These versions go with each other; newer exporters do not with this SDK:
+// npm install @opentelemetry/sdk-trace-web@2 @opentelemetry/exporter-trace-otlp-http@0.223
 import {{ BatchSpanProcessor, WebTracerProvider }} from "@opentelemetry/sdk-trace-web";
 import {{ OTLPTraceExporter }} from "@opentelemetry/exporter-trace-otlp-http";
 
