@@ -64,6 +64,7 @@ def test_the_servers_own_certificate_is_trusted(
         monkeypatch.setenv("OTLP2PARQUET_LISTEN_ADDR", f"0.0.0.0:{server.port}")
         result = run("flush")
         assert (result.exit_code, result.output[:7]) == (0, "nothing")
+        assert f"the live view of https://127.0.0.1:{server.port} is off" in run("tail").output
 
 
 def test_nobody_there_is_said() -> None:

@@ -149,7 +149,7 @@ def test_tokens_come_from_options_environment_or_configuration(tmp_path: Path) -
                 server.post(logs_of("ready"), Authorization="Bearer open-sesame")
             assert tailing.stop(signal.SIGTERM) != 1
         wrong = refusal("--token", "nope", folder=tmp_path)
-        assert f"http://localhost:{server.port} wants another token" in wrong
+        assert f"http://127.0.0.1:{server.port} wants another token" in wrong
 
 
 def test_where_nobody_answers_it_says_what_to_start() -> None:
