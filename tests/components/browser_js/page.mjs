@@ -1,7 +1,7 @@
 // A page that sends: `page.exportAll` logs, spans and data points through the web SDK and its
 // exporters, `page.fill` what waits in the SDK's queue until the page is left. A test calls them.
 
-import { SpanKind, SpanStatusCode } from "@opentelemetry/api";
+import { SpanKind, SpanStatusCode, ValueType } from "@opentelemetry/api";
 import { SeverityNumber } from "@opentelemetry/api-logs";
 import * as jsonLogs from "@opentelemetry/exporter-logs-otlp-http";
 import * as protoLogs from "@opentelemetry/exporter-logs-otlp-proto";
@@ -95,7 +95,8 @@ async function sendMetrics(endpoint, service, form, options) {
     readers: [reader],
   });
   const meter = provider.getMeter("shop.web", "1.2.3");
-  meter.createCounter("shop.orders", { unit: "{order}", description: "taken" }).add(2, { zone: "ö" });
+  const whole = { unit: "{order}", description: "taken", valueType: ValueType.INT };
+  meter.createCounter("shop.orders", whole).add(2, { zone: "ö" });
   const latency = meter.createHistogram("shop.latency", {
     unit: "ms",
     advice: { explicitBucketBoundaries: [10, 100] },
