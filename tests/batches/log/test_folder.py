@@ -268,6 +268,27 @@ def test_a_segment_on_a_volume_that_is_away_is_not_taken_for_removed(tmp_path: P
         assert not returns()
 
 
+def test_a_log_that_was_taken_for_lost_and_comes_back_is_stored(tmp_path: Path) -> None:
+    """Its segment is left where it is, and the next start finds it."""
+    writer = Recorder(fail=lambda _: StorageError("down"))
+    with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=1)) as node:
+        node.keep(one(1))
+        wait_for(lambda: node.backlog.resting == 1)
+        unmounted(tmp_path / "log")
+        writer.fail = lambda _: None
+        node.wait_with_ticks(lambda: node.backlog.batches == 0)
+        assert node.counts.batches_lost == 1
+        mounted(tmp_path / "log")
+        looks = node.disk.calls.count(("space", tmp_path / "log"))
+        node.wait_with_ticks(
+            lambda: node.disk.calls.count(("space", tmp_path / "log")) > looks + 2, LOOK_SECS
+        )
+        assert len(node.segments) == 1
+    with Node(tmp_path) as node:
+        node.settle()
+        assert services(node.data) == ["s1"]
+
+
 def test_no_segment_is_begun_where_a_volume_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,7 +108,7 @@ class Segment:
         self._on_failure = on_failure
         self._state = _State.ABSENT
         self._takes_requests = self._holds_open = True
-        self._adopted = False
+        self._adopted = self._is_lost = False
         self._refused: StorageError | None = None
         self._descriptor: Descriptor | None = None
         self._written = self._durable = 0
@@ -169,16 +169,12 @@ class Segment:
 
     def unlink(self) -> None:
         """Take the file away. Raises ``OSError``; then it is still there, or may come back."""
-        if self._state is _State.GONE:
+        if self._state not in (_State.ABSENT, _State.REMOVED) and not self._is_lost:
+            descriptor = self._descriptor if self._state is _State.GONE else None
             # The folder may have come back with it.
-            descriptor = self._descriptor
-            has_name = descriptor is not None and self._disk.leads_to(self.path, descriptor)
-        else:
-            has_name = self._state not in (_State.ABSENT, _State.REMOVED)
-        if has_name:
-            self._disk.unlink(self.path)
-            self._owner.folder.sync()
-        if self._state not in (_State.ABSENT, _State.REMOVED):
+            if descriptor is None or self._disk.leads_to(self.path, descriptor):
+                self._disk.unlink(self.path)
+                self._owner.folder.sync()
             # On a volume that is away a name is not found either, and comes back with it.
             self._owner.folder.check_claimed()
         self._let_go()
@@ -242,6 +238,7 @@ class Segment:
             raise UnreadableLogError(f"cannot read {self.path}: {error}") from error
         except FileNotFoundError as error:
             if self._owner.folder.is_there():
+                self._is_lost = True  # should it come back, the next start stores what is in it
                 raise SegmentGoneError(f"{self.path} is gone") from error
             raise StorageError(f"cannot read {self.path}: {reason_of(error)}") from error
         except OSError as error:
