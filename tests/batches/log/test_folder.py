@@ -247,9 +247,14 @@ def mounted(volume: Path) -> None:
     volume.with_name("away").rename(volume)
 
 
-def test_a_segment_on_a_volume_that_is_away_is_not_taken_for_removed(tmp_path: Path) -> None:
+def test_a_segment_on_a_volume_that_is_away_is_not_taken_for_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It comes back with the volume. Until it is removed there, it may make its receipts again."""
     volume = tmp_path / "log"
+    volume.mkdir()
+    mounts = {volume.resolve()}
+    monkeypatch.setattr("os.path.ismount", lambda path: path in mounts)
     writer = Recorder(gates={"sslow": threading.Event()})
     with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=1)) as node:
         node.keep(one("slow"))
@@ -257,12 +262,14 @@ def test_a_segment_on_a_volume_that_is_away_is_not_taken_for_removed(tmp_path: P
         (batch,) = (path.stem for path in node.segments)
         returns = partial(may_have, node.disk, volume, node.log.folder.node, batch)
         unmounted(volume)
+        mounts.clear()
         assert returns()
         writer.gates["sslow"].set()
         wait_for(lambda: not node.backlog.batches)
         node.tick(LOOK_SECS)
         assert returns()
         mounted(volume)
+        mounts.add(volume.resolve())
         assert returns()
         node.wait_with_ticks(lambda: not node.segments, LOOK_SECS)
         assert not returns()
