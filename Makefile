@@ -135,7 +135,7 @@ components: dev ## Build the real programs that the tests talk to (once, into a 
 prove-kill: dev ## kill -9 under load, TESTS_KILLS times (1,000; about half an hour).
 	$(BIN)/python -m pytest tests/proofs/test_kill.py --full -q -o faulthandler_timeout=0
 
-prove-power: dev ## Power cuts, OTLP2PARQUET_CUTS of them (200; some minutes).
+prove-power: dev ## Power cuts, TESTS_CUTS of them (200; some minutes).
 	$(BIN)/python -m pytest tests/proofs/test_power.py --full -q -o faulthandler_timeout=0
 
 prove-outage: dev ## Storage down under load, TESTS_OUTAGE_SECS long (600), then flapping.
@@ -197,6 +197,7 @@ overload: dev ## More than a slow disk takes: memory, refusals, rows against ans
 
 docs: dev ## Write the generated pages again, and the drawing of the layers in DESIGN.md.
 	$(BIN)/python -m tests.support.layers
+	$(BIN)/python -m tests.support.pypi_readme > python/README.md
 	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md
 	$(BIN)/python -m otlp2parquet.config.example > deploy/config.toml
 	$(BIN)/python -m benchmarks.sizing --page

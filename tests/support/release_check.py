@@ -20,6 +20,7 @@ from otlp2parquet.batches.log.record import FORMAT_VERSION
 from otlp2parquet.core.schema import SCHEMA_VERSION
 from tests.components.cache import python_environment
 from tests.components.deploy_tools import judge
+from tests.support.pypi_readme import PAGE, dead_links, of_pypi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,16 @@ TAG: Final = re.compile(
     r"|macosx_1[0-9]_\d+_(?:x86_64|arm64|universal2)|win_(?:amd64|arm64))"
 )
 """One wheel for Python 3.11 and all later ones, for systems that are still looked after."""
-EVERYWHERE: Final = ("LICENSE", "README.md", "pyproject.toml", "Cargo.lock", "rust/core/src/lib.rs")
+EVERYWHERE: Final = (
+    "LICENSE",
+    "README.md",
+    "CHANGELOG.md",
+    "docs/schema.md",
+    "pyproject.toml",
+    "python/README.md",
+    "Cargo.lock",
+    "rust/core/src/lib.rs",
+)
 """What an sdist must have, to be built and to be read."""
 
 
@@ -62,6 +72,10 @@ def in_sources(project: Path = PROJECT, *, is_release: bool = False) -> Iterator
         own = toml(manifest)["package"].get("version")
         if manifest.parent.name != "fuzz" and own != {"workspace": True}:
             yield f"{manifest.parent.name}: found version {own}, expected that of the workspace"
+    readme = (project / "README.md").read_text("utf-8")
+    page = project / PAGE.relative_to(PROJECT)
+    if page.read_text("utf-8") != of_pypi(readme):
+        yield f"{page.relative_to(project)}: found another text than README.md's: run `make docs`"
     changes = (project / "CHANGELOG.md").read_text("utf-8")
     yield from in_change_log(changes, version, is_release=is_release)
     policy = (project / "docs" / "versions.md").read_text("utf-8")
@@ -156,6 +170,9 @@ def in_metadata(text: bytes, version: str) -> Iterator[str]:
             yield f"found {name} {given[name]!r}, expected {expected!r}"
     if not str(given["Description-Content-Type"]).startswith("text/markdown"):
         yield "expected a description in Markdown"
+    dead = dead_links(given.get_payload())
+    if dead:
+        yield f"found links that are dead on PyPI: {dead}"
 
 
 def main() -> int:
