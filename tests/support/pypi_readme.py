@@ -1,6 +1,6 @@
 """``python -m tests.support.pypi_readme``: README.md as PyPI shows it, printed.
 
-Knows Markdown's links. On PyPI nothing lies beside the page, and a link to a file beside it is dead:
+Knows Markdown's links. On PyPI nothing lies beside the page, and a link to what would is dead:
 the page names the file instead, which is in the source distribution. What lies elsewhere stays a
 link.
 """
