@@ -1,0 +1,153 @@
+"""``python -m tests.support.wheels FOLDER PROFILE``: a wheel for each platform, built and judged.
+
+Knows targets, tags, and what each system has by itself. zig links for all of them, because it
+brings their C libraries along. A target that rustup cannot get is named, and has no wheel. Runs
+nothing of what it makes: `make test-wheel` does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+PROJECT: Final = Path(__file__).parents[2]
+HERE: Final = Path(sys.executable).parent
+ZIG_CC: Final = str(PROJECT / "rust" / "zig-cc")
+GLIBC_MINOR: Final = 28
+"""That of manylinux_2_28."""
+PROFILED: Final = "x86_64-unknown-linux-gnu"
+"""Made always, and the one that the profile fits: it finds functions by names that depend on
+--target, and on --zig."""
+
+GLIBC: Final = ("ld-linux-", "libc.so.6", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0")
+MUSL: Final = ("libc.so",)
+MACOS: Final = ("/usr/lib/libsystem.b.dylib",)
+WINDOWS: Final = ("api-ms-win-", "bcryptprimitives", "kernel32", "msvcrt", "ntdll", "python3.dll")
+"""How the names begin of the libraries that each system has, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What there is a wheel for."""
+
+    tags: str
+    """As the wheel's name has them."""
+    target: str
+    """As maturin calls it."""
+    libraries: tuple[str, ...]
+    """What the extension may need."""
+    of_rustup: tuple[str, ...]
+    """The targets of which it is made."""
+    options: tuple[str, ...] = ("--zig",)
+    """Of maturin."""
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Of the compilers."""
+
+
+def linux(tags: str, target: str, libraries: tuple[str, ...], *, zig: bool = True) -> Platform:
+    """A wheel for a C library of Linux and a processor."""
+    library = tags.rpartition("_x86_64" if "x86_64" in tags else "_aarch64")[0]
+    options = ("--compatibility", library, *(("--zig",) if zig else ()))
+    name = target.replace("-", "_")
+    ours = {f"CC_{name}": ZIG_CC, f"CARGO_TARGET_{name.upper()}_LINKER": ZIG_CC}
+    return Platform(tags, target, libraries, (target,), options, {} if zig else ours)
+
+
+PLATFORMS: Final = (
+    linux("manylinux_2_28_x86_64", PROFILED, GLIBC, zig=False),
+    linux("manylinux_2_28_aarch64", "aarch64-unknown-linux-gnu", GLIBC),
+    linux("musllinux_1_2_x86_64", "x86_64-unknown-linux-musl", MUSL),
+    linux("musllinux_1_2_aarch64", "aarch64-unknown-linux-musl", MUSL),
+    Platform(
+        "macosx_10_12_x86_64.macosx_11_0_arm64.macosx_10_12_universal2",
+        "universal2-apple-darwin",
+        MACOS,
+        ("x86_64-apple-darwin", "aarch64-apple-darwin"),
+    ),
+    Platform(
+        "win_amd64",
+        "x86_64-pc-windows-gnu",
+        WINDOWS,
+        ("x86_64-pc-windows-gnu",),
+        # zig takes it for an error that the allocator tells when it was compiled.
+        environ={"CFLAGS_x86_64_pc_windows_gnu": "-Wno-date-time"},
+    ),
+)
+
+
+def build(platform: Platform, folder: Path, profile: Path) -> Path | None:
+    """Its wheel; None if rustup has no target for it."""
+    if any(run("rustup", "target", "add", one, check=False) for one in platform.of_rustup):
+        return None
+    environ = {"PATH": f"{HERE}{os.pathsep}{os.environ['PATH']}", **platform.environ}
+    if platform.target == PROFILED:
+        environ["RUSTFLAGS"] = f"-Cprofile-use={profile}"
+    maturin = [HERE / "maturin", "build", "--release", "--locked", "--interpreter", "python3.11"]
+    options = ["--out", folder, "--target", platform.target, *platform.options]
+    run(*maturin, *options, environ=environ)
+    (made,) = folder.glob(f"otlp2parquet-*-cp311-abi3-{platform.tags}.whl")
+    return made
+
+
+def run(*words: str | Path, environ: Mapping[str, str] | None = None, check: bool = True) -> int:
+    """Run a program, which tells what it does itself; its exit code."""
+    return subprocess.run(words, env={**os.environ, **(environ or {})}, check=check).returncode
+
+
+def in_extension(platform: Platform, wheel: Path) -> Iterator[str]:
+    """What is wrong with what was linked: it may need nothing that a system may lack."""
+    import lief  # noqa: PLC0415 - only `make wheels` installs it
+
+    with zipfile.ZipFile(wheel) as packed:
+        (name,) = (one for one in packed.namelist() if one.startswith("otlp2parquet/_native."))
+        content = packed.read(name)
+    parsed = lief.parse(content)
+    for binary in parsed if isinstance(parsed, lief.MachO.FatBinary) else [parsed]:
+        for library in binary.libraries:
+            called = str(getattr(library, "name", library))
+            if not called.lower().startswith(platform.libraries):
+                yield f"{wheel.name}: {name} needs {called}, expected {platform.libraries} alone"
+
+
+def in_symbols(wheel: Path) -> Iterator[str]:
+    """What auditwheel finds: symbols of a younger glibc than the wheel's name says."""
+    command = [HERE / "auditwheel", "show", wheel]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    oldest = re.search(r'following platform tag:\s*"manylinux_2_(\d+)_', said)
+    if oldest is None or int(oldest[1]) > GLIBC_MINOR:
+        yield f"{wheel.name}: {said}"
+
+
+def main(folder: Path, profile: Path) -> int:
+    """Build all, then have them judged; 1 if something is wrong with any."""
+    problems: list[str] = []
+    made: list[Path] = []
+    for platform in PLATFORMS:
+        wheel = build(platform, folder, profile)
+        if wheel is not None:
+            made.append(wheel)
+            problems += in_extension(platform, wheel)
+            problems += in_symbols(wheel) if platform.libraries == GLIBC else ()
+        elif platform.target == PROFILED:
+            problems.append(f"found no target {PROFILED}, expected that of every machine")
+        else:
+            targets = " or ".join(platform.of_rustup)
+            line = f"no {targets} to be had: no wheel for {platform.tags}"
+            print(line, file=sys.stderr)  # noqa: T201 - a person builds
+    run(HERE / "abi3audit", "--strict", "--report", *made)
+    for problem in problems:
+        print(problem, file=sys.stderr)  # noqa: T201 - as above
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
