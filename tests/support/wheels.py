@@ -30,7 +30,10 @@ PROFILED: Final = "x86_64-unknown-linux-gnu"
 
 GLIBC: Final = ("ld-linux-", "libc.so.6", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0")
 MUSL: Final = ("libc.so",)
-MACOS: Final = ("/usr/lib/libsystem.b.dylib",)
+MACOS: Final = (
+    "/system/library/frameworks/corefoundation.framework/",
+    "/usr/lib/libsystem.b.dylib",
+)
 WINDOWS: Final = ("api-ms-win-", "bcryptprimitives", "kernel32", "msvcrt", "ntdll", "python3.dll")
 """How the names begin of the libraries that each system has, in lower case."""
 
@@ -72,6 +75,7 @@ PLATFORMS: Final = (
         "universal2-apple-darwin",
         MACOS,
         ("x86_64-apple-darwin", "aarch64-apple-darwin"),
+        environ={"RUSTFLAGS": f"-Clink-arg=-F{PROJECT / 'rust' / 'macos'}"},
     ),
     Platform(
         "win_amd64",
