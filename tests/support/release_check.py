@@ -171,7 +171,7 @@ def in_metadata(text: bytes, version: str) -> Iterator[str]:
             yield f"found {name} {given[name]!r}, expected {expected!r}"
     if not str(given["Description-Content-Type"]).startswith("text/markdown"):
         yield "expected a description in Markdown"
-    dead = dead_links(given.get_payload())
+    dead = dead_links(str(given.get_payload()))
     if dead:
         yield f"found links that are dead on PyPI: {dead}"
 

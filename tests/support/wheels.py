@@ -7,6 +7,7 @@ nothing of what it makes: `make test-wheel` does.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ import sys
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,8 +96,15 @@ def build(platform: Platform, folder: Path, profile: Path) -> Path | None:
     environ = {"PATH": f"{HERE}{os.pathsep}{os.environ['PATH']}", **platform.environ}
     if platform.target == PROFILED:
         environ["RUSTFLAGS"] = f"-Cprofile-use={profile}"
-    maturin = [HERE / "maturin", "build", "--release", "--locked", "--interpreter", "python3.11"]
-    options = ["--out", folder, "--target", platform.target, *platform.options]
+    maturin: list[str | Path] = [
+        HERE / "maturin",
+        "build",
+        "--release",
+        "--locked",
+        "--interpreter",
+        "python3.11",
+    ]
+    options: list[str | Path] = ["--out", folder, "--target", platform.target, *platform.options]
     run(*maturin, *options, environ=environ)
     (made,) = folder.glob(f"otlp2parquet-*-cp311-abi3-{platform.tags}.whl")
     return made
@@ -109,8 +117,7 @@ def run(*words: str | Path, environ: Mapping[str, str] | None = None, check: boo
 
 def in_extension(platform: Platform, wheel: Path) -> Iterator[str]:
     """What is wrong with what was linked: it may need nothing that a system may lack."""
-    import lief  # noqa: PLC0415 - only `make wheels` installs it
-
+    lief: Any = importlib.import_module("lief")  # only `make wheels` installs it
     with zipfile.ZipFile(wheel) as packed:
         (name,) = (one for one in packed.namelist() if one.startswith("otlp2parquet/_native."))
         content = packed.read(name)
@@ -124,7 +131,7 @@ def in_extension(platform: Platform, wheel: Path) -> Iterator[str]:
 
 def in_symbols(wheel: Path) -> Iterator[str]:
     """What auditwheel finds: symbols of a younger glibc than the wheel's name says."""
-    command = [HERE / "auditwheel", "show", wheel]
+    command: list[str | Path] = [HERE / "auditwheel", "show", wheel]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     oldest = re.search(r'following platform tag:\s*"manylinux_2_(\d+)_', said)
     if oldest is None or int(oldest[1]) > GLIBC_MINOR:
