@@ -96,16 +96,9 @@ def build(platform: Platform, folder: Path, profile: Path) -> Path | None:
     environ = {"PATH": f"{HERE}{os.pathsep}{os.environ['PATH']}", **platform.environ}
     if platform.target == PROFILED:
         environ["RUSTFLAGS"] = f"-Cprofile-use={profile}"
-    maturin: list[str | Path] = [
-        HERE / "maturin",
-        "build",
-        "--release",
-        "--locked",
-        "--interpreter",
-        "python3.11",
-    ]
-    options: list[str | Path] = ["--out", folder, "--target", platform.target, *platform.options]
-    run(*maturin, *options, environ=environ)
+    command: list[str | Path] = [HERE / "maturin", "build", "--release", "--locked"]
+    command += ["--interpreter", "python3.11", "--out", folder, "--target", platform.target]
+    run(*command, *platform.options, environ=environ)
     (made,) = folder.glob(f"otlp2parquet-*-cp311-abi3-{platform.tags}.whl")
     return made
 
