@@ -76,7 +76,6 @@ PLATFORMS: Final = (
         "universal2-apple-darwin",
         MACOS,
         ("x86_64-apple-darwin", "aarch64-apple-darwin"),
-        environ={"RUSTFLAGS": f"-Clink-arg=-F{PROJECT / 'rust' / 'macos'}"},
     ),
     Platform(
         "win_amd64",
