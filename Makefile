@@ -223,7 +223,7 @@ docs-check: components docs-site ## The documents alone: site, words, every stat
 WHEEL_TOOLS := 'ziglang==0.17.1' 'cargo-zigbuild==0.24.0' 'auditwheel>=6,<7' 'abi3audit>=0.0.26,<0.1' \
 	'lief>=1,<2'
 
-wheels: $(PROFILE) ## Make the sdist and an abi3 wheel for each platform, audit and test them.
+wheels: $(PROFILE) ## Make the sdist and the abi3 wheels for Linux, audit and test them.
 	rm -rf dist
 	$(BIN)/python -m pip install --quiet $(WHEEL_TOOLS)
 	$(BIN)/maturin sdist --out dist

@@ -1,7 +1,7 @@
-"""``python -m tests.support.wheels FOLDER PROFILE``: a wheel for each platform, built and judged.
+"""``python -m tests.support.wheels FOLDER PROFILE``: a wheel for each Linux, built and judged.
 
-Knows targets, tags, and what each system has by itself. zig links for all of them, because it
-brings their C libraries along. A target that rustup cannot get is named, and has no wheel. Runs
+Knows targets, tags, and what each C library brings by itself. zig links for all of them, because
+it has their symbols. A target that rustup cannot get is named, and has no wheel. Runs
 nothing of what it makes: `make test-wheel` does.
 """
 
@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,12 +31,7 @@ PROFILED: Final = "x86_64-unknown-linux-gnu"
 
 GLIBC: Final = ("ld-linux-", "libc.so.6", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0")
 MUSL: Final = ("libc.so",)
-MACOS: Final = (
-    "/system/library/frameworks/corefoundation.framework/",
-    "/usr/lib/libsystem.b.dylib",
-)
-WINDOWS: Final = ("api-ms-win-", "bcryptprimitives", "kernel32", "msvcrt", "ntdll", "python3.dll")
-"""How the names begin of the libraries that each system has, in lower case."""
+"""How the names begin of the libraries that each system has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +44,19 @@ class Platform:
     """As maturin calls it."""
     libraries: tuple[str, ...]
     """What the extension may need."""
-    of_rustup: tuple[str, ...]
-    """The targets of which it is made."""
-    options: tuple[str, ...] = ("--zig",)
+    options: tuple[str, ...]
     """Of maturin."""
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str]
     """Of the compilers."""
 
 
 def linux(tags: str, target: str, libraries: tuple[str, ...], *, zig: bool = True) -> Platform:
     """A wheel for a C library of Linux and a processor."""
-    library = tags.rpartition("_x86_64" if "x86_64" in tags else "_aarch64")[0]
+    library = tags.removesuffix("_x86_64").removesuffix("_aarch64")
     options = ("--compatibility", library, *(("--zig",) if zig else ()))
     name = target.replace("-", "_")
     ours = {f"CC_{name}": ZIG_CC, f"CARGO_TARGET_{name.upper()}_LINKER": ZIG_CC}
-    return Platform(tags, target, libraries, (target,), options, {} if zig else ours)
+    return Platform(tags, target, libraries, options, {} if zig else ours)
 
 
 PLATFORMS: Final = (
@@ -71,26 +64,12 @@ PLATFORMS: Final = (
     linux("manylinux_2_28_aarch64", "aarch64-unknown-linux-gnu", GLIBC),
     linux("musllinux_1_2_x86_64", "x86_64-unknown-linux-musl", MUSL),
     linux("musllinux_1_2_aarch64", "aarch64-unknown-linux-musl", MUSL),
-    Platform(
-        "macosx_10_12_x86_64.macosx_11_0_arm64.macosx_10_12_universal2",
-        "universal2-apple-darwin",
-        MACOS,
-        ("x86_64-apple-darwin", "aarch64-apple-darwin"),
-    ),
-    Platform(
-        "win_amd64",
-        "x86_64-pc-windows-gnu",
-        WINDOWS,
-        ("x86_64-pc-windows-gnu",),
-        # zig takes it for an error that the allocator tells when it was compiled.
-        environ={"CFLAGS_x86_64_pc_windows_gnu": "-Wno-date-time"},
-    ),
 )
 
 
 def build(platform: Platform, folder: Path, profile: Path) -> Path | None:
     """Its wheel; None if rustup has no target for it."""
-    if any(run("rustup", "target", "add", one, check=False) for one in platform.of_rustup):
+    if run("rustup", "target", "add", platform.target, check=False):
         return None
     environ = {"PATH": f"{HERE}{os.pathsep}{os.environ['PATH']}", **platform.environ}
     if platform.target == PROFILED:
@@ -113,12 +92,9 @@ def in_extension(platform: Platform, wheel: Path) -> Iterator[str]:
     with zipfile.ZipFile(wheel) as packed:
         (name,) = (one for one in packed.namelist() if one.startswith("otlp2parquet/_native."))
         content = packed.read(name)
-    parsed = lief.parse(content)
-    for binary in parsed if isinstance(parsed, lief.MachO.FatBinary) else [parsed]:
-        for library in binary.libraries:
-            called = str(getattr(library, "name", library))
-            if not called.lower().startswith(platform.libraries):
-                yield f"{wheel.name}: {name} needs {called}, expected {platform.libraries} alone"
+    for library in lief.parse(content).libraries:
+        if not library.startswith(platform.libraries):
+            yield f"{wheel.name}: {name} needs {library}, expected {platform.libraries} alone"
 
 
 def in_symbols(wheel: Path) -> Iterator[str]:
@@ -143,8 +119,7 @@ def main(folder: Path, profile: Path) -> int:
         elif platform.target == PROFILED:
             problems.append(f"found no target {PROFILED}, expected that of every machine")
         else:
-            targets = " or ".join(platform.of_rustup)
-            line = f"no {targets} to be had: no wheel for {platform.tags}"
+            line = f"no {platform.target} to be had: no wheel for {platform.tags}"
             print(line, file=sys.stderr)  # noqa: T201 - a person builds
     run(HERE / "abi3audit", "--strict", "--report", *made)
     for problem in problems:
