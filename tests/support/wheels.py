@@ -90,7 +90,7 @@ def in_extension(platform: Platform, wheel: Path) -> Iterator[str]:
     """What is wrong with what was linked: it may need nothing that a system may lack."""
     lief: Any = importlib.import_module("lief")  # only `make wheels` installs it
     with zipfile.ZipFile(wheel) as packed:
-        (name,) = (one for one in packed.namelist() if one.startswith("otlp2parquet/_native."))
+        (name,) = (one for one in packed.namelist() if one.endswith(".abi3.so"))
         content = packed.read(name)
     for library in lief.parse(content).libraries:
         if not library.startswith(platform.libraries):
