@@ -2,8 +2,8 @@
 
 ``test_encode_stdlib`` holds these files to pyarrow's for any rows. Here every column is of odd
 values alone, and the readers are asked questions: they may skip by statistics and page indexes, and
-no row may be missing then. Comparisons are those of SQL readers, for which NaN equals itself and is larger
-than everything else, and zeros of both signs are equal.
+no row may be missing then. Comparisons are those of SQL readers, for which NaN is larger than
+everything else, and zeros of both signs are equal.
 """
 
 from __future__ import annotations
@@ -96,7 +96,6 @@ def test_files_of_odd_values(table: str, seed: int, rows: int) -> None:
 
 def expected_count(values: list[Any], operator: str, value: Any) -> int:
     """How many rows a condition holds for, as SQL orders values."""
-
     given_values = [one for one in values if one is not None]
     if operator == "=":
         return sum(1 for one in given_values if one == value)
