@@ -87,7 +87,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FunctionBench]:
 @given(st.data())
 def test_odd_requests(bench: FunctionBench, form: str, data: st.DataObject) -> None:
     """What still is a request has an answer, and it is stored if, and only if, that is a 200."""
-    event = made_odd(FORMS[form]("POST", "/v1/logs", PROTOBUF, BODY), data)
+    usual = FORMS[form]("POST", "/v1/logs", PROTOBUF, BODY)
+    event = made_odd(usual, data)
     before = bench.rows
     if form_of(event) is None:
         with pytest.raises(EventError):
@@ -99,7 +100,7 @@ def test_odd_requests(bench: FunctionBench, form: str, data: st.DataObject) -> N
     got = response_of(result)
     # Another path may be that of the probe, and another body may be an empty request.
     is_export = got.status == 200 and b"json" not in dict(got.headers)[b"content-type"]
-    assert bench.rows - before == (ROWS if is_export and event.get("body") else 0)
+    assert bench.rows - before == (ROWS if is_export and event.get("body") == usual["body"] else 0)
     assert got.status in {200, 400, 404, 405, 413, 415, SENT_AGAIN}
     assert bench.assembly.budget.used == 0
 

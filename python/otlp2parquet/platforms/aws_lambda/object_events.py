@@ -137,7 +137,7 @@ def _of_notification(record: Event) -> ObjectReference:
             # A key that is no UTF-8 is none of S3's: what stood for its bytes would be another.
             unquote_plus(found["key"], errors="strict"),
             _version(found.get("versionId")),
-            str(found.get("eTag") or ""),
+            _tag(found.get("eTag")),
             int(found.get("size") or 0),
             _nanoseconds(record["eventTime"]),
         )
@@ -152,7 +152,7 @@ def _of_event_bridge(event: Event) -> ObjectReference:
             detail["bucket"]["name"],
             found["key"],
             _version(found.get("version-id")),
-            str(found.get("etag") or ""),
+            _tag(found.get("etag")),
             int(found.get("size") or 0),
             _nanoseconds(event["time"]),
         )
@@ -170,7 +170,13 @@ def _checked(found: ObjectReference) -> ObjectReference:
 
 def _version(given: object) -> str:
     """The version; where a bucket keeps versions no more, all that comes is the version "null"."""
-    return "" if given in (None, _NO_VERSION) else str(given)
+    return "" if given == _NO_VERSION else _tag(given)
+
+
+def _tag(given: object) -> str:
+    if given is not None and not isinstance(given, str):
+        raise TypeError("expected texts for the version and the etag")
+    return given or ""
 
 
 def _nanoseconds(moment: str) -> int:
