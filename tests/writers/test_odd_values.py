@@ -2,14 +2,14 @@
 
 ``test_encode_stdlib`` holds these files to pyarrow's for any rows. Here every column is of odd
 values alone, and the readers are asked questions: they may skip by statistics and page indexes, and
-no row may be missing then. Comparisons are those of SQL readers, for which NaN is larger than
-everything else, and zeros of both signs are equal.
+no row may be missing then.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import operator as operator_module
 import random
 import struct
 from typing import TYPE_CHECKING, Any, Final
@@ -94,25 +94,16 @@ def test_files_of_odd_values(table: str, seed: int, rows: int) -> None:
     assert_equal_files(table, [batch], settings_for(rows, source))
 
 
-def expected_count(values: list[Any], operator: str, value: Any) -> int:
-    """How many rows a condition holds for, as SQL orders values."""
-    given_values = [one for one in values if one is not None]
-    if operator == "=":
-        return sum(1 for one in given_values if one == value)
-    if operator == ">":
-        return sum(1 for one in given_values if one != one or one > value)  # noqa: PLR0124
-    return sum(1 for one in given_values if one < value)
-
-
 @pytest.mark.parametrize("table", TABLES)
-@examples(3)
+@examples(2)
 @given(st.integers(0, 2**32), st.sampled_from([1, 3, 9, 31]))
 def test_no_row_is_skipped(
     table: str, tmp_path_factory: pytest.TempPathFactory, seed: int, rows: int
 ) -> None:
     """DuckDB, polars and pyarrow find as many rows as there are, for each value and comparison.
 
-    All columns have statistics here, so that readers have something to skip by.
+    All columns have statistics here, so that readers have something to skip by. Where NaN counts as
+    larger than everything, a reader may skip it all the same: bounds say nothing of it.
     """
     source = random.Random(seed)
     batch = odd_batch(table, rows, source)
@@ -121,28 +112,32 @@ def test_no_row_is_skipped(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("otlp2parquet.writers.columns.STATISTICS_COLUMNS", everywhere)
         path.write_bytes(encoded(table, [batch], settings_for(rows, source))[0])
+    asked = [
+        (column, values)
+        for column, values in zip(TABLES[table], batch, strict=True)
+        if column.type in COMPARED and not column.is_list
+    ]
     with duckdb.connect() as connection:
-        for column, values in zip(TABLES[table], batch, strict=True):
-            if column.is_list or column.type not in COMPARED:
-                continue
-            asked = source.sample(ODD[column.type], 2)
-            for value in [one for one in asked if one == one]:  # noqa: PLR0124 - not NaN
-                for operator in "=<>":
-                    expected = expected_count(values, operator, value)
-                    found = (
-                        _duckdb_count(connection, path, column.name, operator, value),
-                        _polars_count(path, column.name, operator, value),
-                        _pyarrow_count(path, column.name, operator, value),
-                    )
-                    # By IEEE's order NaN is not larger than anything.
-                    plain = expected - sum(
-                        1
-                        for one in values
-                        if one != one and operator == ">"  # noqa: PLR0124
-                    )
-                    assert found[0] == expected, (column.name, operator, value)
-                    assert found[1] == expected, (column.name, operator, value)
-                    assert found[2] == plain, (column.name, operator, value)
+        for column, values in source.sample(asked, min(len(asked), 5)):
+            value = source.choice([one for one in ODD[column.type] if not is_nan(one)])
+            for operator in "=<>":
+                given_values = [one for one in values if one is not None]
+                least = sum(COMPARISONS[operator](one, value) for one in given_values)
+                nans = sum(map(is_nan, given_values)) if operator == ">" else 0
+                for found in (
+                    _duckdb_count(connection, path, column.name, operator, value),
+                    _polars_count(path, column.name, operator, value),
+                    _pyarrow_count(path, column.name, operator, value),
+                ):
+                    assert least <= found <= least + nans, (column.name, operator, value)
+
+
+COMPARISONS: Final = {"=": operator_module.eq, "<": operator_module.lt, ">": operator_module.gt}
+
+
+def is_nan(value: Any) -> bool:
+    """Whether it is one of the values that are not equal to themselves."""
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _duckdb_count(
@@ -268,9 +263,9 @@ def test_bounds_of_texts(values: list[str | None], bounds: tuple[str, str] | Non
         assert (found.min_raw, found.max_raw) == tuple(one.encode() for one in bounds)
 
 
-@pytest.mark.parametrize("distinct", [254, 255, 256, 257, 65_535, 65_536, 65_537])
+@pytest.mark.parametrize("distinct", [255, 256, 257])
 def test_dictionaries_of_every_width(distinct: int) -> None:
-    """Places of 8, 16 and 32 bits, over several pages; nulls between them."""
+    """Places of 8 and of 16 bits; nulls between them, which take one place of the 8."""
     columns = TABLES["otel_logs"]
     source = random.Random(distinct)
     texts = [f"v{number}" for number in range(distinct)] * 2
@@ -287,17 +282,15 @@ def test_dictionaries_of_every_width(distinct: int) -> None:
     assert_equal_files("otel_logs", [batch])
 
 
-def test_more_rows_than_a_row_group_has() -> None:
-    """As the settings have it, over pages and row groups, in a table with lists."""
-    source = random.Random(1)
-    table = "otel_traces"
-    batch = [column * 700 for column in odd_batch(table, 100, source)]
-    small = [
-        [("short" if isinstance(one, str) and len(one) > 90 else one) for one in column]
-        if not spec.is_list
-        else [
-            [("short" if isinstance(i, str) and len(i) > 90 else i) for i in one] for one in column
-        ]
-        for spec, column in zip(TABLES[table], batch, strict=True)
-    ]
-    assert_equal_files(table, [small], ParquetSettings("gzip", row_group_rows=45_000))
+def test_more_rows_than_a_page_and_a_row_group_have() -> None:
+    """The second page of the first row group, and the second row group, are as pyarrow has them."""
+    table, rows = "otel_traces", 22_000
+    few = odd_batch(table, 110, random.Random(1))
+    batch = [[_shorter(value) for value in column] * (rows // 110) for column in few]
+    assert_equal_files(table, [batch], ParquetSettings("gzip", 1, row_group_rows=21_000))
+
+
+def _shorter(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_shorter(item) for item in value[:3]]
+    return value[:50] if isinstance(value, str) else value
