@@ -23,19 +23,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 from otlp2parquet.batch_id import new_batch_id
 from otlp2parquet.catalogs.plain import PlainCatalog, RestClient, RestOptions
-from tests.support.iceberg import logs_receipt
+from tests.support.iceberg import NODE, logs_receipt
 from tests.support.plain_catalog import FileObjects, fetch_within
-from tests.support.plain_tables import commit_plainly, scanned
+from tests.support.plain_tables import scanned
 from tests.support.rest_catalog import RestCatalogServer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from otlp2parquet.catalogs.plain import Receipt
 
 RESULT: Final = Path(__file__).parent / "results" / "worker_commits.json"
 AT: Final = (10, 100, 500, 1000, 2000)
 """Commits at which it is looked at the table."""
 WINDOW: Final = 50
 """Figures are of so many commits, up to the one that they are given for."""
+
+KEYS: Final = 600
+"""Batches of the last ten minutes, which a table's property names: of a commit a second."""
 
 
 class Counted:
@@ -81,9 +86,15 @@ class Counted:
         await self._objects.delete(key)
 
 
+async def commit(catalog: PlainCatalog, receipt: Receipt, keys: list[str]) -> None:
+    """One attempt, as the committer makes it: load, name the keys, append."""
+    table = await catalog.load(receipt.table)
+    await table.append([receipt], {NODE: frozenset(keys)})
+
+
 def measure(folder: Path, most: int) -> list[dict[str, float]]:
     """For each of the commits in ``AT``, up to ``most``: what the last ones took, what is there."""
-    found, window = [], []
+    found, window, keys = [], [], []
     pattern = logs_receipt(folder / "pattern", 1)
     (file,) = pattern.files
     metadata = folder / "otel_logs" / "metadata"
@@ -94,8 +105,9 @@ def measure(folder: Path, most: int) -> list[dict[str, float]]:
             named = replace(file, location=f"file://{folder}/otel_logs/data/{batch_id}.parquet")
             receipt = replace(pattern, batch_id=batch_id, files=(named,))
             client = RestClient(RestOptions(server.uri), counted.fetch)  # type: ignore[arg-type]
+            keys = [*keys[1 - KEYS :], receipt.key]
             began = time.process_time()
-            asyncio.run(commit_plainly(PlainCatalog(client, counted), receipt))
+            asyncio.run(commit(PlainCatalog(client, counted), receipt, keys))
             busy = time.process_time() - began - counted.others
             window = [*window[1 - WINDOW :], (busy, counted)]
             if number in AT:
