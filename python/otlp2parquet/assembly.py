@@ -35,6 +35,7 @@ from otlp2parquet.batches.plan import Plan
 from otlp2parquet.batches.storing import Storing
 from otlp2parquet.config import Config
 from otlp2parquet.config.settings import LOG_FOLDER
+from otlp2parquet.core.decoder import memory_is_short
 from otlp2parquet.core.layout import CATALOG_LAYOUT
 from otlp2parquet.durable import reason_of
 from otlp2parquet.errors import ConfigError
@@ -136,7 +137,9 @@ def assemble(
     if config.storage.backend != "fs" or config.catalog_type != "none":
         # A thread that waits for the network uses no core.
         most, upload_bytes = max(most, UPLOADS_AT_ONCE), UPLOAD_BYTES
-    budget, counts = Budget(config.batch.memory_bytes), Counts()
+    # The decoder keeps what it may need again as long as there is memory for it.
+    memory_is_short(is_short=False)
+    budget, counts = Budget(config.batch.memory_bytes, memory_is_short), Counts()
     store = open_storage(config.storage)
     writer: OtlpWriter = make_writer(config, store)
     layout = cast("Layout", config.storage.layout)

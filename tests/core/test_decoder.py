@@ -180,15 +180,49 @@ def test_the_fallback_for_crc32_is_the_same_function(data: bytes, value: int) ->
     assert decoder.crc32(data, value) == zlib.crc32(data, value)
 
 
-def test_pages_are_given_back_when_asked() -> None:
-    """The allocator keeps them for a second by default, then as long as was said, or not at all."""
-    give = "from otlp2parquet.core.decoder import give_pages_back as give"
-    program = f"{give}; print(give(100), give(), give())"
+def in_a_process_of_its_own(program: str) -> list[int]:
+    """The numbers that ``program`` prints, as a user's process would have them."""
     environment = {name: value for name, value in os.environ.items() if "MIMALLOC" not in name}
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"from otlp2parquet.core.decoder import *\n{program}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.stdout.split() == ["1000", "100", "0"]
+    return [int(word) for word in done.stdout.split()]
+
+
+def test_the_allocator_is_told_when_memory_is_short() -> None:
+    """It keeps pages for a second by default, none while memory is short, then as before."""
+    told = ", ".join(f"memory_is_short({is_short})" for is_short in (True, True, False, True))
+    assert in_a_process_of_its_own(f"print({told})") == [1000, 0, 0, 1000]
+
+
+def test_pages_that_hold_nothing_go_back_when_memory_is_short() -> None:
+    """A decoded request is gone, and its memory is kept until somebody is short of it."""
+    body = log(*[delimited(5, string_value(b"x" * 100))] * 10)
+    kept, given_back = in_a_process_of_its_own(
+        "def resident():\n"
+        "    with open('/proc/self/statm') as page: return int(page.read().split()[1]) * 4096\n"
+        f"process_otlp({body!r} * 20_000, 'logs')\n"
+        "print(resident())\n"
+        "memory_is_short(True)\n"
+        "print(resident())\n"
+    )
+    assert kept - given_back > 10_000_000
+
+
+def test_no_huge_page_is_taken_while_memory_is_short() -> None:
+    """Of which a block would need a corner. Linux says so of each process."""
+    looks = (
+        "def look(is_short):\n"
+        "    memory_is_short(is_short)\n"
+        "    with open('/proc/self/status') as page:\n"
+        "        return next(line.split()[1] for line in page if line.startswith('THP_'))\n"
+        "print(look(True), look(False))\n"
+    )
+    assert in_a_process_of_its_own(looks) == [0, 1]
 
 
 def test_the_bound_is_the_decoders_own() -> None:

@@ -4,7 +4,14 @@ Knows numbers. Must not know what the bytes are, nor what happens when there are
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+SHORT, AMPLE = 7 / 8, 3 / 4
+"""The shares in use above which a budget is short, and up to which it is so no longer."""
+
+
+def _nobody(is_short: bool) -> None:  # noqa: FBT001 - the only thing to say
+    """Nobody wants to know."""
 
 
 class Budget:
@@ -13,12 +20,19 @@ class Budget:
     ``try_take`` is for what can still be refused (a body that is not read yet). ``take`` is for
     what is here already (rows that grew from an admitted body): it may go over the limit, and
     then nothing new is admitted until enough has been given back.
+
+    ``when_short`` is told when the budget gets short, and when it is so no longer: by one thread at
+    a time, and what it is told last is what holds. So can be given up what is in memory without
+    need, and in nobody's budget.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, when_short: Callable[[bool], object] = _nobody) -> None:
         self.limit = limit
         self._used = 0
         self._lock = threading.Lock()
+        self._when_short = when_short
+        self._told = False
+        self._telling = threading.Lock()
 
     @property
     def used(self) -> int:
@@ -36,17 +50,35 @@ class Budget:
             if others and (self._used >= self.limit or self._used + count > self.limit):
                 return False
             self._used += count
-            return True
+        self._look()
+        return True
 
     def take(self, count: int) -> None:
         """Take ``count`` bytes that are in memory already."""
         with self._lock:
             self._used += count
+        self._look()
 
     def give(self, count: int) -> None:
         """Give back ``count`` bytes taken before."""
         with self._lock:
             self._used -= count
+        self._look()
+
+    def _look(self) -> None:
+        """Tell when the budget has become short, or is so no longer."""
+        # Whoever finds another telling leaves: that one looks again when it has told.
+        while self._is_short() != self._told and self._telling.acquire(blocking=False):
+            try:
+                is_short = self._is_short()
+                if is_short != self._told:
+                    self._told = is_short
+                    self._when_short(is_short)
+            finally:
+                self._telling.release()
+
+    def _is_short(self) -> bool:
+        return self._used > self.limit * (AMPLE if self._told else SHORT)
 
 
 class Allowance:

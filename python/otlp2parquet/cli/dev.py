@@ -21,7 +21,7 @@ import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.cli.options import host_option, output_option, port_option
-from otlp2parquet.cli.serve import keep_few_pages, leave
+from otlp2parquet.cli.serve import leave
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import ConfigError
 
@@ -69,7 +69,6 @@ def dev(  # noqa: PLR0917 - click passes options by name
     metric a line; a request that is refused is shown with its reason at once. To a pipe lines are
     plain and whole. Ctrl-C stores everything and says where the files are.
     """
-    keep_few_pages()
     # Here, so that --help does not wait for pyarrow.
     from otlp2parquet.platforms import logs  # noqa: PLC0415
     from otlp2parquet.platforms.server import run  # noqa: PLC0415

@@ -18,11 +18,6 @@ from otlp2parquet.cli.options import host_option, output_option, port_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import ConfigError
 
-PAGES_KEPT_MILLIS = 0
-"""How long allocators keep pages that are empty. Already 10 ms take a server that has more to do
-than its disk takes beyond the bound of its memory, now and then; none cost an eighth of its
-processor time."""
-
 
 @click.command(context_settings=CONTEXT_SETTINGS)
 @click.option(
@@ -51,7 +46,6 @@ def serve(
     acknowledged and ends with 0. Without a terminal SIGHUP has tokens and certificates read again;
     SIGUSR1 has what is open stored now, as "otlp2parquet flush" does.
     """
-    keep_few_pages()
     # Here, so that --help does not wait for pyarrow.
     from otlp2parquet.platforms import logs  # noqa: PLC0415
     from otlp2parquet.platforms.server import run  # noqa: PLC0415
@@ -68,20 +62,6 @@ def serve(
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     leave(code)
-
-
-def keep_few_pages() -> None:
-    """Have the allocators of this process give back what they do not need. Before Arrow is loaded.
-
-    Arrow's allocator and the decoder's keep pages that hold nothing for a second: those of several
-    files and batches, which are in nobody's budget. Given back sooner they halve what a server
-    under load takes; given back at once they are cleared again for the next file, which is an
-    eighth of its time.
-    """
-    os.environ.setdefault("MIMALLOC_PURGE_DELAY", str(PAGES_KEPT_MILLIS))
-    from otlp2parquet.core.decoder import give_pages_back  # noqa: PLC0415 - for --help's sake
-
-    give_pages_back(PAGES_KEPT_MILLIS)
 
 
 def leave(code: int) -> NoReturn:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         Result,
         Schema,
         crc32,
-        give_pages_back,
         inflates_within,
+        memory_is_short,
         process_otlp,
         recognize_json,
         table_names,
@@ -53,8 +53,8 @@ else:
             Result,
             Schema,
             crc32,
-            give_pages_back,
             inflates_within,
+            memory_is_short,
             process_otlp,
             recognize_json,
             table_names,
@@ -74,7 +74,7 @@ else:
         from otlp2parquet.core.pure.inflate import inflates_within
         from otlp2parquet.core.pure.otlp_json.recognize import recognize_json
 
-        def give_pages_back(after_millis: int = 0) -> int:  # noqa: ARG001
+        def memory_is_short(is_short: bool) -> int:  # noqa: ARG001, FBT001 - as the extension's
             """As the extension's; without it there is no allocator of its own."""
             return 0
 
@@ -113,8 +113,8 @@ __all__ = [
     "Result",
     "Schema",
     "crc32",
-    "give_pages_back",
     "inflates_within",
+    "memory_is_short",
     "process_otlp",
     "recognize_json",
     "restore_batch",

@@ -4,17 +4,13 @@
 //! the boundary, releases the GIL around one call per request (inflate, check, append), maps
 //! errors to the classes of `otlp2parquet.errors`, and exports Arrow by the capsule protocol.
 
+mod allocator;
 mod arrow;
 mod builder;
 mod errors;
 mod input;
 
 use pyo3::prelude::*;
-
-/// Columns grow by doubling and go when a batch is written: an allocator that keeps its pages
-/// from one batch to the next saves the system a page fault for every 4 KiB of telemetry.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[pymodule]
 mod _native {
@@ -28,7 +24,7 @@ mod _native {
         Appended, BatchBuilder, Result, inflates_within, process_otlp, restore_result,
     };
     #[pymodule_export]
-    use super::{crc32, give_pages_back, recognize_json, table_names, table_schema};
+    use super::{crc32, memory_is_short, recognize_json, table_names, table_schema};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -44,21 +40,10 @@ mod _native {
     }
 }
 
-/// The option before the first one behind it whose number the crate knows. (A test finds the time
-/// there that the allocator has by default.)
-const PURGE_DELAY: libmimalloc_sys::mi_option_t = libmimalloc_sys::mi_option_use_numa_nodes - 1;
-
-/// From now on pages that hold nothing are given back after so many milliseconds: for a process that
-/// promises a bound. Gives the milliseconds that they were kept until now.
+/// Whether memory is short from now on; documented in the stub.
 #[pyfunction]
-#[pyo3(signature = (after_millis=0))]
-fn give_pages_back(after_millis: std::ffi::c_long) -> std::ffi::c_long {
-    // SAFETY: both may be called at any time, and the option exists.
-    unsafe {
-        let before = libmimalloc_sys::mi_option_get(PURGE_DELAY);
-        libmimalloc_sys::mi_option_set(PURGE_DELAY, after_millis);
-        before
-    }
+fn memory_is_short(py: Python<'_>, is_short: bool) -> std::ffi::c_long {
+    py.detach(|| allocator::memory_is_short(is_short))
 }
 
 /// Up to here a checksum keeps the GIL, for microseconds: to get it back may take far longer.
