@@ -94,7 +94,9 @@ async def commit(catalog: PlainCatalog, receipt: Receipt, keys: list[str]) -> No
 
 def measure(folder: Path, most: int) -> list[dict[str, float]]:
     """For each of the commits in ``AT``, up to ``most``: what the last ones took, what is there."""
-    found, window, keys = [], [], []
+    found: list[dict[str, float]] = []
+    window: list[tuple[float, Counted]] = []
+    keys: list[str] = []
     pattern = logs_receipt(folder / "pattern", 1)
     (file,) = pattern.files
     metadata = folder / "otel_logs" / "metadata"
@@ -104,7 +106,7 @@ def measure(folder: Path, most: int) -> list[dict[str, float]]:
             batch_id = new_batch_id()
             named = replace(file, location=f"file://{folder}/otel_logs/data/{batch_id}.parquet")
             receipt = replace(pattern, batch_id=batch_id, files=(named,))
-            client = RestClient(RestOptions(server.uri), counted.fetch)  # type: ignore[arg-type]
+            client = RestClient(RestOptions(server.uri), counted.fetch)
             keys = [*keys[1 - KEYS :], receipt.key]
             began = time.process_time()
             asyncio.run(commit(PlainCatalog(client, counted), receipt, keys))

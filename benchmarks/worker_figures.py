@@ -153,7 +153,7 @@ def _compressed(sources: Iterable[bytes]) -> int:
 
 def main() -> None:
     """Measure, and write the page."""
-    folder = Path(sys.argv[1])
+    folder = Path(sys.argv[1]).resolve()
     PAGE.write_text(page(folder, measure(folder)), encoding="utf-8")
     sys.stdout.write(f"{PAGE}\n")
 

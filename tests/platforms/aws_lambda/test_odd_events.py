@@ -303,7 +303,8 @@ def test_odd_events_of_objects(way: str, data: st.DataObject) -> None:
         return
     for one in found:
         assert isinstance(one, ObjectReference)
-        assert all(isinstance(name, str) and name for name in (one.bucket, one.key))
+        names: list[Any] = [one.bucket, one.key]
+        assert all(isinstance(name, str) and name for name in names)
         assert one.version + one.etag
     if not found:
         record = (event.get("Records") or [{}])[0]
@@ -327,7 +328,18 @@ def test_an_object_without_a_version_and_a_content(version: str) -> None:
             list(objects_in(event))
 
 
-BAD_BODIES = ["", "no JSON", "[]", "[" * 100_000, "7", '{"Records": [{}]}', '{"a": 1}', None, 7, {}]
+BAD_BODIES: list[Any] = [
+    "",
+    "no JSON",
+    "[]",
+    "[" * 100_000,
+    "7",
+    '{"Records": [{}]}',
+    '{"a": 1}',
+    None,
+    7,
+    {},
+]
 
 
 @examples(40)

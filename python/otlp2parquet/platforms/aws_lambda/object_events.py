@@ -160,7 +160,8 @@ def _of_event_bridge(event: Event) -> ObjectReference:
 
 
 def _checked(found: ObjectReference) -> ObjectReference:
-    if not all(isinstance(name, str) and name for name in (found.bucket, found.key)):
+    names: tuple[object, ...] = (found.bucket, found.key)
+    if not all(isinstance(name, str) and name for name in names):
         raise TypeError("expected the names of a bucket and a key")
     if not found.version and not found.etag:
         raise ValueError("expected a version or an etag: the next object of this name has another")
