@@ -102,8 +102,8 @@ def test_no_row_is_skipped(
 ) -> None:
     """DuckDB, polars and pyarrow find as many rows as there are, for each value and comparison.
 
-    All columns have statistics here, so that readers have something to skip by. What a reader makes of
-    NaN is its own: bounds say nothing of it, so DuckDB finds it below what is above the bounds.
+    All columns have statistics here, so that readers have something to skip by. What a reader
+    makes of NaN is its own: bounds say nothing of it, so DuckDB finds it below what is above them.
     """
     source = random.Random(seed)
     batch = odd_batch(table, rows, source)
