@@ -24,7 +24,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 	fuzz-long \
 	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket \
 	prove-convert prove-catalog simulate stores catalogs hostile wheels lambda lambda-zips worker \
-	test-wheel release-check components docs docs-site docs-serve docs-check format clean
+	test-wheel release-check five-minutes components docs docs-site docs-serve docs-check format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -135,7 +135,7 @@ components: dev ## Build the real programs that the tests talk to (once, into a 
 prove-kill: dev ## kill -9 under load, TESTS_KILLS times (1,000; about half an hour).
 	$(BIN)/python -m pytest tests/proofs/test_kill.py --full -q -o faulthandler_timeout=0
 
-prove-power: dev ## Power cuts, OTLP2PARQUET_CUTS of them (200; some minutes).
+prove-power: dev ## Power cuts, TESTS_CUTS of them (200; some minutes).
 	$(BIN)/python -m pytest tests/proofs/test_power.py --full -q -o faulthandler_timeout=0
 
 prove-outage: dev ## Storage down under load, TESTS_OUTAGE_SECS long (600), then flapping.
@@ -197,9 +197,11 @@ overload: dev ## More than a slow disk takes: memory, refusals, rows against ans
 
 docs: dev ## Write the generated pages again, and the drawing of the layers in DESIGN.md.
 	$(BIN)/python -m tests.support.layers
+	$(BIN)/python -m tests.support.pypi_readme > python/README.md
 	$(BIN)/python -m otlp2parquet.config.show > docs/settings.md
 	$(BIN)/python -m otlp2parquet.config.example > deploy/config.toml
 	$(BIN)/python -m benchmarks.sizing --page
+	$(BIN)/python -m benchmarks.five_minutes --page
 	$(BIN)/python -m otlp2parquet.cli.reference schema > docs/schema.md
 	$(BIN)/python -m otlp2parquet.cli.reference cli > docs/cli.md
 	$(BIN)/python -m tests.support.answer_matrix > docs/otlp_http.md
@@ -217,27 +219,15 @@ docs-serve: $(ENVIRONMENT) ## Read the site on 127.0.0.1:8000 while its pages ar
 docs-check: components docs-site ## The documents alone: site, words, every statement, command and program.
 	$(BIN)/python -m pytest tests/docs tests/query/test_query_page.py tests/clients/test_readers.py -q
 
-# The aarch64 wheel is made where its target can be had; the x86_64 one always.
-MATURIN_BUILD = PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin build --release --locked \
-	--compatibility manylinux_2_28 --interpreter python3.11 --out dist --target
-WHEEL_TOOLS := 'ziglang==0.17.1' 'cargo-zigbuild==0.24.0' 'auditwheel>=6,<7' 'abi3audit>=0.0.26,<0.1'
+# Which platforms, and what of them can be made where, says tests/support/wheels.py.
+WHEEL_TOOLS := 'ziglang==0.17.1' 'cargo-zigbuild==0.24.0' 'auditwheel>=6,<7' 'abi3audit>=0.0.26,<0.1' \
+	'lief>=1,<2'
 
-wheels: $(PROFILE) ## Make the sdist and the abi3 manylinux wheels, audit and test them.
+wheels: $(PROFILE) ## Make the sdist and the abi3 wheels for Linux, audit and test them.
 	rm -rf dist
 	$(BIN)/python -m pip install --quiet $(WHEEL_TOOLS)
 	$(BIN)/maturin sdist --out dist
-	RUSTFLAGS='-Cprofile-use=$(PROFILE)' CC_x86_64_unknown_linux_gnu=$(CURDIR)/rust/zig-cc \
-		CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=$(CURDIR)/rust/zig-cc \
-		$(MATURIN_BUILD) x86_64-unknown-linux-gnu
-	if rustup target add aarch64-unknown-linux-gnu; then \
-		$(MATURIN_BUILD) aarch64-unknown-linux-gnu --zig; \
-	else echo "no aarch64 target to be had: no aarch64 wheel"; fi
-	for wheel in dist/*.whl; do \
-		$(BIN)/auditwheel show "$$wheel" | tr '\n' ' ' \
-			| grep -qE 'following platform tag: *"manylinux_2_(1[0-9]|2[0-8])_' \
-			|| { $(BIN)/auditwheel show "$$wheel"; exit 1; }; \
-	done
-	$(BIN)/abi3audit --strict --report dist/*.whl
+	$(BIN)/python -m tests.support.wheels dist $(PROFILE)
 	$(MAKE) test-wheel
 
 # The artifact, not the checkout: no package sources, no cargo, no rustc, another folder.
@@ -248,6 +238,7 @@ test-wheel: ## Test the wheel in dist/ in a fresh environment outside of the che
 	"$$folder/venv/bin/python" -m pip install --quiet --group test \
 		dist/otlp2parquet-*-manylinux_2_28_$$(uname -m).whl; \
 	cp -R Cargo.lock Cargo.toml LICENSE Makefile *.md pyproject.toml benchmarks demo deploy docs tests "$$folder"; \
+	mkdir "$$folder/python"; cp python/README.md "$$folder/python"; \
 	PATH=$$(echo "$$PATH" | tr ':' '\n' | while read -r entry; do \
 		test -e "$$entry/cargo" || test -e "$$entry/rustc" || printf '%s:' "$$entry"; done); \
 	if command -v cargo || command -v rustc; then echo "Rust is still on PATH" >&2; exit 1; fi; \
@@ -264,8 +255,8 @@ release-check: dev ## Look at the sources and at dist/ (made if empty); install 
 	cd "$$folder"; venv/bin/otlp2parquet --version
 
 # The package's own wheel for each processor, if `make wheels` could make it; all else by pip.
-LAMBDA_ARCHS = $(if $(wildcard dist/otlp2parquet-*x86_64.whl),--arch x86_64) \
-	$(if $(wildcard dist/otlp2parquet-*aarch64.whl),--arch arm64)
+LAMBDA_ARCHS = $(if $(wildcard dist/otlp2parquet-*-manylinux_*x86_64.whl),--arch x86_64) \
+	$(if $(wildcard dist/otlp2parquet-*-manylinux_*aarch64.whl),--arch arm64)
 
 lambda: dev ## Make the zips for AWS Lambda, test them under AWS's runtime, write their figures.
 	test -n "$(wildcard dist/otlp2parquet-*.whl)" || $(MAKE) wheels
@@ -275,6 +266,10 @@ lambda-zips: dev
 	$(BIN)/otlp2parquet deploy aws --package --force --wheels dist --output dist/lambda $(LAMBDA_ARCHS)
 	$(BIN)/python -m pytest tests/deploy tests/platforms/aws_lambda --lambda dist/lambda -q
 	$(BIN)/python -m benchmarks.lambda_figures dist/lambda
+
+five-minutes: $(ENVIRONMENT) ## Walk a new user's first five minutes with a wheel, and write docs/five_minutes.md.
+	test -n "$(wildcard dist/otlp2parquet-*.whl)" || $(MAKE) wheels
+	$(BIN)/python -m benchmarks.five_minutes dist/otlp2parquet-*-manylinux_2_28_$$(uname -m).whl
 
 worker: components ## Make the Worker for Cloudflare, test it, write its figures (docs/worker_figures.md).
 	rm -rf dist/worker

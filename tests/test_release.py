@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otlp2parquet import __version__
+from tests.support.pypi_readme import dead_links, of_pypi
 from tests.support.release_check import (
     EVERYWHERE,
     PROJECT,
+    TAGS,
+    expanded,
     in_change_log,
+    in_folder,
+    in_metadata,
     in_sdist,
     in_sources,
     in_wheel,
@@ -46,7 +51,7 @@ def contents(tag: str) -> dict[str, str]:
         "otlp2parquet/_native.abi3.so": "",
         f"{INFO}/licenses/LICENSE": (PROJECT / "LICENSE").read_text("utf-8"),
         f"{INFO}/METADATA": METADATA,
-        f"{INFO}/WHEEL": f"Wheel-Version: 1.0\nTag: {tag}\n",
+        f"{INFO}/WHEEL": "".join(f"Tag: {one}\n" for one in expanded(tag)),
     }
 
 
@@ -98,21 +103,10 @@ def test_a_release_without_a_change_is_found() -> None:
     assert list(in_change_log(text, VERSION, is_release=False)) != []
 
 
-@pytest.mark.parametrize(
-    "tag",
-    [
-        "cp311-abi3-manylinux_2_28_aarch64",
-        "cp311-abi3-musllinux_1_2_x86_64",
-        "cp311-abi3-macosx_11_0_arm64",
-        "cp311-abi3-win_amd64",
-    ],
-)
+@pytest.mark.parametrize("tag", TAGS)
 def test_a_sound_wheel_has_no_problem(tag: str, tmp_path: Path) -> None:
     """On each platform that there are wheels for."""
-    files = contents(tag)
-    if "win" in tag:
-        files["otlp2parquet/_native.pyd"] = files.pop("otlp2parquet/_native.abi3.so")
-    assert list(in_wheel(wheel(tmp_path, files, tag), VERSION)) == []
+    assert list(in_wheel(wheel(tmp_path, contents(tag), tag), VERSION)) == []
 
 
 @pytest.mark.parametrize("name", contents(TAG))
@@ -127,7 +121,13 @@ def test_a_wheel_that_lacks_something_has_one(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "tag", ["cp312-cp312-musllinux_1_2_x86_64", "cp311-abi3-linux_x86_64", "py3-none-any"]
+    "tag",
+    [
+        "cp312-cp312-musllinux_1_2_x86_64",
+        "cp311-abi3-linux_x86_64",
+        "cp311-abi3-manylinux_2_34_x86_64",
+        "py3-none-any",
+    ],
 )
 def test_a_wheel_for_another_platform_than_meant_is_found(tag: str, tmp_path: Path) -> None:
     """One Python alone, or a Linux whose C library nobody named."""
@@ -148,6 +148,31 @@ def test_an_sdist_is_whole_and_source_alone(tmp_path: Path) -> None:
         assert list(in_sdist(sdist(tmp_path, lacking), VERSION)) != [], name
     compiled = sound | {"python/otlp2parquet/_native.abi3.so": ""}
     assert list(in_sdist(sdist(tmp_path, compiled), VERSION)) != []
+
+
+def test_a_release_has_a_wheel_for_each_platform(tmp_path: Path) -> None:
+    """What could not be made here is no obstacle until then."""
+    for tag in TAGS[1:]:
+        wheel(tmp_path, contents(tag), tag)
+    missing = f"{tmp_path}: found no wheel for {TAGS[0]}"
+    assert missing in list(in_folder(tmp_path, VERSION, is_release=True))
+    assert missing not in list(in_folder(tmp_path, VERSION))
+
+
+def test_the_page_on_pypi_has_no_dead_link() -> None:
+    """Nothing lies beside it there; files are named, what lies elsewhere stays a link."""
+    text = (
+        "# A\n\nSee [the\nschema](docs/a.md#b), [docs/c.md](docs/c.md), [it](https://localhost/) "
+        "and [b](#b).\n\n```md\n[x](y.md)\n```\n"
+    )
+    page = of_pypi(text)
+    assert "See the\nschema (`docs/a.md`), `docs/c.md`, [it](https://localhost/)" in page
+    assert "and [b](#b).\n\n```md\n[x](y.md)\n```\n" in page
+    assert dead_links(text) == ["docs/a.md#b", "docs/c.md"]
+    assert dead_links(page) == []
+    sound = METADATA + page
+    assert list(in_metadata(sound.encode(), VERSION)) == []
+    assert list(in_metadata((METADATA + text).encode(), VERSION)) != []
 
 
 def test_the_package_says_the_version_of_the_sources() -> None:

@@ -36,6 +36,15 @@ def test_help() -> None:
         assert f"found {' '.join(names)}, expected one of the commands" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["query", "completion"])
+def test_lines_of_examples_stay_lines(command: str) -> None:
+    """One below the other, to be copied; the character that says so is not shown."""
+    shown = run("help", command).stdout
+    assert "\\b" not in shown
+    examples = [line for line in shown.splitlines()[1:] if f"otlp2parquet {command} " in line]
+    assert len(examples) == {"query": 2, "completion": 3}[command], shown
+
+
 def test_as_a_module(tmp_path: Path) -> None:
     """``python -m otlp2parquet`` is the command."""
     command = [sys.executable, "-m", "otlp2parquet"]

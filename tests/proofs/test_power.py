@@ -101,7 +101,7 @@ def test_a_power_cut_loses_and_doubles_nothing(
 ) -> None:
     """At any call, with nothing that was not synced, or any part of it."""
     is_full = request.config.getoption("--full")
-    count = int(os.environ.get("OTLP2PARQUET_CUTS", "200")) if is_full else 6
+    count = int(os.environ.get("TESTS_CUTS", "200")) if is_full else 6
     dice = random.Random(11)
     life = Recorded(tmp_path / "life", shim, "fsync", 400 if is_full else 120)
     for number, cut in enumerate(life.cuts(count, dice)):

@@ -20,6 +20,8 @@ from otlp2parquet.batches.log.record import FORMAT_VERSION
 from otlp2parquet.core.schema import SCHEMA_VERSION
 from tests.components.cache import python_environment
 from tests.components.deploy_tools import judge
+from tests.support.pypi_readme import PAGE, dead_links, of_pypi
+from tests.support.wheels import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +29,18 @@ if TYPE_CHECKING:
 PROJECT: Final = Path(__file__).parents[2]
 TWINE: Final = ("twine>=6.1,<7",)
 VERSION: Final = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
-TAG: Final = re.compile(
-    r"cp311-abi3-(?:manylinux_2_(?:1\d|2[0-8])_(?:x86_64|aarch64)|musllinux_1_2_(?:x86_64|aarch64)"
-    r"|macosx_1[0-9]_\d+_(?:x86_64|arm64|universal2)|win_(?:amd64|arm64))"
+TAGS: Final = tuple(f"cp311-abi3-{platform.tags}" for platform in PLATFORMS)
+"""One wheel for Python 3.11 and all later ones, for each platform."""
+EVERYWHERE: Final = (
+    "LICENSE",
+    "README.md",
+    "CHANGELOG.md",
+    "docs/schema.md",
+    "pyproject.toml",
+    "python/README.md",
+    "Cargo.lock",
+    "rust/core/src/lib.rs",
 )
-"""One wheel for Python 3.11 and all later ones, for systems that are still looked after."""
-EVERYWHERE: Final = ("LICENSE", "README.md", "pyproject.toml", "Cargo.lock", "rust/core/src/lib.rs")
 """What an sdist must have, to be built and to be read."""
 
 
@@ -62,6 +70,10 @@ def in_sources(project: Path = PROJECT, *, is_release: bool = False) -> Iterator
         own = toml(manifest)["package"].get("version")
         if manifest.parent.name != "fuzz" and own != {"workspace": True}:
             yield f"{manifest.parent.name}: found version {own}, expected that of the workspace"
+    readme = (project / "README.md").read_text("utf-8")
+    page = project / PAGE.relative_to(PROJECT)
+    if page.read_text("utf-8") != of_pypi(readme):
+        yield f"{page.relative_to(project)}: found another text than README.md's: run `make docs`"
     changes = (project / "CHANGELOG.md").read_text("utf-8")
     yield from in_change_log(changes, version, is_release=is_release)
     policy = (project / "docs" / "versions.md").read_text("utf-8")
@@ -81,13 +93,16 @@ def in_change_log(text: str, version: str, *, is_release: bool) -> Iterator[str]
         yield f"CHANGELOG.md: found no entry below {head!r}"
 
 
-def in_folder(folder: Path, version: str) -> Iterator[str]:
-    """What is wrong with the artifacts."""
+def in_folder(folder: Path, version: str, *, is_release: bool = False) -> Iterator[str]:
+    """What is wrong with the artifacts; for a release none may be missing."""
     sdists, wheels = sorted(folder.glob("*.tar.gz")), sorted(folder.glob("*.whl"))
     if [path.name for path in sdists] != [f"otlp2parquet-{version}.tar.gz"]:
         yield f"{folder}: found the sdists {[path.name for path in sdists]}, expected one"
     if not wheels:
         yield f"{folder}: found no wheel"
+    for tag in TAGS if is_release else ():
+        if not any(path.name.endswith(f"-{tag}.whl") for path in wheels):
+            yield f"{folder}: found no wheel for {tag}"
     for path in sdists:
         yield from (f"{path.name}: {problem}" for problem in in_sdist(path, version))
     for path in wheels:
@@ -115,8 +130,8 @@ def in_sdist(path: Path, version: str) -> Iterator[str]:
 def in_wheel(path: Path, version: str) -> Iterator[str]:
     """What is wrong with a wheel."""
     found = re.fullmatch(r"otlp2parquet-([^-]+)-(.+)\.whl", path.name)
-    if found is None or found[1] != version or not TAG.fullmatch(found[2].split(".")[0]):
-        yield f"expected otlp2parquet-{version}-cp311-abi3-PLATFORM.whl, of a platform that we name"
+    if found is None or found[1] != version or found[2] not in TAGS:
+        yield f"expected otlp2parquet-{version}-TAG.whl, with one of {TAGS}"
         return
     info = f"otlp2parquet-{version}.dist-info"
     with zipfile.ZipFile(path) as packed:
@@ -156,14 +171,18 @@ def in_metadata(text: bytes, version: str) -> Iterator[str]:
             yield f"found {name} {given[name]!r}, expected {expected!r}"
     if not str(given["Description-Content-Type"]).startswith("text/markdown"):
         yield "expected a description in Markdown"
+    dead = dead_links(str(given.get_payload()))
+    if dead:
+        yield f"found links that are dead on PyPI: {dead}"
 
 
 def main() -> int:
     """Print what is wrong; 1 if anything is."""
     words = sys.argv[1:]
-    problems = list(in_sources(is_release="--release" in words))
+    is_release = "--release" in words
+    problems = list(in_sources(is_release=is_release))
     for folder in (Path(word) for word in words if word != "--release"):
-        problems += in_folder(folder, version_of())
+        problems += in_folder(folder, version_of(), is_release=is_release)
     for problem in problems:
         print(problem, file=sys.stderr)  # noqa: T201 - a person asks
     if not problems:

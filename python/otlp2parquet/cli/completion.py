@@ -19,13 +19,13 @@ _VARIABLE: Final = f"_{_NAME.upper()}_COMPLETE"
 @click.command(context_settings=CONTEXT_SETTINGS)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    r"""Print what makes bash, zsh or fish complete lines of this command.
+    """Print what makes bash, zsh or fish complete lines of this command.
 
     \b
     bash  otlp2parquet completion bash > ~/.local/share/bash-completion/completions/otlp2parquet
     zsh   eval "$(otlp2parquet completion zsh)" in ~/.zshrc, behind compinit
     fish  otlp2parquet completion fish > ~/.config/fish/completions/otlp2parquet.fish
-    """
+    """  # noqa: D301 - click knows lines by this character that stay as they are
     made = get_completion_class(shell)
     if made is None:
         raise click.ClickException(f"click knows no completion for {shell}")
