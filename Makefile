@@ -275,6 +275,7 @@ worker: components ## Make the Worker for Cloudflare, test it, write its figures
 	rm -rf dist/worker
 	$(BIN)/otlp2parquet deploy cloudflare --output dist/worker
 	$(BIN)/python -m pytest tests/deploy tests/platforms/cloudflare_worker --worker -q
+	$(BIN)/python -m benchmarks.worker_commits
 	$(BIN)/python -m benchmarks.worker_figures dist/worker
 
 clean: ## Remove what was built here (never ./data, nor the cache of components).

@@ -8,6 +8,7 @@ with Cloudflare's SDK in one Node process; the machine is not Cloudflare's.
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import platform
 import statistics
@@ -16,6 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from benchmarks.worker_commits import RESULT, WINDOW
 from otlp2parquet.deploy.worker import CATALOG, PACKAGE, needed_modules
 from tests.components.worker_runtime import WorkerRuntime
 from tests.support.requests import logs_request
@@ -110,10 +112,39 @@ def page(folder: Path, found: list[tuple[int, int, float, float, float]]) -> str
             else f"The free plan's {FREE_MS} ms hold no request by that."
         ),
         "",
+        *commits(),
+        "",
         f"(Python {platform.python_version()} drives it, {os.cpu_count()} cores)",
         "",
     ]
     return "\n".join(lines)
+
+
+def commits() -> list[str]:
+    """The part of the page on commits, as they were measured last."""
+    lines = [
+        "## A commit",
+        "",
+        "Iceberg's plain client alone, a file a commit, each by a client that knows nothing of",
+        "those before, as a Worker's request has one: `python -m benchmarks.worker_commits`, under",
+        f"CPython, on average over the {WINDOW} commits up to the one that is named (the slowest",
+        "one of them beside it). Calls are those of the bucket; the catalog's answers hold its",
+        "snapshots, of which a table keeps 100. pyiceberg finds each file once, at every row.",
+        "",
+        (
+            "| commits | processor time, ms | slowest, ms | calls | read, KiB | written, KiB "
+            "| catalog's answers, KiB | manifests | snapshots | metadata files |"
+        ),
+        "|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {one['commits']:,} | {one['cpu_ms']:.1f} | {one['worst_cpu_ms']:.1f} "
+        f"| {one['calls']:.1f} | {one['read_bytes'] / KIB:.1f} "
+        f"| {one['written_bytes'] / KIB:.1f} | {one['answer_bytes'] / KIB:.0f} "
+        f"| {one['manifests']} | {one['snapshots']} | {one['metadata_files']} |"
+        for one in json.loads(RESULT.read_text(encoding="utf-8"))["at"]
+    ]
+    return lines
 
 
 def _compressed(sources: Iterable[bytes]) -> int:
@@ -122,7 +153,7 @@ def _compressed(sources: Iterable[bytes]) -> int:
 
 def main() -> None:
     """Measure, and write the page."""
-    folder = Path(sys.argv[1])
+    folder = Path(sys.argv[1]).resolve()
     PAGE.write_text(page(folder, measure(folder)), encoding="utf-8")
     sys.stdout.write(f"{PAGE}\n")
 

@@ -228,6 +228,18 @@ def queued(*bodies: object) -> dict[str, Any]:
     }
 
 
+def from_sns(message: dict[str, Any]) -> dict[str, Any]:
+    """An event of SNS, to which the function has subscribed."""
+    sns = {"Type": "Notification", "MessageId": "id", "Message": json.dumps(message)}
+    return {"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": sns}]}
+
+
+def subscribed(message: dict[str, Any]) -> dict[str, Any]:
+    """A message of a queue that has subscribed to SNS, without raw delivery."""
+    sns: dict[str, Any] = from_sns(message)["Records"][0]["Sns"]
+    return sns
+
+
 SCHEDULED = {
     "version": "0",
     "account": "123456789012",

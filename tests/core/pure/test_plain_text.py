@@ -15,7 +15,8 @@ from otlp2parquet.core.pure.builder import process_otlp
 from otlp2parquet.core.pure.fields import REQUESTS
 from otlp2parquet.core.pure.otlp_json import plain_text
 from otlp2parquet.core.pure.otlp_json.plain_text import MOST_BYTES, transcode_plain
-from otlp2parquet.core.pure.otlp_json.transcoder import RECORDS, Transcoder
+from otlp2parquet.core.pure.otlp_json.tally import RECORDS
+from otlp2parquet.core.pure.otlp_json.transcoder import Transcoder
 from tests.support import json_edits, strategies, strategies_json
 
 if TYPE_CHECKING:

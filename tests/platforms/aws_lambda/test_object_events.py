@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from otlp2parquet.platforms.aws_lambda.object_events import ObjectReference, messages_in, objects_in
-from tests.support.lambda_events import SCHEDULED, event_bridge, notification, queued
+from tests.support.lambda_events import event_bridge, notification, queued
 from tests.support.requests import START
 
 
@@ -38,10 +38,10 @@ def test_a_version_is_named_by_its_content_where_there_are_none() -> None:
 
 
 def test_removals_tell_of_no_object() -> None:
-    """Nor do tests and other events."""
+    """Nor do tests, nor what happens to objects otherwise."""
     removal = notification("b", "k", "e", 1)
     removal["Records"][0]["eventName"] = "ObjectRemoved:Delete"
-    for event in (removal, {"Event": "s3:TestEvent"}, SCHEDULED, {}):
+    for event in (removal, {"Event": "s3:TestEvent"}):
         assert list(objects_in(event)) == []
     tagged = event_bridge("b", "k", "e", 1) | {"detail-type": "Object Tags Added"}
     assert list(objects_in(tagged)) == []

@@ -89,7 +89,7 @@ def test_every_signal_is_stored(function: LambdaRuntime, tmp_path: Path) -> None
 def test_an_error_is_the_runtimes(function: LambdaRuntime) -> None:
     """What is no event of ours fails as callers expect it, and the next one is answered."""
     failed: Any = function.invoke({"nothing": "ours"})
-    assert failed["errorType"] == "ValueError"
+    assert failed["errorType"] == "EventError"
     assert post(function, "logs") == 200
 
 

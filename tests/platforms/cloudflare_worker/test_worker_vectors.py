@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import recorded_vectors, vector_digests
+from tests.support import vector_digests
+from tests.vectors import recorded as recorded_vectors
 
 if TYPE_CHECKING:
     from tests.components.worker_runtime import WorkerRuntime
@@ -30,7 +31,7 @@ def recorded(path: Path) -> list[str]:
     done = subprocess.run(
         [
             sys.executable, "-m", "pytest", "tests/vectors", "-q", "-x",
-            "-p", "tests.support.recorded_vectors",
+            "-p", "tests.vectors.recorded",
         ],
         cwd=ROOT,
         env={**os.environ, recorded_vectors.VARIABLE: str(path)},

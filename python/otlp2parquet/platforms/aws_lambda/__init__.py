@@ -1,5 +1,6 @@
 """AWS Lambda: a function that takes OTLP over HTTP, converts objects of S3, and reconciles.
 
+    events         what an event is, and one that is none
     http_events    events that stand for HTTP requests, and their results
     object_events  events that tell of objects in S3
     settings       defaults of a function, and what it must not be told

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -36,8 +36,9 @@ from otlp2parquet.errors import ConfigError, OtlpError
 from otlp2parquet.platforms import health, logs
 from otlp2parquet.platforms.acknowledgements import Acknowledgements
 from otlp2parquet.platforms.aws_lambda.claims import is_retired
+from otlp2parquet.platforms.aws_lambda.events import Event, EventError
 from otlp2parquet.platforms.aws_lambda.http_events import (
-    Event,
+    Form,
     HttpRequest,
     Result,
     form_of,
@@ -49,7 +50,6 @@ from otlp2parquet.platforms.aws_lambda.object_events import (
     ObjectReference,
     messages_in,
     objects_in,
-    records_in,
 )
 from otlp2parquet.platforms.aws_lambda.objects import ObjectConversions, Receipts
 from otlp2parquet.platforms.aws_lambda.settings import (
@@ -141,36 +141,37 @@ class Function:
 
     def handle(self, event: Event, context: Any = None) -> Any:  # noqa: ANN401 - AWS's interface
         """The result of one event. What is no HTTP request may raise: then AWS tries it again."""
+        if not isinstance(event, Mapping):
+            raise EventError(f"found an event that is {type(event).__name__}, expected an object")
         end = self._monotonic() + _secs_left(context) - LEFT_SECS
         form = form_of(event)
         if form is not None:
-            request = read_request(event, form)
-            try:
-                response = self._answer(request, end)
-            except Exception:
-                # Some of what carries events makes a 500 of an error, for which clients throw
-                # their data away.
-                log.exception("a request failed for an unforeseen reason")
-                response = unavailable(
-                    "internal trouble, see the function's log", reason="internal"
-                )
-            return make_result(response, form, head=request.method == "HEAD")
+            return self._answer_event(event, form, end)
         if event.get("source") in _SCHEDULES or event.get("otlp2parquet") == "reconcile":
             return self._reconcile(end)
         messages = list(messages_in(event))
         if messages:
             return self._convert_messages(messages, end)
-        references = list(objects_in(event))
-        for reference in references:
-            self._convert(reference, end)
-        if not references and not _is_of_s3(event):
-            raise ValueError(
-                f"found an event with the members {', '.join(sorted(event))[:300]}, expected an "
-                "HTTP request, an object of S3 or a schedule"
-            )
-        return {"objects": len(references)}
+        return self._convert_objects(event, end)
 
     # -- requests ---------------------------------------------------------------------------
+
+    def _answer_event(self, event: Event, form: Form, end: float) -> Result:
+        try:
+            request = read_request(event, form)
+        except EventError as error:
+            # Whose mistake it is nobody knows: the data stays with its sender.
+            log.error("an event cannot be read: %s", error)  # noqa: TRY400 - the words say all
+            text = f"the event of this request cannot be read: {error}"
+            return make_result(unavailable(text, reason="broken event"), form)
+        try:
+            response = self._answer(request, end)
+        except Exception:
+            # Some of what carries events makes a 500 of an error, for which clients throw their
+            # data away.
+            log.exception("a request failed for an unforeseen reason")
+            response = unavailable("internal trouble, see the function's log", reason="internal")
+        return make_result(response, form, head=request.method == "HEAD")
 
     def _answer(self, request: HttpRequest, end: float) -> Response:
         started = self._monotonic()
@@ -296,13 +297,27 @@ class Function:
         failed = []
         for message_id, body in messages:
             try:
-                for reference in _objects_of(body):
+                for reference in objects_in(body):
                     self._convert(reference, end)
             except Exception as error:  # noqa: BLE001 - the others are not to wait for this one
                 reason = str(error) if isinstance(error, OtlpError | ValueError) else repr(error)
                 log.warning("a message has to come again: %s", reason)
                 failed.append({"itemIdentifier": message_id})
         return {"batchItemFailures": failed}
+
+    def _convert_objects(self, event: Event, end: float) -> Result:
+        """Convert what one event tells of. After an error of one object AWS sends it again."""
+        references = list(objects_in(event))
+        errors = []
+        for reference in references:
+            try:
+                self._convert(reference, end)
+            except Exception as error:  # noqa: BLE001 - the others are not to wait for this one
+                log.warning("%s has to come again: %s", reference, error)
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return {"objects": len(references)}
 
     def _convert(self, reference: ObjectReference, end: float) -> None:
         if not self._settings.keeps_receipts:
@@ -354,18 +369,3 @@ def _secs_left(context: Any) -> float:  # noqa: ANN401 - AWS's interface
     if context is None:
         return _NO_CONTEXT_SECS
     return float(context.get_remaining_time_in_millis()) / 1000
-
-
-def _objects_of(message: Event) -> Iterator[ObjectReference]:
-    """What a message tells of: to take one that says nothing for done would remove it unread."""
-    if not _is_of_s3(message):
-        raise ValueError("found a message that is no event of S3")
-    return objects_in(message)
-
-
-def _is_of_s3(event: Event) -> bool:
-    """Whether an event is of S3, also if it tells of no object that was made."""
-    is_notification = any(one.get("eventSource") == "aws:s3" for one in records_in(event))
-    return (
-        is_notification or event.get("source") == "aws.s3" or event.get("Event") == "s3:TestEvent"
-    )

@@ -11,13 +11,14 @@ in front of them from a part of the path.
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import unquote
 
 from otlp2parquet.core.otlp_http import Response, signal_at
+from otlp2parquet.platforms.aws_lambda.events import Event, EventError, object_in, text_in
 
-Event = Mapping[str, Any]
 Result = dict[str, Any]
 
 Form = Literal["2.0", "1.0", "alb", "alb multi-value"]
@@ -59,41 +60,54 @@ def form_of(event: Event) -> Form | None:
 
 
 def read_request(event: Event, form: Form) -> HttpRequest:
-    """The request that an event of this form stands for."""
-    context = event["requestContext"]
+    """The request that an event of this form stands for.
+
+    Raises ``EventError`` for what has members of other types than AWS gives them.
+    """
+    context = object_in(event, "requestContext")
     if form == "2.0":
-        http = context["http"]
-        method, path, client = http["method"], event["rawPath"], http.get("sourceIp")
+        http = object_in(context, "http")
+        method, path, client = (
+            text_in(http, "method"),
+            text_in(event, "rawPath"),
+            http.get("sourceIp"),
+        )
     else:
-        method, path = event["httpMethod"], event["path"]
-        client = (context.get("identity") or {}).get("sourceIp")
+        method, path = text_in(event, "httpMethod"), text_in(event, "path")
+        client = object_in(context, "identity").get("sourceIp")
     headers = tuple(_headers(event, form))
     if form.startswith("alb"):
         # The balancer appends the address that it saw itself to what the client may have written.
-        forwarded = b"".join(value for name, value in headers if name == b"x-forwarded-for")
+        forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for")
         client = forwarded.decode("latin-1").rpartition(",")[2].strip()
     body, is_broken = _body(event, headers)
-    path = _without_stage(path or "/", str(context.get("stage") or ""))
+    # A path may come as it was sent; the server's is decoded as well.
+    path = _without_stage(unquote(path) or "/", str(context.get("stage") or ""))
     return HttpRequest(form, method, path, headers, body, str(client or ""), is_broken)
 
 
-def _headers(event: Event, form: Form) -> Iterable[tuple[bytes, bytes]]:
-    several = event.get("multiValueHeaders")
-    if form != "2.0" and several is not None:
-        pairs = [(name, value) for name, values in several.items() for value in values or ()]
-    else:
-        pairs = list((event.get("headers") or {}).items())
-    for name, value in pairs:
-        # Beyond latin-1 nothing can have come by HTTP: what is there has been mangled before.
-        yield name.lower().encode("latin-1", "replace"), str(value).encode("latin-1", "replace")
+def _headers(event: Event, form: Form) -> Iterator[tuple[bytes, bytes]]:
+    """The fields of the event. Where all values of a name are given, these are complete."""
+    several = {} if form == "2.0" else object_in(event, "multiValueHeaders")
+    for name, values in (several or object_in(event, "headers")).items():
+        for value in values if isinstance(values, list) else [values]:
+            if value is None:
+                continue  # a field that is not there, in the words of some tools
+            if not isinstance(value, str | int):
+                raise EventError(f"a header field is {type(value).__name__}: expected a text")
+            # Beyond latin-1 nothing can have come by HTTP: what is there was mangled before.
+            yield name.lower().encode("latin-1", "replace"), str(value).encode("latin-1", "replace")
 
 
 def _body(event: Event, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bool]:
     """The body's bytes, and whether they are broken."""
-    body = event.get("body")
-    if not body:
+    is_encoded = event.get("isBase64Encoded")
+    if not isinstance(is_encoded, bool | None):
+        raise EventError(f"isBase64Encoded is {type(is_encoded).__name__}: expected true or false")
+    if event.get("body") is None:
         return b"", False
-    if event.get("isBase64Encoded"):
+    body = text_in(event, "body")
+    if is_encoded:
         try:
             return base64.b64decode(body, validate=True), False
         except (binascii.Error, ValueError):
@@ -121,7 +135,7 @@ def _without_stage(path: str, stage: str) -> str:
     """
     if stage in ("", _DEFAULT_STAGE) or signal_at(path) is not None:
         return path
-    rest = path.removeprefix(f"/{stage}")
+    rest = f"/{path.lstrip('/')}".removeprefix(f"/{stage}")
     return rest if rest.startswith("/") else path
 
 

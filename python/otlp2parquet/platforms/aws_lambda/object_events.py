@@ -1,17 +1,21 @@
-"""Events that tell of objects that were made in S3: directly, through SQS or through EventBridge.
+"""Events that tell of objects that were made in S3: directly, through SQS, SNS or EventBridge.
 
 A pure translation into references to objects. Knows no storage. A notification of S3 writes keys as
 forms do (``+`` for a blank), EventBridge writes them as they are.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote_plus
 
+from otlp2parquet.platforms.aws_lambda.events import Event, EventError
+
 _NO_VERSION: Final = "null"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,72 +41,142 @@ class ObjectReference:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def objects_in(event: Mapping[str, Any]) -> Iterator[ObjectReference]:
+def objects_in(event: Event) -> Iterator[ObjectReference]:
     """The objects that an event tells of; of removals and tests none.
 
-    An event of SQS has several of these events in it: see ``messages_in``.
+    An event of SQS has several of these events in it: see ``messages_in``. Raises ``EventError``
+    for an event that is not of S3, and for one that cannot be read: to take what says
+    nothing for done would lose what it tells of.
     """
-    if event.get("source") == "aws.s3":
-        if event.get("detail-type") == "Object Created":
-            yield _of_event_bridge(event)
+    if event.get("Event") == "s3:TestEvent":
         return
-    for record in records_in(event):
-        if record.get("eventSource") == "aws:s3" and _is_creation(record):
-            yield _of_notification(record)
-
-
-def records_in(event: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The records of an event of S3 or SQS; none of what is something else."""
+    if event.get("Type") == "Notification":  # of SNS, which a queue has subscribed to
+        yield from objects_in(_parsed(event.get("Message")))
+        return
+    if event.get("source") == "aws.s3":
+        kind = event.get("detail-type")
+        if kind == "Object Created":
+            yield _read(_of_event_bridge, event)
+            return
+        if str(kind).startswith("Object "):
+            return
+        raise EventError(f"found an event of S3 of the type {kind!r}, expected 'Object Created'")
     records = event.get("Records")
-    for record in records if isinstance(records, list) else ():
-        if isinstance(record, Mapping):
-            yield record
+    if not isinstance(records, list) or not records:
+        raise EventError(
+            f"found an event with the members {', '.join(sorted(event))[:300] or '(none)'}, "
+            "expected an HTTP request, an object of S3 or a schedule"
+        )
+    for record in records:
+        yield from _objects_of(record)
 
 
-def _is_creation(record: Mapping[str, Any]) -> bool:
-    return str(record.get("eventName", "")).startswith("ObjectCreated:")
+def _objects_of(record: object) -> Iterator[ObjectReference]:
+    source = _source_of(record)
+    if source == "aws:sns":
+        yield from objects_in(_parsed(_read(lambda sns: sns["Sns"]["Message"], record)))
+    elif source != "aws:s3":
+        raise EventError(
+            f"found a record of {str(source)[:100]}, expected an HTTP request, an object of S3 or "
+            "a schedule"
+        )
+    elif _read(_is_creation, record):
+        yield _read(_of_notification, record)
 
 
-def messages_in(event: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _source_of(record: object) -> object:
+    """Who has made a record: SNS writes the name with a capital."""
+    if not isinstance(record, Mapping):
+        return type(record).__name__
+    return record.get("eventSource") or record.get("EventSource")
+
+
+def _is_creation(record: Event) -> bool:
+    name: str = record["eventName"]
+    return name.removeprefix("s3:").startswith("ObjectCreated:")
+
+
+def messages_in(event: Event) -> Iterator[tuple[str, Event]]:
     """The messages of an event of SQS: the id and the event in it, ``{}`` for one that is none."""
-    for record in records_in(event):
-        if record.get("eventSource") == "aws:sqs":
-            try:
-                body = json.loads(record.get("body") or "")
-            except ValueError:
-                body = {}
-            yield str(record.get("messageId", "")), body if isinstance(body, Mapping) else {}
+    records = event.get("Records")
+    if not isinstance(records, list) or "aws:sqs" not in map(_source_of, records):
+        return
+    for record in records:
+        message = record if isinstance(record, Mapping) else {}
+        try:
+            event = _parsed(message.get("body"))
+        except EventError:
+            event = {}
+        yield str(message.get("messageId") or ""), event
 
 
-def _of_notification(record: Mapping[str, Any]) -> ObjectReference:
+def _parsed(text: object) -> Event:
+    """The event in a message."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, Mapping):
+        raise EventError("found a message that is no JSON object, expected an event of S3")
+    return found
+
+
+def _read(reader: Callable[[Any], T], event: object) -> T:
+    try:
+        return reader(event)
+    except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
+        raise EventError(f"found an event of S3 that cannot be read: {error!r}") from error
+
+
+def _of_notification(record: Event) -> ObjectReference:
     s3 = record["s3"]
     found = s3["object"]
-    return ObjectReference(
-        s3["bucket"]["name"],
-        unquote_plus(found["key"]),
-        _version(found.get("versionId")),
-        str(found.get("eTag") or ""),
-        int(found.get("size") or 0),
-        _nanoseconds(record["eventTime"]),
+    return _checked(
+        ObjectReference(
+            s3["bucket"]["name"],
+            # A key that is no UTF-8 is none of S3's: what stood for its bytes would be another.
+            unquote_plus(found["key"], errors="strict"),
+            _version(found.get("versionId")),
+            _tag(found.get("eTag")),
+            int(found.get("size") or 0),
+            _nanoseconds(record["eventTime"]),
+        )
     )
 
 
-def _of_event_bridge(event: Mapping[str, Any]) -> ObjectReference:
+def _of_event_bridge(event: Event) -> ObjectReference:
     detail = event["detail"]
     found = detail["object"]
-    return ObjectReference(
-        detail["bucket"]["name"],
-        found["key"],
-        _version(found.get("version-id")),
-        str(found.get("etag") or ""),
-        int(found.get("size") or 0),
-        _nanoseconds(event["time"]),
+    return _checked(
+        ObjectReference(
+            detail["bucket"]["name"],
+            found["key"],
+            _version(found.get("version-id")),
+            _tag(found.get("etag")),
+            int(found.get("size") or 0),
+            _nanoseconds(event["time"]),
+        )
     )
+
+
+def _checked(found: ObjectReference) -> ObjectReference:
+    names: tuple[object, ...] = (found.bucket, found.key)
+    if not all(isinstance(name, str) and name for name in names):
+        raise TypeError("expected the names of a bucket and a key")
+    if not found.version and not found.etag:
+        raise ValueError("expected a version or an etag: the next object of this name has another")
+    return found
 
 
 def _version(given: object) -> str:
     """The version; where a bucket keeps versions no more, all that comes is the version "null"."""
-    return "" if given in (None, _NO_VERSION) else str(given)
+    return "" if given == _NO_VERSION else _tag(given)
+
+
+def _tag(given: object) -> str:
+    if given is not None and not isinstance(given, str):
+        raise TypeError("expected texts for the version and the etag")
+    return given or ""
 
 
 def _nanoseconds(moment: str) -> int:

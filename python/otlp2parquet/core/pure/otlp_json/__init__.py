@@ -4,7 +4,11 @@ A line of JSON lines is a request of its own; requests one after another are one
 protobuf, so that is what several lines become.
 
 ``plain_text``   the same for what nearly every sender writes, by the ``json`` module
-``transcoder``   the one pass from text to protobuf, for everything
+``transcoder``   the one pass from text to protobuf, for everything: objects
+``lists``        lists, and entries that are left out
+``scalars``      single values, in every spelling
+``usual``        a KeyValue as nearly every sender spells it
+``tally``        what is counted, and where what is kept begins
 ``reader``       tokens of JSON in place
 ``strings``      text with its escapes undone
 ``decimals``     integers and doubles, exact
@@ -27,7 +31,8 @@ from otlp2parquet.core.pure.otlp_json.fault import (
     JsonMisfitError,
 )
 from otlp2parquet.core.pure.otlp_json.plain_text import transcode_plain
-from otlp2parquet.core.pure.otlp_json.transcoder import Mark, Transcoder, name_of
+from otlp2parquet.core.pure.otlp_json.tally import mark_out
+from otlp2parquet.core.pure.otlp_json.transcoder import Transcoder, name_of
 from otlp2parquet.errors import DecodeError
 
 __all__ = ["Transcoded", "transcode"]
@@ -101,17 +106,13 @@ class Transcoded:
             # The bytes are the same, and only the transcoder knows where they come from.
             self._waiting.read_request(self._message)
             self._marks, self._waiting = self._waiting.marks, None
-        before = bisect_right(self._marks, offset, key=_mark_out)
+        before = bisect_right(self._marks, offset, key=mark_out)
         mark = next((m for m in reversed(self._marks[:before]) if m.level == level), None)
         line, sent = (None, "") if mark is None else self._place(mark.text)
         for step, field in steps[sent.count(".") + 1 if sent else 0 :]:
             name, bracket, index = step.partition("[")
             sent += f".{name if field is None else field.name}{bracket}{index}"
         return _describe(line, shorten(sent), message)
-
-
-def _mark_out(mark: Mark) -> int:
-    return mark.out
 
 
 def _describe(line: int | None, path: str, message: str) -> str:

@@ -1,7 +1,7 @@
 """A plugin of pytest: every request that the twin in plain Python gets, kept in a file.
 
-``python -m pytest tests/vectors -p tests.support.recorded_vectors`` with the file's path in
-``OTLP2PARQUET_RECORDED``: one JSON object a line. For whoever decodes the vectors elsewhere.
+``python -m pytest tests/vectors -p tests.vectors.recorded`` with the file's path in
+``TESTS_RECORDED``: one JSON object a line. For whoever decodes the vectors elsewhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from otlp2parquet.core.pure.builder import BatchBuilder
 
-VARIABLE = "OTLP2PARQUET_RECORDED"
+VARIABLE = "TESTS_RECORDED"
 _recorded: dict[str, None] = {}
 _append = BatchBuilder.append
 
