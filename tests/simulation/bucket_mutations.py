@@ -29,9 +29,9 @@ BUCKET_MUTATIONS: Final[Mapping[str, Mutation]] = {
     }, "foreign"),
     "a large file is not looked for": Mutation({
         _OBSTORE: (
-            ("        self._store.look(self._path)\n        self._writer = ",
+            ("        self._look()\n        self._writer = ",
              "        self._writer = "),
-            ("            self._store.look(self._path)\n            writer, ",
+            ("            self._look()\n            writer, ",
              "            writer, "),
         ),
     }, "foreign"),
