@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from otlp2parquet.batches.budget import Budget
 from otlp2parquet.batches.counts import Counts
@@ -21,10 +21,10 @@ from otlp2parquet.batches.encoding import BudgetedWriter
 from otlp2parquet.batches.ingest import Ingest
 from otlp2parquet.batches.log.disk import SystemDisk
 from otlp2parquet.batches.log.folder import (
+    SUFFIX,
     LogFolder,
     check_versions,
     is_owned,
-    may_have,
     segments_in,
 )
 from otlp2parquet.batches.log.group_commit import GroupCommit
@@ -236,19 +236,16 @@ class _Tables:
         self.finishers: list[Finisher] = []
         self.commits: CommitThread | None = None
 
-    def commit_for(self, node: UUID | None, store: Store) -> None:
-        """Commit the receipts that lie in ``store`` of ``node``, which has the log's folder.
-
-        Without one this process has a node id for its life alone.
-        """
+    def commit_for(self, node: str, store: Store) -> None:
+        """Commit the receipts of ``node``, which lie in ``store``."""
         from otlp2parquet.catalogs.service import make_committer  # noqa: PLC0415
 
         committer, finisher = make_committer(
             self._config,
             self._tables,
             store,
-            str(uuid4() if node is None else node),
-            is_logged=partial(self._is_logged, node),
+            node,
+            is_logged=self._is_logged,
             logged=self._logged,
         )
         self.finishers.append(finisher)
@@ -272,10 +269,10 @@ class _Tables:
         """The field ids of a table's files, once the catalog has told of the table."""
         return self._tables.places.field_ids(table)
 
-    def _is_logged(self, node: UUID | None, batch_id: str) -> bool:
-        held = self.storing is None or self.storing.holds(batch_id)
+    def _is_logged(self, batch_id: str) -> bool:
         # What is not stored any more may have a segment that could not be removed yet.
-        return held or (node is not None and may_have(SystemDisk(), self._folder, node, batch_id))
+        held = self.storing is None or self.storing.holds(batch_id)
+        return held or (self._folder / f"{batch_id}{SUFFIX}").exists()
 
     def _logged(self) -> list[str]:
         held = [] if self.storing is None else self.storing.batch_ids()
@@ -317,19 +314,19 @@ class _Logs:
                 extra={"fields": {"folder": str(folder), "batches": count}},
             )
 
-    def node(self) -> UUID | None:
-        """The id of the log's folder, if this process owns one: what is in it is this node's.
+    def node(self) -> str:
+        """The id of this node: that of the log's folder, if this process owns one.
 
-        None where it gets no folder of its own. Two processes must not have one id.
+        Two processes must not have one id. Who gets no folder of its own has one for its life.
         """
         if self.running:
-            return self.running[0].folder.node
+            return str(self.running[0].folder.node)
         try:
             self._own = LogFolder.claim(self._config.log_path)
         except ConfigError as error:
             log.info("this process has a node id for its life alone: %s", error)
-            return None
-        return self._own.node
+            return str(uuid4())
+        return str(self._own.node)
 
     def _look_for_segments(self) -> GroupCommit | None:
         path = self._config.log_path

@@ -7,10 +7,11 @@ that run, and killed anywhere: it does what a server's committer does, in the sa
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 from otlp2parquet.batches.log.disk import SystemDisk
-from otlp2parquet.batches.log.folder import may_have, node_in
+from otlp2parquet.batches.log.folder import SUFFIX, node_in
 from otlp2parquet.catalogs.awaiting import run_now
 from otlp2parquet.catalogs.committer import Committer
 from otlp2parquet.catalogs.receipt_folder import ReceiptFolder
@@ -49,13 +50,14 @@ def reconcile(
             all_nodes=True,
         )
     else:
-        disk, folder = SystemDisk(), config.log_path
+        folder = config.log_path
         # Beside a server it has the server's id, and so need not wait until its receipts are old.
-        node = node_in(disk, folder)
+        node = node_in(SystemDisk(), folder) or uuid4()
         committer = make(
-            str(node or uuid4()),
-            is_logged=partial(may_have, disk, folder, node),
-            forgets=False,
-            all_nodes=True,
+            str(node), is_logged=partial(_is_logged, folder), forgets=False, all_nodes=True
         )
     return run_now(reconciled(committer, timeout_secs, monotonic, sleep))
+
+
+def _is_logged(folder: Path, batch_id: str) -> bool:
+    return (folder / f"{batch_id}{SUFFIX}").exists()

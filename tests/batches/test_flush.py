@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otlp2parquet.batches.batch import OpenBatch
+from otlp2parquet.batches.flushes import Fate, Flush, Flushes
 from otlp2parquet.batches.log.none import NoLog
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.errors import StoppingError, StorageUnavailableError
@@ -138,6 +139,19 @@ def test_a_storage_that_is_away_keeps_the_rows_and_a_flush_can_end() -> None:
         run_all(bench)
         assert bench.writer.rows == 3
         assert not bench.waiting
+
+
+def test_what_a_flush_did_not_hear_the_next_one_does() -> None:
+    """Who waits no more has not been told of a batch that was lost, before it or meanwhile."""
+    flushes = Flushes()
+    assert flushes.ended(1, Fate.LOST, ()) == []
+    first, second = Flush(Answer()), Flush(Answer())
+    assert flushes.begin([first], last=3, waiting=2, left=0) == []
+    assert flushes.ended(2, Fate.LOST, ()) == []
+    assert first.result.lost == 2
+    assert flushes.end(first)
+    assert flushes.begin([second], last=3, waiting=0, left=0) == [second]
+    assert second.result.lost == 2
 
 
 def test_flushes_that_have_ended_close_no_batch() -> None:

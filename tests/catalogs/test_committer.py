@@ -250,6 +250,23 @@ def test_a_crash_loop_has_a_table_name_few_keys() -> None:
     assert sum(map(len, bench.catalog.commits)) == 10 * MOST_NAMED, "each once"
 
 
+def test_a_storage_that_removes_nothing_holds_up_no_commit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who may write and not delete has tables that name many keys, and every row."""
+    bench = Bench()
+
+    def refuse(_path: str) -> None:
+        raise StorageUnavailableError("may not delete")
+
+    monkeypatch.setattr(bench.store, "delete", refuse)
+    for count in range(3 * MOST_NAMED):
+        bench.committer.add(bench.receipt())
+        bench.now += 100
+        bench.run()
+        assert sum(map(len, bench.catalog.commits)) == count + 1
+
+
 def test_what_reconcile_commits_stays_named() -> None:
     """It makes no receipts of the node, so it cannot know that none comes back."""
     bench = Bench()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SLOW = {"OTLP2PARQUET_BATCH_MAX_AGE_SECS": "3600"}
+
+HOSTILE = "\x1b[2J\x9b31m\u202e\n"
 
 
 def test_a_running_server_stores_what_it_has(
@@ -67,6 +70,44 @@ def test_the_servers_own_certificate_is_trusted(
         assert f"the live view of https://127.0.0.1:{server.port} is off" in run("tail").output
 
 
+def test_a_certificate_without_that_of_who_signed_it_is_enough(tmp_path: Path) -> None:
+    """It is the one that the settings name, and so the one that is meant."""
+    ca = trustme.CA()
+    cert = ca.issue_cert("127.0.0.1")
+    (leaf,) = cert.cert_chain_pems
+    leaf.write_to_path(str(tmp_path / "cert.pem"))
+    cert.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    settings = {
+        f"OTLP2PARQUET_SERVER_TLS_{name.upper()}": str(tmp_path / f"{name}.pem")
+        for name in ("cert", "key")
+    }
+    with Server(tmp_path, settings=settings) as server:
+        asked = RunningServer(
+            f"https://127.0.0.1:{server.port}", trusted=str(tmp_path / "cert.pem")
+        )
+        assert asked.flush()["rows"] == {}
+
+
+@pytest.mark.parametrize("command", [["flush"], ["connect", "--check"]])
+def test_what_is_no_http_is_safe_to_be_shown(command: list[str]) -> None:
+    """Whoever listens there: no letter of it moves the terminal's cursor."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(HOSTILE.encode())
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        result = run(*command, "--url", f"http://127.0.0.1:{listener.getsockname()[1]}")
+        thread.join()
+    assert result.exit_code == 1
+    assert "no server answers at" in result.output
+    assert not any(one in result.output for one in HOSTILE[:-1] if not one.isprintable())
+
+
 def test_nobody_there_is_said() -> None:
     """With the address that was tried, and how another one is named."""
     with socket.socket() as taken:
@@ -76,9 +117,6 @@ def test_nobody_there_is_said() -> None:
     assert result.exit_code == 1
     assert f"no server answers at {url}: connection refused" in result.output
     assert "--url" in result.output
-
-
-HOSTILE = "\x1b[2J\x9b31m\u202e\n"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +130,7 @@ HOSTILE = "\x1b[2J\x9b31m\u202e\n"
         ),
         (200, {}, "answered 200, expected an otlp2parquet that knows flush"),
         (200, {"rows": 1}, "answered 200, expected an otlp2parquet that knows flush"),
+        (200, {"root": 1}, "answered 200, expected an otlp2parquet that knows flush"),
     ],
 )
 def test_whatever_answers_there(

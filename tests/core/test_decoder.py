@@ -180,9 +180,10 @@ def test_the_fallback_for_crc32_is_the_same_function(data: bytes, value: int) ->
     assert decoder.crc32(data, value) == zlib.crc32(data, value)
 
 
-def in_a_process_of_its_own(program: str) -> list[int]:
+def in_a_process_of_its_own(program: str, **settings: str) -> list[int]:
     """The numbers that ``program`` prints, as a user's process would have them."""
     environment = {name: value for name, value in os.environ.items() if "MIMALLOC" not in name}
+    environment |= settings
     done = subprocess.run(
         [sys.executable, "-c", f"from otlp2parquet.core.decoder import *\n{program}"],
         env=environment,
@@ -197,6 +198,13 @@ def test_the_allocator_is_told_when_memory_is_short() -> None:
     """It keeps pages for a second by default, none while memory is short, then as before."""
     told = ", ".join(f"memory_is_short({is_short})" for is_short in (True, True, False, True))
     assert in_a_process_of_its_own(f"print({told})") == [1000, 0, 0, 1000]
+
+
+def test_what_an_operator_has_said_of_the_allocator_holds() -> None:
+    """While memory is not short it is as the process was started."""
+    told = ", ".join(f"memory_is_short({is_short})" for is_short in (False, True, False, True))
+    found = in_a_process_of_its_own(f"print({told})", MIMALLOC_PURGE_DELAY="77")
+    assert found == [77, 77, 0, 77]
 
 
 def test_pages_that_hold_nothing_go_back_when_memory_is_short() -> None:

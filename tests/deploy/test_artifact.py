@@ -98,7 +98,9 @@ def test_our_own_wheel_is_found_by_its_processor(tmp_path: Path) -> None:
     arm = own_wheel(tmp_path, "aarch64")
     other = wheel(tmp_path, f"otlp2parquet-99-{TAG}_x86_64.whl", {})
     mac = wheel(tmp_path, f"otlp2parquet-{__version__}-cp311-abi3-macosx_11_0_arm64.whl", {})
-    everything = [ours, arm, other, mac]
+    musl = wheel(tmp_path, f"otlp2parquet-{__version__}-cp311-abi3-musllinux_1_2_x86_64.whl", {})
+    young = wheel(tmp_path, f"otlp2parquet-{__version__}-cp311-abi3-manylinux_2_39_x86_64.whl", {})
+    everything = [ours, arm, other, mac, musl, young]
     assert artifact.own_wheel("x86_64", everything) == ours
     assert artifact.own_wheel("arm64", everything) == arm
     assert artifact.own_wheel("arm64", [ours, other, mac]) is None

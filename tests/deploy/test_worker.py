@@ -73,7 +73,7 @@ def test_what_is_not_needed_stays_out() -> None:
     assert "otlp2parquet" in modules
     parts = {name.split(".")[1] for name in modules if "." in name}
     assert parts == {
-        "batch_id", "catalogs", "core", "errors", "platforms", "version", "writers",
+        "batch_id", "catalogs", "core", "errors", "platforms", "printable", "version", "writers",
     }  # fmt: skip
     assert "otlp2parquet.writers.encode_pyarrow" not in modules
     assert "otlp2parquet.platforms.server" not in modules

@@ -29,9 +29,12 @@ PROFILED: Final = "x86_64-unknown-linux-gnu"
 """Made always, and the one that the profile fits: it finds functions by names that depend on
 --target, and on --zig."""
 
-GLIBC: Final = ("ld-linux-", "libc.so.6", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0")
+GLIBC: Final = (
+    *("ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"),
+    *("libc.so.6", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0"),
+)
 MUSL: Final = ("libc.so",)
-"""How the names begin of the libraries that each system has."""
+"""The libraries that each system has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def in_extension(platform: Platform, wheel: Path) -> Iterator[str]:
         (name,) = (one for one in packed.namelist() if one.endswith(".abi3.so"))
         content = packed.read(name)
     for library in lief.parse(content).libraries:
-        if not library.startswith(platform.libraries):
+        if library not in platform.libraries:
             yield f"{wheel.name}: {name} needs {library}, expected {platform.libraries} alone"
 
 

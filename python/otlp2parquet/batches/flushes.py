@@ -126,6 +126,8 @@ class Flushes:
         if flush not in self._waiting:
             return False
         del self._waiting[flush]
+        # Whoever waits no more hears nothing of it.
+        self._untold += flush.result.lost
         return True
 
     def end_all(self) -> list[Flush]:

@@ -309,7 +309,7 @@ class Committer:
         there = [receipt for receipt in waiting if receipt.key in named[receipt.node]]
         self._took(progress, there, already=True)
         if len(self._removable(progress)) > MOST_NAMED:
-            await self._delete(progress)
+            await self._delete_first(progress)
         left = [receipt for receipt in waiting if receipt.key not in named[receipt.node]]
         files = min(sum(len(receipt.files) for receipt in left), MOST_FILES)
         rest = _first_files(left, files >> progress.halvings, MOST_NODES)
@@ -392,6 +392,16 @@ class Committer:
         self.counts.rows += rows
         fields = {"table": progress.name, "batches": len(receipts), "files": len(files)}
         log.info("committed", extra={"fields": {**fields, "rows": rows}})
+
+    async def _delete_first(self, progress: TableProgress) -> None:
+        """Remove before a commit. A storage that refuses it holds up no commit."""
+        with self._lock:
+            if progress.delete_due > self._monotonic():
+                return
+        try:
+            await self._delete(progress)
+        except Exception as error:  # noqa: BLE001 - as in a step of its own
+            self._failed(Step(Action.DELETE, progress), error)
 
     async def _delete(self, progress: TableProgress) -> None:
         free = self._removable(progress)

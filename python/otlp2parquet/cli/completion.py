@@ -10,6 +10,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from otlp2parquet.cli import CONTEXT_SETTINGS, main
+from otlp2parquet.cli.failure import Failure
 
 _NAME: Final = "otlp2parquet"
 _VARIABLE: Final = f"_{_NAME.upper()}_COMPLETE"
@@ -28,5 +29,5 @@ def completion(shell: str) -> None:
     """  # noqa: D301 - click knows lines by this character that stay as they are
     made = get_completion_class(shell)
     if made is None:
-        raise click.ClickException(f"click knows no completion for {shell}")
+        raise Failure(f"click knows no completion for {shell}")
     click.echo(made(main, {}, _NAME, _VARIABLE).source())

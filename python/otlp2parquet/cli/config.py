@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import config_option, form_option
 from otlp2parquet.config import Config, Flags, load
 from otlp2parquet.config.show import as_json, as_toml, effective
@@ -39,7 +40,7 @@ def config(
     try:
         loaded = load(Flags(config=path))
     except ConfigError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
     for warning in loaded.warnings:
         click.echo(f"Warning: {warning}", err=True)
     if check:

@@ -12,11 +12,13 @@ from uuid import uuid4
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import config_option, url_option
 from otlp2parquet.cli.running_server import NoServerError, RunningServer, server_at
 from otlp2parquet.config import Config, Flags, load
 from otlp2parquet.connect.recipes import ONLY_HTTP, PROGRAMS, Endpoint, Protocol, recipe
 from otlp2parquet.errors import ConfigError, OtlpError, StorageError
+from otlp2parquet.printable import printable
 from otlp2parquet.stores.location import is_url
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def connect(
         if is_checked:
             _check(config, server, protocol, url)
     except OtlpError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
 
 
 def _server(config: Config, protocol: Protocol, url: str | None) -> RunningServer:
@@ -99,8 +101,8 @@ def _check(config: Config, server: RunningServer, protocol: Protocol, url: str |
         click.echo(f"{signal}: sent over {protocol} to {server.url}, and kept")
     asked = server_at(url if protocol == "http" else None, config)
     page = asked.flush()
-    rows = sum(page["rows"].values())
-    click.echo(f"stored by the server: {rows:,} rows in {page['files']:,} files, in {page['root']}")
+    rows, root = sum(page["rows"].values()), printable(page["root"])
+    click.echo(f"stored by the server: {rows:,} rows in {page['files']:,} files, in {root}")
     store = _store_at(config, page["root"])
     if store is None:
         click.echo("its files are not to be seen from here; the server says that they are stored")
@@ -111,7 +113,7 @@ def _check(config: Config, server: RunningServer, protocol: Protocol, url: str |
     for signal in TABLES:
         found = find(check, signal, store)
         if found is None:
-            raise StorageError(f"{signal}: the record is in no file of {page['root']}")
+            raise StorageError(f"{signal}: the record is in no file of {root}")
         click.echo(f"{signal}: found in {found}")
 
 

@@ -20,6 +20,7 @@ from rich.console import Console
 from otlp2parquet.captures import Format, Inputs, find_inputs
 from otlp2parquet.cli import CONTEXT_SETTINGS
 from otlp2parquet.cli.convert_report import Problems, progress_bar, summary
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import size
 from otlp2parquet.convert import (
     ChunkReport,
@@ -240,7 +241,7 @@ def convert(  # noqa: PLR0917 - click passes them by name
         errors.print("interrupted: the same command again completes the rest", markup=False)
         ctx.exit(130)
     except OtlpError as error:
-        errors.print(f"error: {error}", markup=False)
+        errors.print(f"error: {Failure(error)}", markup=False)
         ctx.exit(1)
     problems.end()
     if not found.files and not found.problems:

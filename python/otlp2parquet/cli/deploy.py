@@ -9,6 +9,7 @@ from typing import Final, cast
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.deploy import artifact, worker
 from otlp2parquet.deploy.artifact import MACHINES, Architecture
 from otlp2parquet.deploy.template import template
@@ -44,7 +45,7 @@ def cloudflare(output: Path) -> None:
     try:
         made = worker.write(output)
     except ConfigError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
     click.echo(
         f"{output}: a Worker of {made.modules} modules, {made.source_bytes / _KIB:.0f} KiB, "
         f"{made.compressed_bytes / _KIB:.1f} KiB compressed, of which "
@@ -111,7 +112,7 @@ def aws(
     path = output / "template.yaml"
     if not force and path.exists() and path.read_bytes() != text.encode():
         # Before minutes go into a zip.
-        raise click.ClickException(
+        raise Failure(
             f"{path}: found a template that differs, expected none, because it may have been "
             "edited: write to another folder (--output) and compare, or over it (--force)"
         )
@@ -121,7 +122,7 @@ def aws(
         try:
             made = artifact.build(architecture, output, own)
         except ConfigError as error:
-            raise click.ClickException(str(error)) from error
+            raise Failure(error) from error
         click.echo(
             f"{made.path}: {made.zipped_bytes / _MIB:.1f} MiB zipped, "
             f"{made.unzipped_bytes / _MIB:.1f} MiB unzipped (Lambda takes 250)"

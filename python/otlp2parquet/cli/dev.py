@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import config_option, host_option, output_option, port_option
 from otlp2parquet.cli.serve import leave
 from otlp2parquet.config import Flags, load
@@ -78,7 +79,7 @@ def dev(  # noqa: PLR0917 - click passes options by name
         view = TerminalView(quiet=quiet, has_page=loaded.config.server.page)
         code = run.serve(loaded.config, lambda: load(flags, defaults=DEFAULTS).config, view)
     except ConfigError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
     view.summarize(output)
     leave(code)
 

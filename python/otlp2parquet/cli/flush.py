@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import config_option, form_option, timeout_option, url_option
 from otlp2parquet.cli.running_server import server_at
 from otlp2parquet.config import Flags, load
@@ -41,28 +42,24 @@ def flush(
             "POST", f"/flush?timeout={timeout_secs}", timeout_secs + _SPARE_SECS
         )
     except OtlpError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
     try:
         page = json.loads(body)
     except ValueError:
         page = None
     if not isinstance(page, dict):
-        raise click.ClickException(
-            f"{server.url} answered {status}, expected an otlp2parquet that knows flush"
-        )
+        raise Failure(f"{server.url} answered {status}, expected an otlp2parquet that knows flush")
     if form == "json":
         click.echo(json.dumps(page))
         ctx.exit(0 if status == 200 else 1)  # noqa: PLR2004 - HTTP's
     if status != 200:  # noqa: PLR2004 - HTTP's
-        raise click.ClickException(printable(f"{server.url}: {page.get('message', status)}"))
+        raise Failure(f"{server.url}: {page.get('message', status)}")
     try:
         line = as_text(page)
     except (KeyError, TypeError, ValueError, AttributeError):
         line = ""
     if not line:
-        raise click.ClickException(
-            f"{server.url} answered {status}, expected an otlp2parquet that knows flush"
-        )
+        raise Failure(f"{server.url} answered {status}, expected an otlp2parquet that knows flush")
     click.echo(printable(line))
 
 

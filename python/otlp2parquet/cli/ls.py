@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import config_option, form_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import OtlpError
@@ -44,7 +45,7 @@ def ls(
         config = load(Flags(config=path, output=place)).config
         listing = list_storage(open_existing(config.storage), count_rows=not names_only)
     except OtlpError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
     for problem in listing.problems:
         click.echo(printable(problem), err=True)  # names of files are anybody's
     if form == "json":

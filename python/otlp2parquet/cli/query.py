@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import config_option
 from otlp2parquet.config import Config, Flags, load
 from otlp2parquet.errors import OtlpError
@@ -92,7 +93,7 @@ def query(  # noqa: PLR0917 - click passes options by name
                     )
             _show(answer, form, limit)
     except OtlpError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
 
 
 def _have_rows_stored(config: Config, root: str) -> None:

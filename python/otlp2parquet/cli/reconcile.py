@@ -11,9 +11,11 @@ import click
 
 from otlp2parquet.catalogs.reconciled import Report
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import config_option, form_option, timeout_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import OtlpError
+from otlp2parquet.printable import printable
 from otlp2parquet.reconciling import reconcile as run
 
 
@@ -34,7 +36,7 @@ def reconcile(ctx: click.Context, path: Path | None, timeout_secs: float, form: 
     try:
         report = run(load(Flags(config=path)).config, timeout_secs)
     except OtlpError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
     click.echo(json.dumps(asdict(report)) if form == "json" else as_text(report))
     ctx.exit(0 if report.is_complete else 1)
 
@@ -56,4 +58,4 @@ def as_text(report: Report) -> str:
         lines.append(f"{report.unreadable:,} receipts cannot be read")
     if report.error:
         lines.append(f"the last error: {report.error}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

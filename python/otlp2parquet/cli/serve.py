@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import host_option, output_option, port_option
 from otlp2parquet.config import Flags, load
 from otlp2parquet.errors import ConfigError
@@ -60,7 +61,7 @@ def serve(
             logging.getLogger("otlp2parquet").debug(note)
         code = run.serve(loaded.config, lambda: load(flags).config)
     except ConfigError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
     leave(code)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import click
 
 from otlp2parquet.cli import CONTEXT_SETTINGS
+from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import config_option, url_option
 from otlp2parquet.cli.running_server import server_at
 from otlp2parquet.cli.terminal.following import CannotLookError, Following, Place, read_place
@@ -104,14 +105,14 @@ def tail(  # noqa: PLR0917 - click passes options by name
     try:
         place = _place(url, token, path)
     except (OtlpError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
     screen = standard_output()
     following = Following(place, wanted, recent)
     shown = AsJson(screen) if as_json else Shown(screen)
     try:
         _follow(following, shown)
     except CannotLookError as error:
-        raise click.ClickException(str(error)) from error
+        raise Failure(error) from error
     except KeyboardInterrupt:
         pass
     except OSError:
@@ -142,7 +143,8 @@ def _place(url: str | None, token: str | None, path: Path | None) -> Place:
     """Which server, and by which token, of what the configuration says where nothing else does."""
     if url is not None and "://" not in url:
         url = read_place(url, "").url
-    config = load(Flags(path)).config if url is None or token is None else Config()
+    is_asked = path is not None or url is None or token is None
+    config = load(Flags(path)).config if is_asked else Config()
     server = server_at(url, config)
     return read_place(server.url, token or server.token, server.trusted)
 

@@ -98,8 +98,7 @@ def own_wheel(architecture: Architecture, wheels: Iterable[Path]) -> Path | None
         path
         for path in wheels
         if path.name.startswith(f"otlp2parquet-{__version__}-")
-        and path.name.endswith(f"{machine}.whl")
-        and "manylinux" in path.name
+        and any(f"manylinux_2_{minor}_{machine}" in path.name for minor in GLIBC_MINORS)
     ]
     return max(fitting, default=None, key=lambda path: path.stat().st_mtime)
 

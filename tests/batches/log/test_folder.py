@@ -8,13 +8,12 @@ import socket
 import subprocess
 import sys
 import threading
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otlp2parquet.batches.log.disk import SystemDisk
-from otlp2parquet.batches.log.folder import LogFolder, is_owned, may_have
+from otlp2parquet.batches.log.folder import LogFolder, is_owned
 from otlp2parquet.batches.log.group_commit import LOOK_SECS, PROBE_SECS
 from otlp2parquet.config import BatchConfig
 from otlp2parquet.errors import ConfigError, StorageError
@@ -233,88 +232,6 @@ def test_a_log_whose_volume_is_away_is_not_lost(
         assert writer.rows == 1
         assert node.counts.batches_lost == 0
         assert node.segments == []
-
-
-def unmounted(volume: Path) -> None:
-    """As an unmount does: the mount point is there, and empty."""
-    volume.rename(volume.with_name("away"))
-    volume.mkdir()
-
-
-def mounted(volume: Path) -> None:
-    """The volume is back."""
-    shutil.rmtree(volume)
-    volume.with_name("away").rename(volume)
-
-
-def test_a_segment_on_a_volume_that_is_away_is_not_taken_for_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It comes back with the volume. Until it is removed there, it may make its receipts again."""
-    volume = tmp_path / "log"
-    volume.mkdir()
-    mounts = {volume.resolve()}
-    monkeypatch.setattr("os.path.ismount", lambda path: path in mounts)
-    writer = Recorder(gates={"sslow": threading.Event()})
-    with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=1)) as node:
-        node.keep(one("slow"))
-        wait_for(lambda: writer.attempts == ["sslow"])
-        (batch,) = (path.stem for path in node.segments)
-        returns = partial(may_have, node.disk, volume, node.log.folder.node, batch)
-        unmounted(volume)
-        mounts.clear()
-        assert returns()
-        writer.gates["sslow"].set()
-        wait_for(lambda: not node.backlog.batches)
-        node.tick(LOOK_SECS)
-        assert returns()
-        mounted(volume)
-        mounts.add(volume.resolve())
-        assert returns()
-        node.wait_with_ticks(lambda: not node.segments, LOOK_SECS)
-        assert not returns()
-
-
-def test_a_log_that_was_taken_for_lost_and_comes_back_is_stored(tmp_path: Path) -> None:
-    """Its segment is left where it is, and the next start finds it."""
-    writer = Recorder(fail=lambda _: StorageError("down"))
-    with Node(tmp_path, writer=writer, config=BatchConfig(max_rows=1)) as node:
-        node.keep(one(1))
-        wait_for(lambda: node.backlog.resting == 1)
-        unmounted(tmp_path / "log")
-        writer.fail = lambda _: None
-        node.wait_with_ticks(lambda: node.backlog.batches == 0)
-        assert node.counts.batches_lost == 1
-        mounted(tmp_path / "log")
-        looks = node.disk.calls.count(("space", tmp_path / "log"))
-        node.wait_with_ticks(
-            lambda: node.disk.calls.count(("space", tmp_path / "log")) > looks + 2, LOOK_SECS
-        )
-        assert len(node.segments) == 1
-    with Node(tmp_path) as node:
-        node.settle()
-        assert services(node.data) == ["s1"]
-
-
-def test_no_segment_is_begun_where_a_volume_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also by the first request after it: what would be kept there is hidden by the volume."""
-    volume = tmp_path / "log"
-    volume.mkdir()
-    mounts = {volume.resolve()}
-    monkeypatch.setattr("os.path.ismount", lambda path: path in mounts)
-    with Node(tmp_path) as node:
-        unmounted(volume)
-        mounts.clear()
-        assert not node.append(one("refused"))[1].is_kept
-        assert list(volume.iterdir()) == []
-        mounted(volume)
-        mounts.add(volume.resolve())
-        node.wait_with_ticks(lambda: node.ingest.refusal() is None, PROBE_SECS)
-        node.keep(one("kept"))
-        assert node.ingest.drain(30)
-        assert services(node.data) == ["skept"]
 
 
 def test_no_folder_is_made_where_its_own_folder_is_gone(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from otlp2parquet.platforms.aws_lambda.object_events import ObjectReference, messages_in, objects_in
+from otlp2parquet.platforms.aws_lambda.object_events import ObjectReference, event_in, messages_in, objects_in
 from tests.support.lambda_events import event_bridge, notification, queued
 from tests.support.requests import START
 
@@ -51,5 +51,9 @@ def test_removals_tell_of_no_object() -> None:
 def test_messages_of_a_queue(text: str) -> None:
     """Each has its id; what is no event tells of no object."""
     event = notification("b", "k", "e", 1)
-    assert list(messages_in(queued(event, text))) == [("message-0", event), ("message-1", {})]
+    (first, found), second = messages_in(queued(event, text))
+    assert (first, event_in(found)) == ("message-0", event)
+    assert second == ("message-1", text)
+    with pytest.raises(EventError, match="no JSON object"):
+        event_in(text)
     assert list(messages_in(event)) == []

@@ -40,6 +40,7 @@ from tests.support.requests import logs_request
 from tests.support.strategies import examples
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Iterator
 
 ROWS = 3
@@ -396,9 +397,59 @@ def test_records_that_are_no_messages_of_the_queue(bench: FunctionBench) -> None
     """Without an id AWS sends the whole batch again: nothing in it is lost."""
     event = queued({"Event": "s3:TestEvent"})
     event["Records"] += ["junk", notification("b", "k", "e", 1)["Records"][0]]
-    assert list(messages_in(event))[1:] == [("", {}), ("", {})]
+    assert list(messages_in(event))[1:] == [("", None), ("", None)]
     nothing = {"itemIdentifier": ""}
     assert bench.handle(event) == {"batchItemFailures": [nothing, nothing]}
+
+
+@pytest.mark.parametrize("way", [lambda event: event, queued], ids=["direct", "queued"])
+def test_a_record_that_cannot_be_read_does_not_hold_up_the_others(
+    bench: FunctionBench, way: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    """All that can be read are tried, wherever it stands; and the event comes again."""
+    event = notification("b", "key-0", "e", 1)
+    event["Records"].insert(0, {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"})
+    event["Records"] += notification("b", "%ff", "e", 1)["Records"]
+    event["Records"] += notification("b", "key-1", "e", 1)["Records"]
+    tried: list[str] = []
+
+    def convert(_self: Function, reference: ObjectReference, _end: float) -> None:
+        tried.append(reference.key)
+
+    with mock.patch.object(Function, "_convert", convert):
+        if "body" in way(event)["Records"][0]:
+            failures = bench.handle(way(event))["batchItemFailures"]
+            assert failures == [{"itemIdentifier": "message-0"}]
+        else:
+            with pytest.raises(EventError, match="without the member 's3'"):
+                bench.handle(event)
+    assert tried == ["key-0", "key-1"]
+
+
+LONG = "\x1b[2J\n" * 50_000
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {LONG: 1},
+        {"Records": [{"eventSource": LONG}]},
+        {"source": "aws.s3", "detail-type": LONG},
+        notification("b", "%ff" * 50_000, "e", 1),
+    ],
+)
+def test_an_error_is_a_line_that_a_log_can_take(bench: FunctionBench, event: Any) -> None:
+    """AWS writes it into its log as it is."""
+    with pytest.raises(EventError) as caught:
+        bench.handle(event)
+    assert len(str(caught.value)) < 500
+    assert str(caught.value).isprintable()
+
+
+def test_a_folder_of_the_console_is_done(bench: FunctionBench) -> None:
+    """It is an object without content whose key ends as a folder's: there is nothing to take."""
+    event = notification("b", "captures/", "e", 0)
+    assert bench.handle(event) == {"objects": 1}
 
 
 def test_one_object_that_fails_does_not_hold_up_the_others(bench: FunctionBench) -> None:

@@ -5,7 +5,6 @@ One process owns the folder while it runs; a lock that the system drops with the
 """
 
 import contextlib
-import errno
 import os
 import re
 import socket
@@ -93,21 +92,6 @@ class LogFolder:
         except OSError:
             return False
         return self.disk.exists(self.path)
-
-    def is_claimed(self) -> bool:
-        """Whether the path leads to the folder that is owned.
-
-        It does not while a volume is away, whatever lies where that was mounted.
-        """
-        try:
-            return self.disk.leads_to(self.path / _LOCK, self._lock)
-        except OSError:
-            return False
-
-    def check_claimed(self) -> None:
-        """Raise ``OSError`` if the path leads elsewhere than to the folder that is owned."""
-        if not self.is_claimed():
-            raise FileNotFoundError(errno.ENOENT, "the folder of the log is not there")
 
     def release(self) -> None:
         """Give the folder up."""
@@ -207,21 +191,6 @@ def node_in(disk: Disk, folder: Path) -> UUID | None:
         return None
     finally:
         disk.close(descriptor)
-
-
-def may_have(disk: Disk, folder: Path, node: UUID | None, batch_id: str) -> bool:
-    """Whether the folder of ``node`` has the segment of a batch, or had it when it is back.
-
-    Only a folder that is there can say no: one on a volume that is away will have what lies in it
-    once it is mounted again, and what is there instead has no node id, or another one. ``node`` is
-    None where no process ever had the folder.
-    """
-    path = folder / f"{batch_id}{SUFFIX}"
-    try:
-        # Twice: it may have come back between a first look and the one for the node.
-        return disk.exists(path) or node_in(disk, folder) != node or disk.exists(path)
-    except OSError:
-        return True
 
 
 def is_owned(disk: Disk, folder: Path) -> bool:

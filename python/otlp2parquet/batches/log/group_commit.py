@@ -166,14 +166,13 @@ class GroupCommit:
         if self._thread.is_alive():
             log.error("the log's disk hangs: what waits for it is not acknowledged")
 
-    def remove(self, segment: Segment, *, again: bool = False) -> None:
+    def remove(self, segment: Segment) -> None:
         """Remove the file of a batch that is done, now or when that is possible."""
         try:
             segment.unlink()
         except OSError as error:
             # Harmless: whoever replays it finds every file stored.
-            log.log(
-                logging.DEBUG if again else logging.ERROR,
+            log.error(  # noqa: TRY400 - the reason is in the line
                 "a segment whose batch is stored could not be removed, it will be tried again",
                 extra={"fields": {"batch": segment.batch_id, "error": reason_of(error)}},
             )
@@ -210,7 +209,7 @@ class GroupCommit:
             with self._lock:
                 unremoved, self._unremoved = self._unremoved, []
             for segment in unremoved:
-                self.remove(segment, again=True)
+                self.remove(segment)
         if Order.PROBE in orders:
             self._probe()
 

@@ -108,7 +108,7 @@ class Segment:
         self._on_failure = on_failure
         self._state = _State.ABSENT
         self._takes_requests = self._holds_open = True
-        self._adopted = self._is_lost = False
+        self._adopted = False
         self._refused: StorageError | None = None
         self._descriptor: Descriptor | None = None
         self._written = self._durable = 0
@@ -168,15 +168,16 @@ class Segment:
         self._owner.remove(self)
 
     def unlink(self) -> None:
-        """Take the file away. Raises ``OSError``; then it is still there, or may come back."""
-        if self._state not in (_State.ABSENT, _State.REMOVED) and not self._is_lost:
-            descriptor = self._descriptor if self._state is _State.GONE else None
+        """Take the file away. Raises ``OSError``; then it is still there."""
+        if self._state is _State.GONE:
             # The folder may have come back with it.
-            if descriptor is None or self._disk.leads_to(self.path, descriptor):
-                self._disk.unlink(self.path)
-                self._owner.folder.sync()
-            # On a volume that is away a name is not found either, and comes back with it.
-            self._owner.folder.check_claimed()
+            descriptor = self._descriptor
+            has_name = descriptor is not None and self._disk.leads_to(self.path, descriptor)
+        else:
+            has_name = self._state not in (_State.ABSENT, _State.REMOVED)
+        if has_name:
+            self._disk.unlink(self.path)
+            self._owner.folder.sync()
         self._let_go()
         self._owner.grow(-self._written)
         self._state, self._written, self._durable = _State.REMOVED, 0, 0
@@ -238,7 +239,6 @@ class Segment:
             raise UnreadableLogError(f"cannot read {self.path}: {error}") from error
         except FileNotFoundError as error:
             if self._owner.folder.is_there():
-                self._is_lost = True  # should it come back, the next start stores what is in it
                 raise SegmentGoneError(f"{self.path} is gone") from error
             raise StorageError(f"cannot read {self.path}: {reason_of(error)}") from error
         except OSError as error:
@@ -392,8 +392,6 @@ class Segment:
         is_new = self._state is _State.ABSENT
         start = offset = self._written
         if is_new:
-            # What lies below an empty mount point is hidden once the volume is back.
-            self._owner.folder.check_claimed()
             self._descriptor = self._disk.create(self.path)
             # From here on a failure leaves bytes that must go.
             self._state, start, offset = _State.WHOLE, 0, HEADER_BYTES

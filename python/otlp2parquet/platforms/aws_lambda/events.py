@@ -1,11 +1,13 @@
 """What is given to a function: an event, and the error for one that is not as AWS makes them.
 
-Knows the types of JSON. Must not know what events there are. Errors name members and types, never
-what was in them.
+Knows the types of JSON. Must not know what events there are. Errors name members and types, and
+what was in them only as far as it is a name, in a few printable letters: they go to logs.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+from otlp2parquet.printable import printable
 
 Event = Mapping[str, Any]
 
@@ -31,3 +33,8 @@ def text_in(event: Event, name: str) -> str:
         found = "missing" if value is None else type(value).__name__
         raise EventError(f"{name} is {found}: expected a text")
     return value
+
+
+def shown(name: object, most: int = 100) -> str:
+    """A name of anybody, for an error."""
+    return printable(str(name)[:most])

@@ -48,6 +48,7 @@ from otlp2parquet.platforms.aws_lambda.http_events import (
 from otlp2parquet.platforms.aws_lambda.metrics import Metrics
 from otlp2parquet.platforms.aws_lambda.object_events import (
     ObjectReference,
+    event_in,
     messages_in,
     objects_in,
 )
@@ -292,32 +293,42 @@ class Function:
         log.log(level, "reconciled", extra={"fields": asdict(report)})
         return {**asdict(report), "is_complete": report.is_complete}
 
-    def _convert_messages(self, messages: list[tuple[str, Event]], end: float) -> Result:
+    def _convert_messages(self, messages: list[tuple[str, object]], end: float) -> Result:
         """Convert what messages of SQS tell of; those that failed come again, each for itself."""
         failed = []
-        for message_id, body in messages:
+        for message_id, text in messages:
             try:
-                for reference in objects_in(body):
-                    self._convert(reference, end)
-            except Exception as error:  # noqa: BLE001 - the others are not to wait for this one
-                reason = str(error) if isinstance(error, OtlpError | ValueError) else repr(error)
-                log.warning("a message has to come again: %s", reason)
+                _, errors = self._convert_each(event_in(text), end)
+            except EventError as error:
+                errors = [error]
+            if errors:
+                reason = _reason(errors[0])
+                fields = {"message": message_id, "error": reason}
+                log.warning("a message has to come again: %s", reason, extra={"fields": fields})
                 failed.append({"itemIdentifier": message_id})
         return {"batchItemFailures": failed}
 
     def _convert_objects(self, event: Event, end: float) -> Result:
         """Convert what one event tells of. After an error of one object AWS sends it again."""
-        references = list(objects_in(event))
-        errors = []
-        for reference in references:
-            try:
-                self._convert(reference, end)
-            except Exception as error:  # noqa: BLE001 - the others are not to wait for this one
-                log.warning("%s has to come again: %s", reference, error)
-                errors.append(error)
+        count, errors = self._convert_each(event, end)
         if errors:
             raise errors[0]
-        return {"objects": len(references)}
+        return {"objects": count}
+
+    def _convert_each(self, event: Event, end: float) -> tuple[int, list[Exception]]:
+        """Convert what one event tells of, none waiting for another: how many, and all errors."""
+        count, errors = 0, list[Exception]()
+        try:
+            for reference in objects_in(event):
+                count += 1
+                try:
+                    self._convert(reference, end)
+                except Exception as error:  # noqa: BLE001 - whatever it is, it comes again
+                    log.warning("%s has to come again: %s", reference, _reason(error))
+                    errors.append(error)
+        except EventError as error:
+            errors.append(error)
+        return count, errors
 
     def _convert(self, reference: ObjectReference, end: float) -> None:
         if not self._settings.keeps_receipts:
@@ -325,6 +336,9 @@ class Function:
                 "storage.backend (default): found none, expected a bucket: what has been converted "
                 "is remembered there"
             )
+        if reference.key.endswith("/") and not reference.size:
+            log.info("a folder is no capture", extra={"fields": {"object": str(reference)}})
+            return
         if self._is_own(reference):
             log.info(
                 "an object of our own is no capture", extra={"fields": {"object": str(reference)}}
@@ -362,6 +376,11 @@ class Function:
 def share(store: Store) -> SharedNode:
     """The node of all environments that have ``store`` for their receipts."""
     return SharedNode(store.root, partial(is_retired, store))
+
+
+def _reason(error: Exception) -> str:
+    """An error in words; what nobody has foreseen with its kind."""
+    return str(error) if isinstance(error, OtlpError | ValueError) else repr(error)
 
 
 def _secs_left(context: Any) -> float:  # noqa: ANN401 - AWS's interface

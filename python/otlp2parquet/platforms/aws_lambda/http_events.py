@@ -120,7 +120,7 @@ def _body(event: Event, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, 
 
 def _is_binary(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     for name, value in headers:
-        if name == b"content-type" and b"json" not in value:
+        if name == b"content-type" and b"json" not in value.lower():
             return True
         if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity", b"none"):
             return True

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote_plus
 
-from otlp2parquet.platforms.aws_lambda.events import Event, EventError
+from otlp2parquet.platforms.aws_lambda.events import Event, EventError, shown
 
 _NO_VERSION: Final = "null"
 
@@ -45,13 +45,13 @@ def objects_in(event: Event) -> Iterator[ObjectReference]:
     """The objects that an event tells of; of removals and tests none.
 
     An event of SQS has several of these events in it: see ``messages_in``. Raises ``EventError``
-    for an event that is not of S3, and for one that cannot be read: to take what says
-    nothing for done would lose what it tells of.
+    for an event that is not of S3, and for one that cannot be read, behind the objects of its other
+    records: to take what says nothing for done would lose what it tells of.
     """
     if event.get("Event") == "s3:TestEvent":
         return
     if event.get("Type") == "Notification":  # of SNS, which a queue has subscribed to
-        yield from objects_in(_parsed(event.get("Message")))
+        yield from objects_in(event_in(event.get("Message")))
         return
     if event.get("source") == "aws.s3":
         kind = event.get("detail-type")
@@ -60,25 +60,33 @@ def objects_in(event: Event) -> Iterator[ObjectReference]:
             return
         if str(kind).startswith("Object "):
             return
-        raise EventError(f"found an event of S3 of the type {kind!r}, expected 'Object Created'")
+        raise EventError(
+            f"found an event of S3 of the type {shown(kind)}, expected 'Object Created'"
+        )
     records = event.get("Records")
     if not isinstance(records, list) or not records:
         raise EventError(
-            f"found an event with the members {', '.join(sorted(event))[:300] or '(none)'}, "
+            f"found an event with the members {shown(', '.join(sorted(event)), 300) or '(none)'}, "
             "expected an HTTP request, an object of S3 or a schedule"
         )
+    errors = []
     for record in records:
-        yield from _objects_of(record)
+        try:
+            yield from _objects_of(record)
+        except EventError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def _objects_of(record: object) -> Iterator[ObjectReference]:
     source = _source_of(record)
     if source == "aws:sns":
-        yield from objects_in(_parsed(_read(lambda sns: sns["Sns"]["Message"], record)))
+        yield from objects_in(event_in(_read(lambda sns: sns["Sns"]["Message"], record)))
     elif source != "aws:s3":
         raise EventError(
-            f"found a record of {str(source)[:100]}, expected an HTTP request, an object of S3 or "
-            "a schedule"
+            f"found a record of {shown(source)}, expected an HTTP request, an object of S3 or a "
+            "schedule"
         )
     elif _read(_is_creation, record):
         yield _read(_of_notification, record)
@@ -96,22 +104,18 @@ def _is_creation(record: Event) -> bool:
     return name.removeprefix("s3:").startswith("ObjectCreated:")
 
 
-def messages_in(event: Event) -> Iterator[tuple[str, Event]]:
-    """The messages of an event of SQS: the id and the event in it, ``{}`` for one that is none."""
+def messages_in(event: Event) -> Iterator[tuple[str, object]]:
+    """The messages of an event of SQS: the id of each, and what it holds, for ``event_in``."""
     records = event.get("Records")
     if not isinstance(records, list) or "aws:sqs" not in map(_source_of, records):
         return
     for record in records:
         message = record if isinstance(record, Mapping) else {}
-        try:
-            event = _parsed(message.get("body"))
-        except EventError:
-            event = {}
-        yield str(message.get("messageId") or ""), event
+        yield str(message.get("messageId") or ""), message.get("body")
 
 
-def _parsed(text: object) -> Event:
-    """The event in a message."""
+def event_in(text: object) -> Event:
+    """The event in a message; ``EventError`` for one that has none."""
     try:
         found = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
@@ -124,8 +128,14 @@ def _parsed(text: object) -> Event:
 def _read(reader: Callable[[Any], T], event: object) -> T:
     try:
         return reader(event)
+    except EventError:
+        raise
+    except KeyError as error:
+        raise EventError(f"found an event of S3 without the member {error}") from error
     except (AttributeError, LookupError, OverflowError, TypeError, ValueError) as error:
-        raise EventError(f"found an event of S3 that cannot be read: {error!r}") from error
+        # Its text may be what was found.
+        kind = type(error).__name__
+        raise EventError(f"found an event of S3 that cannot be read ({kind})") from error
 
 
 def _of_notification(record: Event) -> ObjectReference:
@@ -162,9 +172,12 @@ def _of_event_bridge(event: Event) -> ObjectReference:
 def _checked(found: ObjectReference) -> ObjectReference:
     names: tuple[object, ...] = (found.bucket, found.key)
     if not all(isinstance(name, str) and name for name in names):
-        raise TypeError("expected the names of a bucket and a key")
+        raise EventError("found an event of S3 without the names of a bucket and a key")
     if not found.version and not found.etag:
-        raise ValueError("expected a version or an etag: the next object of this name has another")
+        raise EventError(
+            "found an object without both, expected a version or an etag: the next object of this "
+            "name has another"
+        )
     return found
 
 
@@ -175,7 +188,9 @@ def _version(given: object) -> str:
 
 def _tag(given: object) -> str:
     if given is not None and not isinstance(given, str):
-        raise TypeError("expected texts for the version and the etag")
+        raise EventError(
+            f"found {type(given).__name__}, expected texts for the version and the etag"
+        )
     return given or ""
 
 
