@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from otlp2parquet.platforms.aws_lambda.object_events import ObjectReference, event_in, messages_in, objects_in
+from otlp2parquet.platforms.aws_lambda.events import EventError
+from otlp2parquet.platforms.aws_lambda.object_events import (
+    ObjectReference,
+    event_in,
+    messages_in,
+    objects_in,
+)
 from tests.support.lambda_events import event_bridge, notification, queued
 from tests.support.requests import START
 

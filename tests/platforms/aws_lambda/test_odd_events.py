@@ -40,8 +40,7 @@ from tests.support.requests import logs_request
 from tests.support.strategies import examples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROWS = 3
 BODY = logs_request(ROWS)
