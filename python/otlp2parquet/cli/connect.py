@@ -126,7 +126,7 @@ def _send(check: "Check", signal: "Signal", server: RunningServer, protocol: Pro
             "POST", f"/v1/{signal}", _ANSWER_SECS, document, "application/json"
         )
         if status != _OK or answer != b"{}":
-            text = answer.decode("utf-8", "replace")
+            text = printable(answer.decode("utf-8", "replace"))
             raise NoServerError(f"{server.url} answered {status} to {signal}: {text}")
         return
     from otlp2parquet.connect.grpc_call import export  # noqa: PLC0415 - takes its time

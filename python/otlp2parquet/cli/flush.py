@@ -53,7 +53,7 @@ def flush(
         click.echo(json.dumps(page))
         ctx.exit(0 if status == 200 else 1)  # noqa: PLR2004 - HTTP's
     if status != 200:  # noqa: PLR2004 - HTTP's
-        raise Failure(f"{server.url}: {page.get('message', status)}")
+        raise Failure(f"{server.url}: {printable(str(page.get('message', status)))}")
     try:
         line = as_text(page)
     except (KeyError, TypeError, ValueError, AttributeError):

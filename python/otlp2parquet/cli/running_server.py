@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from otlp2parquet.config import Config
 from otlp2parquet.errors import OtlpError
+from otlp2parquet.printable import printable
 
 _ANY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to go there from here
 """Addresses to listen on that nobody can be sent to, and where such a server is reached."""
@@ -78,7 +79,8 @@ class RunningServer:
             page = {"message": "expected an otlp2parquet that knows flush"}
         is_ours = all(isinstance(page.get(name), kind) for name, kind in _ANSWER.items())
         if status != _OK or not is_ours:
-            raise NoServerError(f"{self.url} answered {status}: {page.get('message', '')}")
+            message = printable(str(page.get("message", "")))
+            raise NoServerError(f"{self.url} answered {status}: {message}")
         return page
 
     def _connection(

@@ -37,4 +37,4 @@ def text_in(event: Event, name: str) -> str:
 
 def shown(name: object, most: int = 100) -> str:
     """A name of anybody, for an error."""
-    return printable(str(name)[:most])
+    return printable(str(name)[:most])[:most]
