@@ -89,7 +89,7 @@ def convert_single(
             total.add(report)
         for table, written in tables.items():
             written.end()
-            # One that is there stays until the new one has its name.
+            # One that is there stays until the new one has its name (where the store can do that).
             make = partial(replacing, store) if replace else store.create
             total.bytes_written += make(names[table], written.copy)
             total.files_written += 1
