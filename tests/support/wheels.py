@@ -31,7 +31,7 @@ PROFILED: Final = "x86_64-unknown-linux-gnu"
 
 GLIBC: Final = (
     *("ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"),
-    *("libc.so.6", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0"),
+    *("libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0"),
 )
 MUSL: Final = ("libc.so",)
 """The libraries that each system has."""
