@@ -8,6 +8,5 @@ from benchmarks.server_report import NAMES, PAGE, kept, page
 def test_the_page_is_current() -> None:
     """No figure is typed by hand: the page is the results, written out."""
     results = kept()
-    # The one of gRPC is there once `make bench-server` has run on a quiet machine.
-    assert set(NAMES) - set(results) <= {"grpc"}
+    assert set(results) == set(NAMES)
     assert PAGE.read_text(encoding="utf-8") == page(results)
