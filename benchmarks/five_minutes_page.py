@@ -26,8 +26,8 @@ was typed into a fresh environment without Rust ({machine}), and is what a termi
 ## Install
 
 Python 3.11 or newer is all that is needed. The wheel is one of those that `make wheels` makes
-([for which systems](versions.md#wheels)); `query` is the extra that brings DuckDB, for questions. In
-an empty folder, with the wheel copied into it:
+([for which systems](versions.md#wheels)); `query` is the extra that brings DuckDB, for questions.
+In an empty folder, with the wheel copied into it:
 
 {install}
 
