@@ -137,8 +137,6 @@ def assemble(
     if config.storage.backend != "fs" or config.catalog_type != "none":
         # A thread that waits for the network uses no core.
         most, upload_bytes = max(most, UPLOADS_AT_ONCE), UPLOAD_BYTES
-    # The decoder keeps what it may need again as long as there is memory for it.
-    memory_is_short(is_short=False)
     budget, counts = Budget(config.batch.memory_bytes, memory_is_short), Counts()
     store = open_storage(config.storage)
     writer: OtlpWriter = make_writer(config, store)

@@ -308,8 +308,7 @@ class Committer:
         named = {node: table.committed(node) for node in {one.node for one in waiting}}
         there = [receipt for receipt in waiting if receipt.key in named[receipt.node]]
         self._took(progress, there, already=True)
-        if len(self._removable(progress)) > MOST_NAMED:
-            await self._delete_first(progress)
+        await self._delete_first(progress)
         left = [receipt for receipt in waiting if receipt.key not in named[receipt.node]]
         files = min(sum(len(receipt.files) for receipt in left), MOST_FILES)
         rest = _first_files(left, files >> progress.halvings, MOST_NODES)
@@ -394,17 +393,23 @@ class Committer:
         log.info("committed", extra={"fields": {**fields, "rows": rows}})
 
     async def _delete_first(self, progress: TableProgress) -> None:
-        """Remove before a commit. A storage that refuses it holds up no commit."""
+        """Remove many before a commit. A storage that refuses it holds up no commit."""
         with self._lock:
-            if progress.delete_due > self._monotonic():
+            few = len(progress.committed) <= MOST_NAMED
+            if few or progress.delete_due > self._monotonic():
                 return
+        free = self._removable(progress)
+        if len(free) <= MOST_NAMED:
+            return
         try:
-            await self._delete(progress)
+            await self._remove(progress, free)
         except Exception as error:  # noqa: BLE001 - as in a step of its own
             self._failed(Step(Action.DELETE, progress), error)
 
     async def _delete(self, progress: TableProgress) -> None:
-        free = self._removable(progress)
+        await self._remove(progress, self._removable(progress))
+
+    async def _remove(self, progress: TableProgress, free: list[Receipt]) -> None:
         for receipt in free[:MOST_REMOVED]:
             await settled(self._receipts.delete(receipt))
             with self._lock:
