@@ -104,7 +104,7 @@ class LocalStore:
             check_mounted(self._mount)
             if self._is_taken(place):
                 raise NameTakenError(path)
-        size, named = self._write(place, fill, told, _link_without_overwrite, _rename_on_windows)
+        size, named = self._write(place, fill, told, replaces=False)
         if not named:
             raise NameTakenError(path)
         return size
@@ -115,17 +115,19 @@ class LocalStore:
         told = partial(_told, "write", self._root / path)
         with told():
             check_mounted(self._mount)
-        return self._write(place, fill, told, _rename_over, _rename_over)[0]
+        return self._write(place, fill, told, replaces=True)[0]
 
     def _write(
         self,
         place: Path,
         fill: Callable[[BinaryIO], None],
         told: Callable[[], contextlib.AbstractContextManager[None]],
-        give_name: Callable[[Path, Path], bool],
-        give_name_on_windows: Callable[[Path, Path], bool],
+        *,
+        replaces: bool,
     ) -> tuple[int, bool]:
         """Write a file aside and give it its name: its size, and whether it has that."""
+        without_overwrite = _rename_on_windows if os.name == "nt" else _link_without_overwrite
+        give_name = _rename_over if replaces else without_overwrite
         with told():
             descriptor, temporary = self._open_temporary(place)
         named = False
@@ -140,12 +142,12 @@ class LocalStore:
                         named = give_name(temporary, place)
             if os.name == "nt":  # which renames no open file
                 with told():
-                    named = give_name_on_windows(temporary, place)
+                    named = give_name(temporary, place)
         finally:
             self._remove_temporary(temporary)
         with told():
             # What was replaced is gone: the new file is not taken back.
-            self._sync_name(place, ours=named and give_name is not _rename_over)
+            self._sync_name(place, ours=named and not replaces)
         return size, named
 
     def open(self, path: str) -> BinaryIO:
