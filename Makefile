@@ -223,15 +223,14 @@ docs-check: components docs-site ## The documents alone: site, words, every stat
 WHEEL_TOOLS := 'ziglang==0.17.1' 'cargo-zigbuild==0.24.0' 'auditwheel>=6,<7' 'abi3audit>=0.0.26,<0.1' \
 	'lief>=1,<2'
 
-wheels: $(PROFILE) ## Make the sdist and the abi3 wheels for Linux, audit and test them.
+wheels: $(PROFILE) ## Make the sdist and the abi3 wheels for Linux, and audit them.
 	rm -rf dist
 	$(BIN)/python -m pip install --quiet $(WHEEL_TOOLS)
 	$(BIN)/maturin sdist --out dist
 	$(BIN)/python -m tests.support.wheels dist $(PROFILE)
-	$(MAKE) test-wheel
 
 # The artifact, not the checkout: no package sources, no cargo, no rustc, another folder.
-test-wheel: ## Test the wheel in dist/ in a fresh environment outside of the checkout.
+test-wheel: ## All tests on the wheel in dist/, in a fresh environment outside of the checkout.
 	@set -eu; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; unset VIRTUAL_ENV; \
 	$(PYTHON) -m venv "$$folder/venv"; \
 	"$$folder/venv/bin/python" -m pip install --quiet --upgrade 'pip>=25.1'; \
