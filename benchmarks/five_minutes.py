@@ -40,7 +40,7 @@ INSTALL: Final = "pip install './{wheel}[query]'"
 SDK: Final = "pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
 DEV: Final = "otlp2parquet dev"
 CONNECT: Final = "otlp2parquet connect python"
-SEND: Final = "eval \"$(otlp2parquet connect python | grep '^export')\"\npython app.py"
+SEND: Final = 'eval "$(otlp2parquet connect python --env)"\npython app.py'
 QUERY: Final = (
     'otlp2parquet query "SELECT SpanName, Duration / 1e6 AS ms, SpanAttributes FROM traces"'
 )

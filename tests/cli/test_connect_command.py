@@ -36,6 +36,19 @@ def test_it_prints_what_to_set(program: str) -> None:
     assert result.stderr == ""
 
 
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_only_the_variables(program: str) -> None:
+    """They are all of the recipe's, and a shell runs nothing else of it."""
+    recipe, only = run("connect", program).stdout, run("connect", program, "--env")
+    exports = [line for line in recipe.splitlines() if line.startswith("export ")]
+    if exports:
+        assert only.stdout.splitlines() == exports
+    else:
+        assert only.exit_code == 2
+        assert f"{program} is not set by variables" in only.stderr
+    assert any(run("connect", name, "--env").stdout for name in PROGRAMS)
+
+
 def test_which_server_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     """That of the settings, on the port of the protocol, or any other."""
     assert "http://127.0.0.1:4317" in run("connect", "go", "--protocol", "grpc").stdout

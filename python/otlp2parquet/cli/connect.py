@@ -16,7 +16,14 @@ from otlp2parquet.cli.failure import Failure
 from otlp2parquet.cli.options import config_option, url_option
 from otlp2parquet.cli.running_server import NoServerError, RunningServer, server_at
 from otlp2parquet.config import Config, Flags, load
-from otlp2parquet.connect.recipes import ONLY_HTTP, PROGRAMS, Endpoint, Protocol, recipe
+from otlp2parquet.connect.recipes import (
+    ONLY_HTTP,
+    PROGRAMS,
+    Endpoint,
+    Protocol,
+    exports,
+    recipe,
+)
 from otlp2parquet.errors import ConfigError, OtlpError, StorageError
 from otlp2parquet.printable import printable
 from otlp2parquet.stores.location import is_url
@@ -47,21 +54,31 @@ _OK: Final = 200
     is_flag=True,
     help="Send a record of each signal, have them stored, and find them again.",
 )
-def connect(
+@click.option(
+    "--env",
+    "is_only_env",
+    is_flag=True,
+    help="Print nothing but the variables, for a shell's eval.",
+)
+def connect(  # noqa: PLR0917 - click passes options by name
     program: str | None,
     path: Path | None,
     protocol: Protocol,
     url: str | None,
-    is_checked: bool,  # noqa: FBT001 - click passes options by name
+    is_checked: bool,  # noqa: FBT001
+    is_only_env: bool,  # noqa: FBT001
 ) -> None:
     """Print what to set so that PROGRAM sends its telemetry here.
 
     PROGRAM is claude-code, codex, python, node, java, go, dotnet, browser or collector. With
     --check three records of the service otlp2parquet-check are sent to the server that runs, and
     each step is told; they stay in the files. The exit code is 1 when a step fails.
+    `eval "$(otlp2parquet connect python --env)"` sets the variables in a shell.
     """
     if program is None and not is_checked:
         raise click.UsageError(f"found no program, expected one of {', '.join(PROGRAMS)}")
+    if is_only_env and is_checked:
+        raise click.UsageError("--env is for a shell, --check for a reader: one at a time")
     if program in ONLY_HTTP and protocol == "grpc":
         raise click.UsageError(f"{program} cannot send over gRPC: expected --protocol http")
     try:
@@ -70,7 +87,10 @@ def connect(
         if program is not None:
             trusted = server.trusted if server.url.startswith("https://") else ""
             endpoint = Endpoint(server.url, protocol, bool(server.token), trusted)
-            click.echo(recipe(program, endpoint), nl=False)
+            text = recipe(program, endpoint)
+            if is_only_env and not (text := exports(text)):
+                raise click.UsageError(f"{program} is not set by variables: do without --env")
+            click.echo(text, nl=False)
         if is_checked:
             _check(config, server, protocol, url)
     except OtlpError as error:

@@ -37,6 +37,11 @@ def recipe(program: str, endpoint: Endpoint) -> str:
     return PROGRAMS[program](endpoint).strip("\n") + "\n"
 
 
+def exports(text: str) -> str:
+    """The lines of a recipe that set a shell's variables; empty if the program has none."""
+    return "".join(line for line in text.splitlines(keepends=True) if line.startswith("export "))
+
+
 def _environment(endpoint: Endpoint, before: Mapping[str, str]) -> str:
     """Lines of a shell: the specification's variables, which SDKs share."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in before.items()]
@@ -82,7 +87,8 @@ claude
 def _codex(endpoint: Endpoint) -> str:
     headers = f'"x-api-key" = "${{{TOKEN_VARIABLE}}}"' if endpoint.needs_token else ""
     lines = [
-        "# Codex: add to ~/.codex/config.toml (https://developers.openai.com/codex/config-reference)",
+        "# Codex: https://developers.openai.com/codex/config-reference",
+        "# Add to ~/.codex/config.toml:",
         "[otel]",
         "log_user_prompt = false  # true sends what is typed, too",
     ]
@@ -101,14 +107,15 @@ def _codex(endpoint: Endpoint) -> str:
         if endpoint.certificate:
             lines.append(f'tls = {{ "ca-certificate" = "{endpoint.certificate}" }}')
     if headers:
-        lines.insert(1, f"# {TOKEN_VARIABLE}, in its environment, is one of the server's tokens.")
+        lines.insert(2, f"# {TOKEN_VARIABLE}, in its environment, is one of the server's tokens.")
     return "\n".join(lines)
 
 
 def _python(endpoint: Endpoint) -> str:
     return f"""\
 # Python: https://opentelemetry.io/docs/zero-code/python/
-# pip install opentelemetry-distro opentelemetry-exporter-otlp && opentelemetry-bootstrap -a install
+# pip install opentelemetry-distro opentelemetry-exporter-otlp
+# opentelemetry-bootstrap -a install
 export OTEL_SERVICE_NAME=my-service
 {_environment(endpoint, _ALL_SIGNALS)}
 # Records of Python's own logging, too:
@@ -143,9 +150,10 @@ java -jar app.jar
 def _go(endpoint: Endpoint) -> str:
     return f"""\
 # Go: https://opentelemetry.io/docs/languages/go/exporters/
-# Exporters of go.opentelemetry.io/contrib/exporters/autoexport (NewSpanExporter, NewMetricReader,
-# NewLogExporter) read all of this; those of otlptracehttp, otlptracegrpc and the like read all but
-# the protocol, which is in their names.
+# Exporters of go.opentelemetry.io/contrib/exporters/autoexport
+# (NewSpanExporter, NewMetricReader, NewLogExporter) read all of this;
+# those of otlptracehttp, otlptracegrpc and the like read all but the
+# protocol, which is in their names.
 export OTEL_SERVICE_NAME=my-service
 {_environment(endpoint, _ALL_SIGNALS)}
 go run .
@@ -155,8 +163,9 @@ go run .
 def _dotnet(endpoint: Endpoint) -> str:
     return f"""\
 # .NET: https://opentelemetry.io/docs/zero-code/dotnet/getting-started/
-# The OTLP exporter of the SDK (AddOtlpExporter, UseOtlpExporter) reads the same variables; the
-# lines with a dot and below are for the automatic instrumentation, once that is installed.
+# The OTLP exporter of the SDK (AddOtlpExporter, UseOtlpExporter) reads the
+# same variables; the lines with a dot and below are for the automatic
+# instrumentation, once that is installed.
 export OTEL_SERVICE_NAME=my-service
 {_environment(endpoint, _ALL_SIGNALS)}
 . "$HOME/.otel-dotnet-auto/instrument.sh"
@@ -217,8 +226,8 @@ def _collector(endpoint: Endpoint) -> str:
     )
     return f"""\
 # OpenTelemetry Collector: https://opentelemetry.io/docs/collector/configuration/
-# It has ports of its own for receiving, because the server has the usual ones. Older ones call the
-# exporters otlphttp and otlp.
+# It has ports of its own for receiving, because the server has the usual
+# ones. Older ones call the exporters otlphttp and otlp.
 receivers:
   otlp:
     protocols:
