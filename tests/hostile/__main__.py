@@ -10,7 +10,13 @@ from pathlib import Path
 from tests.components import Server
 from tests.hostile.inputs import INPUTS, SILENCE, Input
 from tests.hostile.slow import Figures, among_slow_clients
-from tests.hostile.trying import Outcome, attempt, cut_everywhere
+from tests.hostile.trying import (
+    MOST_CPU_SECS,
+    Outcome,
+    attempt,
+    cut_everywhere,
+    most_mib,
+)
 from tests.support.encoded import ENCODERS
 
 PAGE = Path(__file__).parents[2] / "docs" / "hostile_inputs.md"
@@ -22,11 +28,13 @@ _HEAD = """\
 <!-- Written by `make hostile`; not to be edited. -->
 
 What was sent to a server with default settings (64 MiB a body, 512 MiB for rows), each input to a
-process of its own, what it answered, and by how much the peak of its memory (resident set, as the
-kernel keeps it) was above what it had before. After each input a good request was answered with
-200, and every server ended with exit code 0 (but for those left with 10,000 files to write, which
-were not waited for). A dash is a connection closed without an answer; that and other refusals are
-equally good where there is no request that could be answered.
+process of its own, what it answered, the processor time that it cost, and by how much the peak of
+the process's memory (resident set, as the kernel keeps it) was above what it had before. Any
+request may cost {cpu_secs} s of CPU, and of memory 6 times its decoded size and 128 MiB; most are
+allowed less. After each input a good request was answered with 200, and every server ended with
+exit code 0 (but for those left with 10,000 files to write, which were not waited for). A dash is a
+connection closed without an answer; that and other refusals are equally good where there is no
+request that could be answered.
 
 {inputs} inputs, {cuts} cut bodies, {clients:,} slow clients: 0 crashes, and no body taken that was
 not whole. Idle, the process has {idle:.0f} MiB.
@@ -45,6 +53,11 @@ def on_a_server(hostile: Input) -> Outcome:
     return outcome
 
 
+def allowed(hostile: Input) -> int:
+    """MiB that an input may cost: its own bound, or that of any request."""
+    return min(hostile.most_mib, most_mib(hostile.make()))
+
+
 def size(count: int) -> str:
     """Bytes for people."""
     for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
@@ -58,14 +71,14 @@ def inputs_section(outcomes: dict[Input, Outcome]) -> list[str]:
     lines = []
     for family in dict.fromkeys(hostile.family for hostile in outcomes):
         lines += [f"## {family.capitalize()}", ""]
-        lines += ["| input | sent | answer | seconds | peak, MiB | allowed |"]
+        lines += ["| input | sent | answer | CPU, s | peak, MiB | allowed |"]
         lines += ["|---|--:|--:|--:|--:|--:|"]
         for hostile, one in outcomes.items():
             if hostile.family == family:
                 answer = "-" if one.answer == SILENCE else one.answer
                 lines.append(
-                    f"| {hostile.name} | {size(one.sent_bytes)} | {answer} | {one.secs:.2f} "
-                    f"| {one.grown:.0f} | {hostile.most_mib} |"
+                    f"| {hostile.name} | {size(one.sent_bytes)} | {answer} | {one.cpu_secs:.2f} "
+                    f"| {one.grown:.0f} | {allowed(hostile)} |"
                 )
         lines.append("")
     return lines
@@ -117,7 +130,7 @@ def main() -> int:
     for hostile in INPUTS:
         outcomes[hostile] = one = on_a_server(hostile)
         print(f"{hostile.family}: {hostile.name}: {one}", file=sys.stderr, flush=True)
-        if one.grown > hostile.most_mib:
+        if one.grown > allowed(hostile) or one.cpu_secs > MOST_CPU_SECS:
             over.append((hostile.name, one))
     assert not over, over
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server:
@@ -132,6 +145,7 @@ def main() -> int:
         inputs=len(outcomes),
         cuts=count,
         clients=figures.clients,
+        cpu_secs=MOST_CPU_SECS,
         idle=min(one.before for one in outcomes.values()),
     )
     lines = [*inputs_section(outcomes), *cuts_section(cuts), *slow_section(figures)]

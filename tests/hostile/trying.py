@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.hostile.inputs import ONE, SILENCE, Input
+from tests.hostile.inputs import MIB, ONE, SILENCE, Input
 from tests.hostile.memory import Watch
-from tests.hostile.wire import chunked, exchange, head, request
-from tests.support.encoded import ENCODERS
+from tests.hostile.wire import chunked, exchange, head, parts, request
+from tests.support.encoded import ENCODERS, decoded_bytes
 
 if TYPE_CHECKING:
     from tests.components import RunningProcess
 
 GOOD = request("logs", ONE)
+
+MOST_DECODED = 64 * MIB
+"""What a server reads of a body by default."""
+
+MOST_CPU_SECS = 1.5
+"""What any request may cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,8 @@ class Outcome:
 
     sent_bytes: int
     answer: int
-    secs: float
+    cpu_secs: float
+    """Of the server, for this input and a good request behind it."""
     before: float
     grown: float
     peak_pss: float
@@ -35,18 +41,22 @@ def attempt(process: RunningProcess, port: int, hostile: Input) -> Outcome:
     Raises ``AssertionError`` when the server is gone, or does not answer as it may.
     """
     sent = hostile.make()
-    started = time.perf_counter()
     with Watch(process.process.pid) as watch:
         broken = SILENCE in hostile.answers
         answers = exchange(port, sent, cut=broken, patience_secs=0.3)
-        secs = time.perf_counter() - started
         assert exchange(port, GOOD) == [200], f"{hostile.name}: a good request was refused after"
     assert process.process.poll() is None
     # What follows a request that is broken is not a second request.
     assert len(answers) <= 1, f"{hostile.name}: answered {answers}"
     answer = answers[0] if answers else SILENCE
     assert answer in hostile.answers, f"{hostile.name}: answered {answers}"
-    return Outcome(len(sent), answer, secs, watch.before, watch.grown, watch.peak_pss)
+    return Outcome(len(sent), answer, watch.cpu_secs, watch.before, watch.grown, watch.peak_pss)
+
+
+def most_mib(sent: bytes) -> int:
+    """What any request may cost: 6 times its decoded size and 128 MiB."""
+    encoding, body = parts(sent)
+    return 6 * decoded_bytes(body, encoding, MOST_DECODED) // MIB + 128
 
 
 def cut_everywhere(port: int, encoding: str) -> dict[int, int]:

@@ -11,6 +11,7 @@ import select
 import socket
 
 PATIENCE_SECS = 60.0
+_ENCODING = re.compile(rb"Content-Encoding: (\w+)")
 _STATUS = re.compile(rb"HTTP/1\.[01] ([2-5]\d\d) ")
 
 
@@ -34,6 +35,13 @@ def request(
     """A whole request as a client would send it; only its body is not what it should be."""
     fields = [f"Content-Length: {len(body)}", f"Content-Encoding: {encoding}", "Connection: close"]
     return head(f"/v1/{signal}", *fields, content_type=content_type) + body
+
+
+def parts(sent: bytes) -> tuple[str, bytes]:
+    """A request's content encoding and what is behind its head."""
+    top, _, body = sent.partition(b"\r\n\r\n")
+    found = _ENCODING.search(top)
+    return found[1].decode() if found else "identity", body
 
 
 def chunked(*chunks: bytes) -> bytes:

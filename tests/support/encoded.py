@@ -7,6 +7,7 @@ Must not know what is done with them.
 from __future__ import annotations
 
 import gzip
+import io
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -86,3 +87,17 @@ ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "deflate": zlib.compress,
 }
 """Each content encoding that is read, by its name in ``Content-Encoding``."""
+
+
+def decoded_bytes(body: bytes, encoding: str, most: int) -> int:
+    """How large a body is once decompressed, counted up to ``most``; as sent if it is broken."""
+    try:
+        if encoding == "gzip":
+            return len(gzip.GzipFile(fileobj=io.BytesIO(body)).read(most))
+        if encoding == "deflate":
+            return len(zlib.decompressobj().decompress(body, most))
+        if encoding == "zstd":
+            return len(pa.CompressedInputStream(pa.BufferReader(body), "zstd").read(most))
+    except (OSError, EOFError, zlib.error):
+        pass
+    return len(body)
