@@ -120,9 +120,9 @@ fuzz-short: ## The same for a few seconds: what CI runs.
 fuzz-cost: ## What a request costs, counted, against its size, for FUZZ_SECS seconds.
 	$(MAKE) fuzz FUZZ_TARGETS=cost
 
-fuzz-long: dev ## A million generated messages of each format against the oracles (hours).
-	TESTS_EXAMPLES=200 $(BIN)/python -m pytest -q \
-		tests/core/test_decode_equivalence.py tests/core/test_json_equivalence.py
+fuzz-long: dev ## A million random messages of each format against the oracles (an hour and more).
+	$(BIN)/python -m tests.proofs.equivalence
+	$(BIN)/python -m tests.proofs.page
 
 format: $(ENVIRONMENT) ## Format Python and Rust.
 	$(BIN)/ruff format

@@ -173,6 +173,20 @@ def catalog_kill(result: Result) -> str:
     )
 
 
+def equivalence(form: str) -> Callable[[Result], str]:
+    """Random messages against the oracle."""
+
+    def tell(result: Result) -> str:
+        return (
+            f"{result['messages']:,} random messages in {form} ({result['bytes'] / 1e6:,.0f} MB; "
+            "as libraries write them, in every odd way, and damaged): the compiled decoder and the "
+            "one in plain Python accept and reject what the oracle does, and have its rows and "
+            "counts, bit for bit"
+        )
+
+    return tell
+
+
 PROOFS: Final[Mapping[str, tuple[str, Callable[[Result], str]]]] = {
     "kill": ("make prove-kill", kill),
     "power": ("make prove-power", power),
@@ -189,6 +203,8 @@ PROOFS: Final[Mapping[str, tuple[str, Callable[[Result], str]]]] = {
     "catalog_outage": ("make prove-catalog", catalog_outage),
     "catalog_kill_sql": ("make prove-catalog", catalog_kill),
     "catalog_kill_nessie": ("make prove-catalog", catalog_kill),
+    "equivalence_protobuf": ("make fuzz-long", equivalence("protobuf")),
+    "equivalence_json": ("make fuzz-long", equivalence("JSON")),
 }
 
 
@@ -203,6 +219,7 @@ def page(results: Mapping[str, Result]) -> str:
         "a short form of each. Ids follow from a seed; only acknowledged ids are obligations; the",
         "judge is DuckDB over the files. Nobody sends anything twice, so whatever is there twice",
         "is a fault. In the mode `memory` the same kills and cuts do find loss: the tests bite.",
+        "The last rows are of the decode: what is kept is what was sent.",
         "",
         "| proof | what happened | minutes | with |",
         "|---|---|--:|---|",

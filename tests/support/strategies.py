@@ -452,7 +452,8 @@ def _from_wire(*, odd: bool) -> Callable[[Tape, Signal], bytes]:
     return lambda tape, signal: wire_message(tape, REQUESTS[signal].DESCRIPTOR, odd=odd)
 
 
-def _from_object(tape: Tape, signal: Signal) -> bytes:
+def from_object(tape: Tape, signal: Signal) -> bytes:
+    """What the official classes write."""
     request = REQUESTS[signal]()
     fill(request, tape)
     return bytes(request.SerializeToString())
@@ -484,7 +485,7 @@ plain_payloads = _payloads(_from_wire(odd=False))
 """(signal, payload): valid messages as any library would write them, valid UTF-8."""
 odd_payloads = _payloads(_from_wire(odd=True))
 """(signal, payload): nearly all valid, written in every unusual way the wire allows."""
-object_payloads = _payloads(_from_object)
+object_payloads = _payloads(from_object)
 """(signal, payload): written by the official classes from message objects."""
 small_payloads = _payloads(_from_wire(odd=True), largest=200)
 """(signal, payload): like odd ones, and short enough to look at each of their prefixes."""
