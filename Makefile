@@ -69,8 +69,12 @@ demo: dev ## Start the server, send it real telemetry of the SDK, show the rows 
 run: dev ## Start the server: OTLP/HTTP on 127.0.0.1:4318, files in ./data.
 	$(BIN)/otlp2parquet
 
-test: check components ## All checks, then all tests.
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+# What a file begins, it ends: files are tried beside each other, in no order.
+TESTS_BESIDE ?= 2
+BESIDE := -n $(TESTS_BESIDE) --dist loadfile --no-loadscope-reorder
+
+test: check components ## All checks, then all tests, in TESTS_BESIDE processes.
+	$(BIN)/python -m pytest $(BESIDE) $(PYTEST_ARGS)
 
 check: lint-python lint-rust test-rust docs-site ## Format, lint, types and the Rust core's own tests.
 
@@ -241,7 +245,7 @@ test-wheel: ## All tests on the wheel in dist/, in a fresh environment outside o
 	PATH=$$(echo "$$PATH" | tr ':' '\n' | while read -r entry; do \
 		test -e "$$entry/cargo" || test -e "$$entry/rustc" || printf '%s:' "$$entry"; done); \
 	if command -v cargo || command -v rustc; then echo "Rust is still on PATH" >&2; exit 1; fi; \
-	cd "$$folder"; "$$folder/venv/bin/python" -m pytest $(PYTEST_ARGS)
+	cd "$$folder"; "$$folder/venv/bin/python" -m pytest $(BESIDE) $(PYTEST_ARGS)
 
 # RELEASE=1 wants the version in the change log, with its day.
 release-check: dev ## Look at the sources and at dist/ (made if empty); install the sdist (minutes).

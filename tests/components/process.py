@@ -5,16 +5,20 @@ Knows processes, ports and logs. Must not know any component's options.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import os
+import random
 import signal
 import socket
 import subprocess
 import time
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from .cache import ComponentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 READY_SECS = 60.0
@@ -24,11 +28,29 @@ POLL_SECS = 0.02
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on 127.0.0.1 that nothing listens on now, and nobody else is about to take.
+
+    It is below those that systems give to whoever asks for any, clients too. Of processes that
+    test side by side each has its own.
+    """
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError  # the ports have no end
+
+
+def _own_ports() -> Iterator[int]:
+    """Over and over, each time from another one on: others may run the same tests."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 16_000 + _PORTS_EACH * (process % 8)
+    start = random.SystemRandom().randrange(_PORTS_EACH)
+    for number in itertools.count(start):
+        yield first + number % _PORTS_EACH
+
+
+_PORTS_EACH: Final = 2_000
+_ports: Final = _own_ports()
 
 
 def wait_until(condition: Callable[[], bool], secs: float, what: Callable[[], str]) -> None:
