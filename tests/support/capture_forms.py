@@ -246,6 +246,13 @@ SECTIONS: dict[str, list[Example]] = {
             0,
             "jq -r .payload",
         ),
+        Example(
+            "requests as text in a list (an export of CloudWatch Logs)",
+            "x",
+            json.dumps({"logEvents": [{"timestamp": 1, "message": A.decode()}]}).encode(),
+            0,
+            "jq -r '.. | strings",
+        ),
         Example("other binary data", "x", bytes(range(200, 256)) * 9, 0, "neither JSON nor"),
     ],
 }

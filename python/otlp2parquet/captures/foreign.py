@@ -56,6 +56,10 @@ _ESCAPED: Final = re.compile(
     rb'\{\s*\\+"resource(?:Logs|Spans|Metrics|_logs|_spans|_metrics)\\+"', re.ASCII
 )
 _ENCODED: Final = re.compile(rb'"(?:CgA|Cg|Ch|Ci|Cj|Ck|Cl|Cm|Cn|Co|Cp|H4sI)[A-Za-z0-9+/]{40}')
+_PLAIN: Final = re.compile(rb"[A-Za-z_]\w{0,60}", re.ASCII)
+_ANY_OBJECT: Final = """'.. | objects | select(keys | any(test("^resource_?[LSM]"; "i")))'"""
+_ANY_TEXT: Final = """'.. | strings | select(test("resource_?[LSM]"; "i"))'"""
+"""What jq takes a request out with, wherever it lies."""
 _SHOWN: Final = 40
 _NAMES: Final = 5
 
@@ -106,11 +110,13 @@ def json(document: bytes) -> str:
         if inner := pattern.search(document):
             for name, begin, end in found:
                 if begin <= inner.start() < end:
-                    shown = _shown(name)
-                    raw = "-r" if how else "-c"
+                    # The value is the request, not something that has it in it.
+                    is_it = document[begin : begin + 1] == b'"' if how else begin == inner.start()
+                    path = f".{name.decode()}" if is_it and _PLAIN.fullmatch(name) else ""
+                    taken_out = f"-r {path or _ANY_TEXT}" if how else f"-c {path or _ANY_OBJECT}"
                     return (
-                        f"it lies as {how or 'an object in '}the member {shown}, and is taken only "
-                        f"from the top (jq {raw} .{shown} takes it out)"
+                        f"it lies as {how or 'an object in '}the member {_shown(name)}, and is "
+                        f"taken only from the top (jq {taken_out} takes it out)"
                     )
     names = {name for name, _, _ in found}
     for kind, told in _JSON_KINDS:
