@@ -23,7 +23,7 @@ from otlp2parquet.writers import ParquetWriter
 
 from .batches import ROWS, batch_requests, build
 from .capture import write_capture
-from .measure import Pair, one_core, side_by_side
+from .measure import Pair, cpu_secs, one_core, side_by_side
 from .payloads import SHAPES, SIGNALS, Payloads, as_json
 from .peers import upb
 
@@ -147,6 +147,22 @@ def services_ratio(signal: Signal, rounds: int) -> float:
     with one_core():
         pair = side_by_side(lambda: build(signal, many), lambda: build(signal, few), rounds=rounds)
     return pair.ratio
+
+
+def rows_ratio(signal: Signal, rounds: int) -> float:
+    """Cost of a record of ten million against one of 100,000, in batches of ``ROWS`` at most."""
+    requests = batch_requests(signal)
+    few = requests[: len(requests) // 2]
+
+    def build_all() -> None:
+        for _ in range(50):
+            build(signal, requests)
+
+    with one_core():
+        before = [cpu_secs(lambda: build(signal, few)) for _ in range(rounds)]
+        all_secs = cpu_secs(build_all)
+        after = [cpu_secs(lambda: build(signal, few)) for _ in range(rounds)]
+    return all_secs / 100 / statistics.median(before + after)
 
 
 @dataclass(frozen=True, slots=True)
