@@ -20,8 +20,7 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 export PYO3_PYTHON := $(abspath $(BIN))/python
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-cost \
-	fuzz-long \
+.PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
 	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket \
 	prove-convert prove-catalog simulate stores catalogs hostile wheels lambda lambda-zips worker \
 	test-wheel release-check five-minutes components docs docs-site docs-serve docs-check format clean
@@ -95,7 +94,7 @@ test-rust: $(ENVIRONMENT)
 # As cargo-fuzz builds them, without a sanitizer: the core has no unsafe code to look for, and
 # this way a stable compiler will do. With --target, build scripts are built as usual.
 FUZZ_SECS ?= 3600
-FUZZ_TARGETS ?= protobuf json after_garbage inflate
+FUZZ_TARGETS ?= protobuf json after_garbage inflate cost
 FUZZ_FLAGS := --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
 	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
 FUZZ_DIR := $(CARGO_TARGET_DIR)/fuzz
@@ -119,10 +118,6 @@ fuzz: $(ENVIRONMENT) ## Feed the core what nobody meant as OTLP, for FUZZ_SECS s
 
 fuzz-short: ## The same for a few seconds: what CI runs.
 	$(MAKE) fuzz FUZZ_SECS=35
-
-# Its bounds are not settled yet: what it finds is to be looked at, and stops nothing else.
-fuzz-cost: ## What a request costs, counted, against its size, for FUZZ_SECS seconds.
-	$(MAKE) fuzz FUZZ_TARGETS=cost
 
 fuzz-long: dev ## A million random messages of each format against the oracles (an hour and more).
 	$(BIN)/python -m tests.proofs.equivalence
