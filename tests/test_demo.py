@@ -10,6 +10,7 @@ from pathlib import Path
 
 from demo.__main__ import choose_port
 from demo.rows import missing
+from tests.support.usual_ports import usual_ports
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -18,14 +19,15 @@ def test_the_demo_shows_every_record_as_a_row(tmp_path: Path) -> None:
     """``python -m demo`` exits 0, names all tables it filled and leaves the files to look at."""
     output = tmp_path / "shown"
     relative = os.path.relpath(output, CHECKOUT)  # as its own default is
-    done = subprocess.run(
-        [sys.executable, "-m", "demo", "--orders", "50", "--output", relative],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    with usual_ports():
+        done = subprocess.run(
+            [sys.executable, "-m", "demo", "--orders", "50", "--output", relative],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "every record that was sent is one row" in done.stdout
     for kind in ("logs", "traces", "metrics_gauge", "metrics_sum", "metrics_histogram"):

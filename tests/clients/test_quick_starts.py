@@ -25,6 +25,7 @@ from tests.components import Collector, send_from_go, send_from_java, send_from_
 from tests.components.parquet_rows import stored_tables
 from tests.support.conversion import run
 from tests.support.dev_program import Dev
+from tests.support.usual_ports import usual_ports
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COUNT = 40
-USUAL_PORTS = (4317, 4318)
 PROMISED_SECS = 1.0
 SLACK_SECS = 4.0
 """What a machine gets that does ten other things."""
@@ -48,13 +48,14 @@ def is_free(port: int) -> bool:
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     """One that was started without any option, and what it has stored at its end."""
-    wait_for(lambda: all(map(is_free, USUAL_PORTS)))
-    with Dev(tmp_path_factory.mktemp("desk"), usual_ports=True) as running:
-        assert (running.http, running.grpc) == ("http://127.0.0.1:4318", "127.0.0.1:4317")
-        yield running
-        assert running.stop(signal.SIGINT) == 0
-        assert "REFUSED" not in running.out
-        assert_stored(running)
+    with usual_ports() as ports:
+        wait_for(lambda: all(map(is_free, ports)))
+        with Dev(tmp_path_factory.mktemp("desk"), usual_ports=True) as running:
+            assert (running.http, running.grpc) == ("http://127.0.0.1:4318", "127.0.0.1:4317")
+            yield running
+            assert running.stop(signal.SIGINT) == 0
+            assert "REFUSED" not in running.out
+            assert_stored(running)
 
 
 def assert_stored(dev: Dev) -> None:
