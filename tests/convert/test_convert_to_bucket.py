@@ -128,6 +128,7 @@ def test_a_url_that_is_none(captures: Path) -> None:
         (f"process 99999999 on another.host, {'0' * 16}", False),
         ("something else", False),
     ],
+    ids=["gone", "this one before", "another one", "elsewhere", "unknown"],
 )
 def test_one_conversion_at_a_time(owner: str, is_gone: bool) -> None:  # noqa: FBT001 - a parameter
     """A lock of a process that is gone is taken over; of any other, the owner is named."""
