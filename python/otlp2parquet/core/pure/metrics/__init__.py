@@ -19,11 +19,12 @@ from otlp2parquet.core.pure.metrics import exponential_histogram, histogram, num
 from otlp2parquet.core.pure.metrics.point import Metric, ReadPoint
 from otlp2parquet.core.pure.owner import Owner
 from otlp2parquet.core.pure.placing import Placing, Rows
-from otlp2parquet.core.pure.request import Attributes, Request
+from otlp2parquet.core.pure.reading import Attributes
+from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.text import utf8_bytes
 from otlp2parquet.core.pure.times import NANOS_PER_HOUR
 from otlp2parquet.core.pure.value import render_attributes
-from otlp2parquet.core.pure.walk import entries, forget_unstored_text, walk
+from otlp2parquet.core.pure.walk import forget_unstored_text, walk
 from otlp2parquet.core.pure.wire import Span, read_len, read_tag, read_varint
 
 KEYS_BYTES: Final = 40
@@ -53,7 +54,7 @@ def append(request: Request, tables: dict[str, Rows]) -> None:
     def read_scope(request: Request, resource: Owner, scope: Owner, at: int, stop: int) -> None:
         # Every table has groups of its own, so each remembers the last one of its own.
         placings: dict[int, Placing] = {}
-        for start, end in entries(request.data, at, stop, 0x12):
+        for start, end in request.entries(at, stop, 0x12):
             before = (request.rows, request.replaced)
             metric = Metric()
             kind, parts = _read_metric(request, metric, start, end)
@@ -142,7 +143,7 @@ def _append_points(
     reject = placing.reject or metric.reject
     shared, hour, rows, points = placing.shared, -1, list[Any](), 0
     for start, stop in parts:
-        for at, end in entries(request.data, start, stop, 0x0A):
+        for at, end in request.entries(start, stop, 0x0A):
             points += 1
             request.count_record(row_bytes)
             if reject is not None:
@@ -167,7 +168,7 @@ def _reject_old(request: Request, at: int, stop: int) -> None:
     """Reject the points of a kind that is none any more; one, if they cannot be counted."""
     points = 0
     try:
-        for _ in entries(request.data, at, stop, 0x0A):
+        for _ in request.entries(at, stop, 0x0A):
             points += 1
     except MalformedError:
         points = 1
