@@ -22,6 +22,7 @@ both decoders charge it with (``request``), and a builder is for one thread at a
     traces         spans to rows
     metrics        data points to rows
     value          AnyValue and attributes as JSON text
+    usual          a KeyValue as nearly every sender writes it
     text           UTF-8, JSON strings, doubles
     times          nanoseconds to microseconds
     enums          enums by their names

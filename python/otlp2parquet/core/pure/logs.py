@@ -13,11 +13,10 @@ from otlp2parquet.core.pure.reading import Reading
 from otlp2parquet.core.pure.records import Read, append_records
 from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.times import given, of_row
+from otlp2parquet.core.pure.usual import remembered, usual
 from otlp2parquet.core.pure.value import (
     push_value,
-    remembered,
     render_attributes,
-    usual,
 )
 from otlp2parquet.core.pure.wire import Span
 

@@ -47,7 +47,7 @@ class Owner:
             return ""
 
 
-def read_resource(request: Request, parts: list[Span], schema_url: bytes) -> Owner:
+def read_resource(request: Request, parts: list[Span], schema_url: Any) -> Owner:
     """The values from ServiceName to ResourceSchemaUrl."""
     owner = Owner(request)
     attributes, dropped, _ = request.read(RESOURCE, parts)
@@ -58,7 +58,7 @@ def read_resource(request: Request, parts: list[Span], schema_url: bytes) -> Own
     return owner
 
 
-def read_scope(request: Request, parts: list[Span], schema_url: bytes) -> Owner:
+def read_scope(request: Request, parts: list[Span], schema_url: Any) -> Owner:
     """The values from ScopeName to ScopeSchemaUrl."""
     owner = Owner(request)
     name, version, attributes, dropped = request.read(SCOPE, parts)

@@ -34,10 +34,12 @@ from otlp2parquet.core.pure.reading import (
     TEXT,
     VARINT32,
     VARINTS,
+    Attributes,
     Reading,
     Value,
 )
 from otlp2parquet.core.pure.text import mended, utf8_bytes
+from otlp2parquet.core.pure.usual import remembered, usual
 from otlp2parquet.core.pure.well_formed import check
 from otlp2parquet.core.pure.wire import Span, read_len, read_tag, read_varint, skip
 from otlp2parquet.errors import TooLargeError
@@ -54,6 +56,9 @@ Notes = tuple[int, int, int, int, int]
 
 class Request:
     """One request while it is read."""
+
+    is_plain = False
+    """Whether it is read from objects of JSON."""
 
     def __init__(
         self,
@@ -404,6 +409,13 @@ class Request:
             else:
                 at = self.skip_unknown(tag, at, stop)
         return key, value
+
+    def usual_pairs(self, attributes: Attributes) -> list[Any]:
+        """The texts of KeyValues that are of the usual form; None for others."""
+        data = self.data
+        return [
+            remembered.get(pair := data[at:stop]) or usual(pair) for at, stop in attributes.spans
+        ]
 
     def each_of(self, parts: list[Span], wanted: int) -> Iterator[Span]:
         """The messages of a repeated field, one after another; all else is counted as unknown."""

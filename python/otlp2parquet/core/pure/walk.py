@@ -5,6 +5,7 @@ Knows what Resource… and Scope… messages of all signals share. Must not know
 
 from collections.abc import Callable
 
+from otlp2parquet.core.pure.otlp_json.plain_text import PlainRequest
 from otlp2parquet.core.pure.owner import Owner, read_resource, read_scope
 from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.wire import Span, read_len, read_tag
@@ -60,6 +61,9 @@ class Beside:
 
 def walk(request: Request, read: ReadScope) -> None:
     """Walk down to the Scope… messages; ``read`` is given those, their resource and scope."""
+    if isinstance(request, PlainRequest):
+        request.walk(read)
+        return
     data = request.data
     at, stop = 0, len(data)
     # The unknown fields of the request itself, which nobody else counts.
