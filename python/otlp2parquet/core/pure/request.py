@@ -124,7 +124,9 @@ class Request:
         self.records += 1
         if self.records > limits.RECORDS:
             raise TooLargeError(error.too_many_records(limits.RECORDS))
-        self.charge(count)
+        self.charged += count
+        if self.charged > self.room:
+            raise self.too_much()
 
     def count_nested(self, count: int) -> None:
         """Count an event, link or exemplar, and the bytes that it takes beside its text."""
@@ -163,7 +165,7 @@ class Request:
 
     def end(self, count: int) -> None:
         """Count what was rendered."""
-        self.charge(2 * count + (max(0, count - CHUNK) // 4) * 5)
+        self.charge(2 * count if count <= CHUNK else 2 * count + (count - CHUNK) // 4 * 5)
 
     def text(self, raw: bytes) -> str:
         """Text made valid UTF-8."""
@@ -199,7 +201,9 @@ class Request:
         """An id: lower-case hex of the bytes, whatever their length; null when empty or zero."""
         if not raw.strip(b"\0"):
             return None
-        self.charge(4 * len(raw))
+        self.charged += 4 * len(raw)
+        if self.charged > self.room:
+            raise self.too_much()
         return raw.hex()
 
     # What is left out ------------------------------------------------------------------------

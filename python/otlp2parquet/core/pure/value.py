@@ -106,7 +106,8 @@ def push_key_value(request: Request, out: Out, at: int, stop: int, depth: int) -
 
 def render_attributes(request: Request, owner: int, attributes: Attributes) -> str:
     """An attribute list as a JSON object; ``owner`` is where the message of the list begins."""
-    check_attributes(owner, attributes)
+    if attributes.count > limits.ATTRIBUTES:
+        check_attributes(owner, attributes)
     if not attributes.count:
         request.charge(4)
         return "{}"

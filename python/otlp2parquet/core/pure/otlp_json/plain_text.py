@@ -9,7 +9,7 @@ be said of it: a request that is read here says nothing.
 
 import json
 from collections.abc import Callable, Iterator
-from itertools import chain, count, islice, repeat
+from itertools import accumulate, chain, count, islice, repeat
 from math import isfinite
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ from otlp2parquet.core.pure.reading import (
     Reading,
     Value,
 )
-from otlp2parquet.core.pure.request import Notes, Request
+from otlp2parquet.core.pure.request import LONG, Notes, Request
 from otlp2parquet.core.pure.text import quoted, scalar, utf8_bytes
 from otlp2parquet.core.pure.wire import Span
 from otlp2parquet.errors import TooLargeError
@@ -329,8 +329,11 @@ def _attributes(lists: list[Any]) -> list[PlainAttributes]:
     for at, text in enumerate(texts):
         if text is None:
             texts[at] = _usual_pair(*usual[at])
-    rest = iter(texts)
-    return [PlainAttributes(items, list(islice(rest, len(items)))) for items in lists]
+    ends = list(accumulate(map(len, lists), initial=0))
+    return [
+        PlainAttributes(items, texts[at:end])
+        for items, at, end in zip(lists, ends, ends[1:], strict=False)
+    ]
 
 
 def _parts(pair: Any) -> tuple[Any, Any, Any]:
@@ -452,11 +455,16 @@ class PlainRequest(Request):
 
     def text(self, raw: Any) -> str:
         """Text, of which the UTF-8 is counted."""
-        return super().text(raw.encode() if type(raw) is str else raw)
+        text: str = raw if type(raw) is str else raw.decode()
+        size = utf8_bytes(text)
+        if size > LONG:
+            return super().text(text.encode())
+        self.charge(2 * size)
+        return text
 
     def required_label(self, raw: Any) -> str:
         """Text of few different values."""
-        self.charge(utf8_bytes(raw))
+        self.charge(len(raw) if raw.isascii() else len(raw.encode()))
         label: str = raw
         return label
 
