@@ -368,7 +368,7 @@ def test_memory_is_a_multiple_of_the_text(shape: str) -> None:
 
 
 def test_a_bound_of_memory_counts_the_objects() -> None:
-    """Where they may not fit the transcoder is asked, which needs less."""
+    """Where they may not fit they are not made: the transcoder is asked, which needs less."""
     text = PLAIN["long text"]
     asked = []
 
@@ -379,6 +379,8 @@ def test_a_bound_of_memory_counts_the_objects() -> None:
     for most in (OBJECT_BYTES * len(text), 100 * len(text)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(pure, "transcode", count)
+            if most == OBJECT_BYTES * len(text):
+                patch.setattr(pure, "parse", refuse)
             found = process_otlp(text, "logs", content_type=JSON, max_memory_bytes=most)
         assert found.accepted == 1
     assert asked == [OBJECT_BYTES * len(text)]

@@ -166,7 +166,9 @@ class BatchBuilder:
         request: Request | None = None
         if form == "json" and PROTOBUF_BYTES * size <= limit:
             held = size * (PROTOBUF_BYTES + 1 if max_memory_bytes is None else OBJECT_BYTES + 1)
-            request = self._read_plain(data, signal, received_at or 0, tables, room(held))
+            options = room(held)
+            if options["room"]:
+                request = self._read_plain(data, signal, received_at or 0, tables, options)
         if request is None:
             held = size
             if form != "protobuf":
