@@ -137,6 +137,15 @@ def test_types_stay_out_but_those_of_fields() -> None:
     assert ast.dump(ast.parse(stripped)) == ast.dump(ast.parse(expected))
 
 
+def test_a_level_is_one_space_where_texts_allow_it() -> None:
+    """White space is a part of what is uploaded; a text over lines keeps its own."""
+    source = "def f():\n    if x:\n        return 'a    b'\n"
+    assert worker.without_documentation(source) == "def f():\n if x:\n  return 'a    b'\n"
+    text = "def f(x):\n    return f'''a\n    b{x}'''\n"
+    stripped = worker.without_documentation(text)
+    assert ast.dump(ast.parse(stripped)) == ast.dump(ast.parse(text))
+
+
 def test_imports_for_types_stay_out() -> None:
     """Those that something uses when it runs stay, and what is not for types."""
     source = (

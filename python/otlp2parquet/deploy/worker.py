@@ -6,6 +6,7 @@ a folder. Calls nothing at Cloudflare, and overwrites nothing.
 
 import ast
 import gzip
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -145,7 +146,14 @@ def without_documentation(source: str) -> str:
             node.body = [one for one in node.body if one not in texts] or [ast.Pass()]
     tree = _WithoutTypes().visit(tree)
     _leave_out_unused_types(tree)
-    return f"{ast.unparse(tree)}\n"
+    return _indented_little(f"{ast.unparse(tree)}\n")
+
+
+def _indented_little(source: str) -> str:
+    """A module with a space for each level, where no text of it goes over lines."""
+    little = re.sub(r"^( {4})+", lambda found: found[0][::4], source, flags=re.MULTILINE)
+    same = ast.dump(ast.parse(little)) == ast.dump(ast.parse(source))
+    return little if same else source
 
 
 class _WithoutTypes(ast.NodeTransformer):

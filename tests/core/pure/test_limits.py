@@ -14,7 +14,7 @@ from otlp2parquet import DecodeError, TooLargeError, UnsupportedError
 from otlp2parquet.core.pure import inflate, limits
 from otlp2parquet.core.pure.builder import BatchBuilder, process_otlp
 from otlp2parquet.core.pure.request import OBJECT_FACTOR
-from otlp2parquet.core.pure.value import remembered
+from otlp2parquet.core.pure.usual import remembered
 from tests.support.shapes import METRIC, SPAN, attribute, log, string_value
 from tests.support.strategies import delimited, nested, varint
 from tests.support.twins import assert_twins

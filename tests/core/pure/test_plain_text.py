@@ -1,8 +1,9 @@
-"""What the ``json`` module reads is what the transcoder reads, to the byte; the rest is left."""
+"""What the ``json`` module reads is what the transcoder's bytes say; the rest is left to it."""
 
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,34 +11,75 @@ from hypothesis import given
 
 import otlp2parquet
 from benchmarks.payloads import Payloads, Shape, as_json
+from otlp2parquet.core.pure import builder as pure
 from otlp2parquet.core.pure import limits
-from otlp2parquet.core.pure.builder import process_otlp
-from otlp2parquet.core.pure.fields import REQUESTS
-from otlp2parquet.core.pure.otlp_json import plain_text
-from otlp2parquet.core.pure.otlp_json.plain_text import MOST_BYTES, transcode_plain
-from otlp2parquet.core.pure.otlp_json.tally import RECORDS
-from otlp2parquet.core.pure.otlp_json.transcoder import Transcoder
+from otlp2parquet.core.pure.builder import BatchBuilder, process_otlp
+from otlp2parquet.core.pure.fields import DESCRIPTORS, Field
+from otlp2parquet.core.pure.otlp_json import plain_text, transcode
+from otlp2parquet.core.pure.otlp_json.plain_text import (
+    MOST_AT_ONCE,
+    MOST_BYTES,
+    OBJECT_BYTES,
+    PROTOBUF_BYTES,
+    parse,
+)
+from otlp2parquet.errors import OtlpError
 from tests.support import json_edits, strategies, strategies_json
+from tests.support.strategies import NOW
+from tests.support.twins import said
 
 if TYPE_CHECKING:
     from otlp2parquet import Signal
 
 SIGNALS: tuple[Signal, ...] = ("logs", "traces", "metrics")
+JSON = "application/json"
+
+
+class TranscoderError(Exception):
+    """The transcoder was asked."""
+
+
+def refuse(*_arguments: object, **_options: object) -> object:
+    """Stands for the transcoder where it must not be asked."""
+    raise TranscoderError
+
+
+def appended(text: bytes, signal: Signal, *, without: str) -> tuple[Any, ...]:
+    """All that can be seen of a request, read without the scanner or without the transcoder."""
+    builder = BatchBuilder()
+    with pytest.MonkeyPatch.context() as patch:
+        stub = refuse if without == "transcode" else (lambda _: None)
+        patch.setattr(pure, without, stub)
+        facts = said(lambda: builder.append(text, signal, content_type=JSON, received_at=NOW))
+    size = builder.num_bytes, builder.num_rows
+    batches = builder.finish()
+    # As text, in which zeros have signs and true is not 1.
+    rows = [
+        (batch.table, batch.service, batch.hour, repr([list(column) for column in batch.columns]))
+        for batch in batches
+    ]
+    return facts, size, rows
+
+
+def is_left(text: bytes, signal: Signal) -> bool:
+    """Whether a text is left to the transcoder."""
+    try:
+        appended(text, signal, without="transcode")
+    except TranscoderError:
+        return True
+    return False
 
 
 def assert_same_or_left(text: bytes, signal: Signal) -> bool:
-    """The bytes of the transcoder, which found nothing to be said; or nothing at all."""
-    plain = transcode_plain(text, REQUESTS[signal])
-    if plain is None:
+    """What becomes of the transcoder's bytes, which found nothing to be said; or nothing at all."""
+    if is_left(text, signal):
         return False
-    transcoder = Transcoder(text, 1 << 30)
-    transcoder.read_request(REQUESTS[signal])
-    assert transcoder.peek() == 0
-    assert transcoder.at == len(text)
-    assert plain == transcoder.out
-    assert not transcoder.explained
-    assert not transcoder.unknown
-    assert sum(transcoder.tally) == transcoder.tally[RECORDS]
+    found = appended(text, signal, without="transcode")
+    assert found == appended(text, signal, without="parse")
+    _, rejected, _, message, _ = found[0]
+    assert (rejected, message) == (0, "")
+    data = transcode(text, signal, 1 << 30, are_lines=False).data
+    assert len(data) <= PROTOBUF_BYTES * len(text)
     return True
 
 
@@ -169,32 +211,195 @@ def test_plain_cases(case: str) -> None:
 @pytest.mark.parametrize("case", LEFT)
 def test_unusual_cases(case: str) -> None:
     """Are left, whatever the transcoder makes of them."""
-    signal = "metrics" if case == "old kinds" else "logs"
-    assert transcode_plain(LEFT[case], REQUESTS[signal]) is None
+    signal: Signal = "metrics" if case == "old kinds" else "logs"
+    assert is_left(LEFT[case], signal)
 
 
-TAKEN: dict[str, set[type]] = {
-    "Text": {str},
-    "Bytes": {str},
-    "Id": {str},
-    "Bool": {bool},
-    "Double": {int, float, str},
+FIELDS = {
+    f"{field.kind} {field.of}": field
+    for message in DESCRIPTORS.values()
+    for field in message.fields
 }
-"""The types that a scalar may be given in; all others are integers, as numbers or in text."""
+"""One of each kind."""
+LISTS = {"Messages", "Texts", "Fixed64s", "Doubles", "Uint64s", "Records", "Groups", "Labels"}
 VALUES = [
     "", "a", "a" * 32, 0, 1, 32, 1.5, True, False,
     *([None] * count for count in range(34)),
-    *((("a", None),) * count for count in range(34)),
+    *([("a", None)] * count for count in range(34)),
+    {}, {"a": 1},
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", plain_text._SCALARS)  # noqa: SLF001 - each of them
-def test_scalars_of_another_type_are_left(kind: str) -> None:
-    """Whatever its length: the transcoder says what was found."""
+def takes(field: Field) -> set[type]:
+    """The types that a field may be given in."""
+    if field.kind in LISTS:
+        return {list}
+    if field.kind == "Message":
+        return {dict, *map(type, VALUES)}  # asked when its members are read
+    texts: dict[str, set[type]] = {
+        "Text": {str}, "Bytes": {str}, "Id": {str}, "Bool": {bool}, "Double": {int, float, str},
+    }  # fmt: skip
+    return texts.get(field.kind, {int, str})
+
+
+GOOD = {"Id": "01", "Bool": True, "Double": 1.5, "Text": "a", "Bytes": "AQI"}
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_values_of_another_type_are_left(kind: str) -> None:
+    """Alone, and among others that fit: the transcoder says what was found."""
+    field = FIELDS[kind]
+    many = plain_text._many_of(field)  # noqa: SLF001 - each of them
+    good = GOOD.get(field.kind, [] if field.kind in LISTS else 1)
     for value in VALUES:
-        if type(value) not in TAKEN.get(kind, {int, str}):
-            with pytest.raises(plain_text.UnusualError):
-                plain_text._SCALARS[kind](value)  # noqa: SLF001
+        if type(value) not in takes(field):
+            for values in ([value], [good, value], [value, good], [value, value]):
+                with pytest.raises(plain_text.UNUSUAL):
+                    many(values)
+
+
+TWICE: dict[str, tuple[Signal, str]] = {
+    "request": ("logs", '{@"resourceLogs":[]}'),
+    "group": ("logs", '{"resourceLogs":[{@"schemaUrl":"a"}]}'),
+    "resource": ("logs", '{"resourceLogs":[{"resource":{@"droppedAttributesCount":1}}]}'),
+    "scope": ("traces", '{"resourceSpans":[{"scopeSpans":[{"scope":{@"name":"a"}}]}]}'),
+    **{
+        name: ("logs", '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{' + text + "}]}]}]}")
+        for name, text in {
+            "record": '@"flags":1',
+            "body": '"body":{@"stringValue":"a"}',
+            "pair": '"attributes":[{@"key":"a","value":{"stringValue":"b"}}]',
+            "pair's value": '"attributes":[{"key":"a",@"value":{"stringValue":"b"}}]',
+            "value": '"attributes":[{"key":"a","value":{@"stringValue":"b"}}]',
+            "list": '"body":{"arrayValue":{@"values":[]}}',
+            "null": '"flags":1,@"severityText":null',
+        }.items()
+    },
+    **{
+        name: ("traces", '{"resourceSpans":[{"scopeSpans":[{"spans":[{' + text + "}]}]}]}")
+        for name, text in {
+            "event": '"events":[{@"name":"a"}]',
+            "link": '"links":[{},{@"flags":1}]',
+            "status": '"status":{@"code":1}',
+        }.items()
+    },
+    **{
+        name: (
+            "metrics", '{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{' + text + "}]}]}]}",
+        )
+        for name, text in {
+            "metric": '@"name":"a"',
+            "metadata": '"metadata":[{@"key":"a"}]',
+            "data": '"sum":{@"isMonotonic":true}',
+            "point": '"gauge":{"dataPoints":[{@"asInt":1}]}',
+            "exemplar": '"gauge":{"dataPoints":[{"exemplars":[{@"asInt":1}]}]}',
+            "exemplar's pair": (
+                '"gauge":{"dataPoints":[{"exemplars":[{"filteredAttributes":['
+                '{"key":"a","value":{@"stringValue":"b"}}]}]}]}'
+            ),
+            "buckets": '"exponentialHistogram":{"dataPoints":[{"positive":{@"offset":1}}]}',
+            "quantile": '"summary":{"dataPoints":[{"quantileValues":[{@"value":1.5}]}]}',
+        }.items()
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_keys_given_twice_are_left_wherever_they_are(case: str) -> None:
+    """A dict keeps the last of them without a word; once, each is plain."""
+    signal, text = TWICE[case]
+    before, after = text.split("@")
+    member = after[: after.index(":") + 1]
+    depth = 0
+    for at, letter in enumerate(after):
+        depth += (letter in "[{") - (letter in "]}")
+        if depth < 0 or (depth == 0 and letter == ","):
+            member = after[:at]
+            break
+    assert assert_same_or_left((before + after).encode(), signal)
+    assert is_left(f"{before}{member},{after}".encode(), signal)
+    # Brackets, colons and quotes in text change nothing of what is counted.
+    odd = after.replace('"a"', '"\\":[{\\\\"').replace('"b"', '"::\\"]"')
+    assert assert_same_or_left((before + odd).encode(), signal)
+    assert is_left(f"{before}{member},{odd}".encode(), signal)
+
+
+def test_many_records_are_read_in_parts() -> None:
+    """Values stay with their records, those that few have too."""
+    records: list[dict[str, Any]] = [
+        {"timeUnixNano": str(NOW + number), "attributes": [{"key": f"k{number}"}] * (number % 3)}
+        for number in range(2 * MOST_AT_ONCE + 3)
+    ]
+    for number in range(0, len(records), 11):
+        records[number] |= {"severityText": f"s{number}", "body": {"intValue": number or -1}}
+    records[-1]["event_name"] = "by its other name"
+    text = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}).encode()
+    assert assert_same_or_left(text, "logs")
+
+
+LARGE = {
+    "objects": b"[" + b"{}," * 80_000 + b"{}]",
+    "lists": b"[" + b"[]," * 80_000 + b"[]]",
+    "lists of lists": b"[" + b"[[]]," * 50_000 + b"[]]",
+    "members": b"[" + b'{"":0},' * 30_000 + b"{}]",
+    "members in one another": b"[" + b'{"":{"":{"":[[]]}}},' * 12_000 + b"{}]",
+    "members in many others": b"[" + (b'{"":' * 40 + b"[]" + b"}" * 40 + b",") * 1000 + b"{}]",
+    "two members": b"[" + b'{"":0,"a":0},' * 20_000 + b"{}]",
+    "six members": b"[" + b'{"":0,"a":0,"b":0,"c":0,"d":0,"e":0},' * 6_000 + b"{}]",
+    "texts": b"[" + b'"\xc3\xa9a",' * 40_000 + b"0]",
+    "wide texts": b"[" + b'"\xf0\x9f\x98\x80",' * 40_000 + b"0]",
+    "numbers": b"[" + b"999," * 50_000 + b"0]",
+    "long numbers": b"[" + b"1e9," * 50_000 + b"0]",
+}
+
+
+@pytest.mark.parametrize("shape", LARGE)
+def test_memory_is_a_multiple_of_the_text(shape: str) -> None:
+    """What is set aside for objects is enough for them."""
+    text = LARGE[shape]
+    tracemalloc.start()
+    try:
+        found = parse(text)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found is not None
+    assert peak <= OBJECT_BYTES * len(text)
+
+
+def test_a_bound_of_memory_counts_the_objects() -> None:
+    """Where they may not fit they are not made: the transcoder is asked, which needs less."""
+    text = PLAIN["long text"]
+    asked = []
+
+    def count(*arguments: Any, **options: Any) -> Any:
+        asked.append(most)
+        return transcode(*arguments, **options)
+
+    for most in (OBJECT_BYTES * len(text), 100 * len(text)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pure, "transcode", count)
+            if most == OBJECT_BYTES * len(text):
+                patch.setattr(pure, "parse", refuse)
+            found = process_otlp(text, "logs", content_type=JSON, max_memory_bytes=most)
+        assert found.accepted == 1
+    assert asked == [OBJECT_BYTES * len(text)]
+
+
+def test_a_bound_of_bytes_holds_for_the_protobuf() -> None:
+    """Where that could pass it the transcoder counts it."""
+    text = json.dumps(
+        {"resourceMetrics": [{"scopeMetrics": [{"metrics": [{"histogram": {"dataPoints": [
+            {"explicitBounds": [1] * 1000}
+        ]}}]}]}]},
+        separators=(",", ":"),
+    ).encode()  # fmt: skip
+    assert assert_same_or_left(text, "metrics")
+    builder = BatchBuilder(max_payload_bytes=len(text) + 1000)
+    native = otlp2parquet.BatchBuilder(max_payload_bytes=len(text) + 1000)
+    facts = said(lambda: builder.append(text, "metrics", content_type=JSON))
+    assert facts == said(lambda: native.append(text, "metrics", content_type=JSON))
+    assert issubclass(getattr(otlp2parquet, facts[0]), OtlpError)
 
 
 def test_what_is_remembered_of_attributes_is_bounded() -> None:
@@ -203,7 +408,7 @@ def test_what_is_remembered_of_attributes_is_bounded() -> None:
     for first in range(0, 9000, 3000):
         values = [{"stringValue": str(number)} for number in range(first, first + 3000)]
         text = record(attributes=[{"key": "k", "value": value} for value in values])
-        assert transcode_plain(text, REQUESTS["logs"]) is not None
+        assert not is_left(text, "logs")
         assert 0 < len(remembered) <= 4000
 
 
@@ -231,14 +436,14 @@ DEEP = {
 def test_depth_and_size_are_not_tried(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stack that overflows ends a Worker; many objects take its memory."""
     monkeypatch.setattr(plain_text, "_DECODER", Untouched())
-    assert transcode_plain(DEEP[case], REQUESTS["logs"]) is None
+    assert parse(DEEP[case]) is None
 
 
 @pytest.mark.parametrize("text", [b'\\"', b'"\\"', b'"\\\\', b'"', b"\\", b'"a"'])
 @pytest.mark.parametrize("before", [b"", b'"'])
 def test_quotes_and_backslashes_take_time_by_their_bytes(before: bytes, text: bytes) -> None:
     """Whether they are JSON or not: a search for strings from each quote on would take hours."""
-    assert transcode_plain(before + text * (MOST_BYTES // 4), REQUESTS["logs"]) is None
+    assert parse(before + text * (MOST_BYTES // 4)) is None
 
 
 def test_deep_values_are_left() -> None:
@@ -249,16 +454,16 @@ def test_deep_values_are_left() -> None:
     assert assert_same_or_left(body(**deep), "logs")
     for _ in range(40):
         deep = {"arrayValue": {"values": [deep]}}
-    assert transcode_plain(body(**deep), REQUESTS["logs"]) is None
+    assert is_left(body(**deep), "logs")
 
 
 def test_a_record_that_is_left_out_later_is_named_by_its_place() -> None:
-    """Only the readers of protobuf refuse it; the place in the text is found afterwards."""
+    """Only the readers of records refuse it: the request is read again, and its place found."""
     many = [{"key": "k", "value": {"intValue": 1}}] * (limits.ATTRIBUTES + 1)
     text = record(attributes=many)
-    assert transcode_plain(text, REQUESTS["logs"]) is not None
-    found = process_otlp(text, "logs", content_type="application/json")
+    assert is_left(text, "logs")
+    found = process_otlp(text, "logs", content_type=JSON)
     assert (found.accepted, found.rejected) == (0, 1)
-    native = otlp2parquet.process_otlp(text, "logs", content_type="application/json")
+    native = otlp2parquet.process_otlp(text, "logs", content_type=JSON)
     assert "resourceLogs[0].scopeLogs[0].logRecords[0]" in found.message
     assert found.message == native.message

@@ -12,7 +12,8 @@ both decoders charge it with (``request``), and a builder is for one thread at a
     builder        requests in, batches out
     arguments      what callers give, checked
     inflate        content encodings undone
-    request        one request while it is read: bounds, counts, how fields are read
+    request        one request while it is read: bounds, counts, fields in protobuf
+    reading        how the fields of messages are read: the slots of their values
     walk           from a request down to its records
     owner          resources and scopes
     placing        the group of a service and hour
@@ -21,6 +22,7 @@ both decoders charge it with (``request``), and a builder is for one thread at a
     traces         spans to rows
     metrics        data points to rows
     value          AnyValue and attributes as JSON text
+    usual          a KeyValue as nearly every sender writes it
     text           UTF-8, JSON strings, doubles
     times          nanoseconds to microseconds
     enums          enums by their names

@@ -22,6 +22,13 @@ from otlp2parquet.core.pure.explain import malformed, message
 from otlp2parquet.core.pure.fields import REQUESTS
 from otlp2parquet.core.pure.inflate import encoding_of, inflate
 from otlp2parquet.core.pure.otlp_json import transcode
+from otlp2parquet.core.pure.otlp_json.plain_text import (
+    OBJECT_BYTES,
+    PROTOBUF_BYTES,
+    UNUSUAL,
+    PlainRequest,
+    parse,
+)
 from otlp2parquet.core.pure.placing import Key, Row, Rows
 from otlp2parquet.core.pure.request import OBJECT_FACTOR, Request
 from otlp2parquet.core.pure.schema import TABLES
@@ -143,26 +150,37 @@ class BatchBuilder:
             raise TooLargeError(payload_too_large(len(data), limit))
         if self._num_bytes >= limits.FULL_BYTES:
             raise TooLargeError("found full builders, expected a finish before the next append")
-        size = held = len(data)
-        json = None
-        if form != "protobuf":
-            json = transcode(data, signal, limit, are_lines=form == "lines")
-            data = json.data
-            held += len(data)
-        if max_memory_bytes is None:
-            total = limits.memory(size)
-            room = max(0, total - held) // 8 * 7
-        else:
-            total = max_memory_bytes
-            room = max(0, total - held) // OBJECT_FACTOR
-        request = Request(
-            data, received_at or 0, self._stamp, total=total, room=room, repeats=repeats
-        )
-        if json is not None:
-            # What the text had and these bytes have not counts all the same.
-            request.records = request.rejected = json.rejected
+        size = len(data)
+
+        def room(held: int) -> dict[str, Any]:
+            if max_memory_bytes is None:
+                total = limits.memory(size)
+                left = max(0, total - held) // 8 * 7
+            else:
+                total = max_memory_bytes
+                left = max(0, total - held) // OBJECT_FACTOR
+            return {"total": total, "room": left, "repeats": repeats}
+
         tables = {table: Rows(table, self._groups) for table in TABLES}
-        _read(request, signal, tables)
+        json = None
+        request: Request | None = None
+        if form == "json" and PROTOBUF_BYTES * size <= limit:
+            held = size * (PROTOBUF_BYTES + 1 if max_memory_bytes is None else OBJECT_BYTES + 1)
+            options = room(held)
+            if options["room"]:
+                request = self._read_plain(data, signal, received_at or 0, tables, options)
+        if request is None:
+            held = size
+            if form != "protobuf":
+                json = transcode(data, signal, limit, are_lines=form == "lines")
+                data = json.data
+                held += len(data)
+            tables = {table: Rows(table, self._groups) for table in TABLES}
+            request = Request(data, received_at or 0, self._stamp, **room(held))
+            if json is not None:
+                # What the text had and these bytes have not counts all the same.
+                request.records = request.rejected = json.rejected
+            _read(request, signal, tables)
         self._stamp = request.stamp
         self._take(request, tables)
         return Appended(
@@ -177,6 +195,25 @@ class BatchBuilder:
                 "without_records": request.without_records,
             },
         )
+
+    def _read_plain(
+        self,
+        text: bytes,
+        signal: str,
+        received_at: int,
+        tables: dict[str, Rows],
+        room: dict[str, Any],
+    ) -> Request | None:
+        """Read a request of which nothing is to be said by the ``json`` module; None if not."""
+        found = parse(text)
+        if found is None:
+            return None
+        request = PlainRequest(found[0], signal, received_at, self._stamp, **room)
+        try:
+            _APPEND[signal](request, tables)
+        except UNUSUAL:
+            return None
+        return request if request.members == found[1] and not request.is_doubtful else None
 
     def _take(self, request: Request, tables: dict[str, Rows]) -> None:
         for rows in tables.values():

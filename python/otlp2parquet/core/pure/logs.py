@@ -9,15 +9,14 @@ from typing import Final
 from otlp2parquet.core.pure import limits
 from otlp2parquet.core.pure.error import RejectError
 from otlp2parquet.core.pure.placing import Row, Rows
+from otlp2parquet.core.pure.reading import Reading
 from otlp2parquet.core.pure.records import Read, append_records
-from otlp2parquet.core.pure.request import Reading, Request
+from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.times import given, of_row
+from otlp2parquet.core.pure.usual import remembered, usual
 from otlp2parquet.core.pure.value import (
     push_value,
-    read_any_value,
-    remembered,
     render_attributes,
-    usual,
 )
 from otlp2parquet.core.pure.wire import Span
 
@@ -189,7 +188,7 @@ def _body(request: Request, parts: list[Span]) -> tuple[str | None, str | None]:
     """Body and BodyType: "a string body verbatim, any other kind as JSON text"."""
     if not parts:
         return None, None
-    value = read_any_value(request, parts)
+    value = request.read_any_value(parts)
     if value[0] == "string":
         return request.text(value[1]), "string"
     request.begin()

@@ -3,9 +3,10 @@
 from typing import Any, Final
 
 from otlp2parquet.core.pure.error import Reject, RejectError
-from otlp2parquet.core.pure.request import Attributes, Reading, Request
+from otlp2parquet.core.pure.reading import Attributes, Reading
+from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.text import utf8_bytes
-from otlp2parquet.core.pure.value import read_any_value, read_key_value, render_attributes
+from otlp2parquet.core.pure.value import render_attributes
 from otlp2parquet.core.pure.wire import Span
 
 RESOURCE: Final = Reading("Resource", "attributes dropped_attributes_count entity_refs")
@@ -46,7 +47,7 @@ class Owner:
             return ""
 
 
-def read_resource(request: Request, parts: list[Span], schema_url: bytes) -> Owner:
+def read_resource(request: Request, parts: list[Span], schema_url: Any) -> Owner:
     """The values from ServiceName to ResourceSchemaUrl."""
     owner = Owner(request)
     attributes, dropped, _ = request.read(RESOURCE, parts)
@@ -57,7 +58,7 @@ def read_resource(request: Request, parts: list[Span], schema_url: bytes) -> Own
     return owner
 
 
-def read_scope(request: Request, parts: list[Span], schema_url: bytes) -> Owner:
+def read_scope(request: Request, parts: list[Span], schema_url: Any) -> Owner:
     """The values from ScopeName to ScopeSchemaUrl."""
     owner = Owner(request)
     name, version, attributes, dropped = request.read(SCOPE, parts)
@@ -72,12 +73,12 @@ def _read_service(request: Request, attributes: list[Span]) -> list[str]:
     notes = request.notes()
     names: list[str | None] = [None] * 3
     for at, stop in attributes:
-        key, value = read_key_value(request, at, stop)
+        key, value = request.read_key_value(at, stop)
         if key not in SERVICE_KEYS:
             continue
         which = SERVICE_KEYS.index(key)
         if names[which] is None:
-            kind, content = read_any_value(request, value)
+            kind, content = request.read_any_value(value)
             names[which] = request.text(content) if kind == "string" else ""
     # A second reading of the same attributes: what it met has been counted.
     request.take_back(notes)

@@ -12,7 +12,7 @@ from otlp2parquet.core.pure.owner import Owner
 from otlp2parquet.core.pure.placing import Placing, Row, Rows
 from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.times import NANOS_PER_HOUR
-from otlp2parquet.core.pure.walk import entries, walk
+from otlp2parquet.core.pure.walk import walk
 
 Read = tuple[int, Row, int]
 """The time that decides the hour, the row, and what it is to be charged with."""
@@ -32,13 +32,14 @@ def append_records(
         placing = Placing(rows, resource, scope)
         data, shared = request.data, placing.shared
         hour, group_rows, shared_bytes = -1, list[Any](), 0
-        for start, end in entries(data, at, stop, 0x12):
+        is_plain = request.is_plain
+        for start, end in request.entries(at, stop, 0x12):
             request.count_record(row_bytes)
             if placing.reject is not None:
                 request.reject(placing.reject)
                 continue
             try:
-                read = read_usual(data, start, end, request, shared)
+                read = None if is_plain else read_usual(data, start, end, request, shared)
                 if read is None:
                     read = read_general(request, start, end, shared)
             except RejectError as error:

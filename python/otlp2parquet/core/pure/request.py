@@ -9,14 +9,37 @@ of Arrow columns: ``OBJECT_FACTOR`` is how much more at most, so a bound on memo
 gives is divided by it, and then holds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from struct import unpack_from
 from typing import Any, Final
 
 from otlp2parquet.core.pure import error, limits
 from otlp2parquet.core.pure.error import MalformedError, Reject
 from otlp2parquet.core.pure.fields import DESCRIPTORS
+from otlp2parquet.core.pure.reading import (
+    ATTRIBUTES,
+    BOOL,
+    DOUBLE,
+    DOUBLES,
+    EMPTY,
+    ENTITY_REFS,
+    FIXED64,
+    FIXED64S,
+    INT32,
+    MESSAGE,
+    NESTED,
+    PRESENCE,
+    SFIXED64,
+    SINT32,
+    TEXT,
+    VARINT32,
+    VARINTS,
+    Attributes,
+    Reading,
+    Value,
+)
 from otlp2parquet.core.pure.text import mended, utf8_bytes
+from otlp2parquet.core.pure.usual import remembered, usual
 from otlp2parquet.core.pure.well_formed import check
 from otlp2parquet.core.pure.wire import Span, read_len, read_tag, read_varint, skip
 from otlp2parquet.errors import TooLargeError
@@ -31,70 +54,11 @@ MOST_EXPLAINED: Final = 3
 Notes = tuple[int, int, int, int, int]
 
 
-class Attributes:
-    """An attribute list while it is collected: no more of it is kept than a list may have."""
-
-    __slots__ = ("count", "spans")
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-        self.count = 0
-
-
-# How the fields of a message are read: the slot that a tag fills, and by what.
-_TEXT, _FIXED64, _VARINT32, _INT32, _BOOL, _SINT32, _DOUBLE, _FIXED32 = range(8)
-_SFIXED64, _MESSAGE, _ATTRIBUTES, _NESTED, _PRESENCE, _VARINTS, _FIXED64S, _DOUBLES = range(8, 16)
-_ENTITY_REFS: Final = 16
-
-_HOW: Final = {
-    "Text": _TEXT, "Bytes": _TEXT, "Id": _TEXT, "Fixed64": _FIXED64, "Uint32": _VARINT32,
-    "Enum": _INT32, "Bool": _BOOL, "Sint32": _SINT32, "Double": _DOUBLE, "Fixed32": _FIXED32,
-    "Sfixed64": _SFIXED64, "Message": _MESSAGE, "Labels": _PRESENCE, "Uint64s": _VARINTS,
-    "Fixed64s": _FIXED64S, "Doubles": _DOUBLES,
-}  # fmt: skip
-_REPEATED: Final = {
-    "KeyValue": _ATTRIBUTES, "EntityRef": _ENTITY_REFS, "ValueAtQuantile": _PRESENCE,
-    "Event": _NESTED, "Link": _NESTED, "Exemplar": _NESTED,
-}  # fmt: skip
-_MADE: Final[dict[int, type]] = {
-    _MESSAGE: list, _NESTED: list, _VARINTS: list, _FIXED64S: list, _DOUBLES: list,
-    _ATTRIBUTES: Attributes,
-}  # fmt: skip
-_NESTED_BYTES: Final = {"Event": 48, "Link": 48, "Exemplar": 16}
-"""What a message in a record is charged with beside its text."""
-
-
-class Reading:
-    """How a message is read: the values of its fields, in the order of ``names``.
-
-    ``a|b`` are members of a ``oneof``, of which the last on the wire counts; ``=null`` is what a
-    field is that was not given.
-    """
-
-    def __init__(self, message: str, names: str) -> None:
-        fields = {field.snake: field for field in DESCRIPTORS[message].fields}
-        self.slots: dict[int, tuple[int, int, int]] = {}
-        self.defaults: list[Any] = []
-        self.made: list[tuple[int, type]] = []
-        for slot, word in enumerate(names.split()):
-            members, _, default = word.partition("=")
-            how = 0
-            for name in members.split("|"):
-                field = fields[name]
-                how = _REPEATED[field.of] if field.kind == "Messages" else _HOW[field.kind]
-                self.slots[field.tag] = (slot, how, _NESTED_BYTES.get(field.of, 0))
-                if how in (_FIXED64S, _DOUBLES, _VARINTS):
-                    # Lists of numbers are packed as a rule, and may be one by one.
-                    unpacked = field.tag & ~7 | (how != _VARINTS)
-                    self.slots[unpacked] = (slot, how, 1)
-            if how in _MADE:
-                self.made.append((slot, _MADE[how]))
-            plain: Any = b"" if how == _TEXT else 0.0 if how == _DOUBLE else 0
-            self.defaults.append(None if default == "null" else plain)
-
-
 class Request:
     """One request while it is read."""
+
+    is_plain = False
+    """Whether it is read from objects of JSON."""
 
     def __init__(
         self,
@@ -160,7 +124,9 @@ class Request:
         self.records += 1
         if self.records > limits.RECORDS:
             raise TooLargeError(error.too_many_records(limits.RECORDS))
-        self.charge(count)
+        self.charged += count
+        if self.charged > self.room:
+            raise self.too_much()
 
     def count_nested(self, count: int) -> None:
         """Count an event, link or exemplar, and the bytes that it takes beside its text."""
@@ -199,7 +165,7 @@ class Request:
 
     def end(self, count: int) -> None:
         """Count what was rendered."""
-        self.charge(2 * count + (max(0, count - CHUNK) // 4) * 5)
+        self.charge(2 * count if count <= CHUNK else 2 * count + (count - CHUNK) // 4 * 5)
 
     def text(self, raw: bytes) -> str:
         """Text made valid UTF-8."""
@@ -235,7 +201,9 @@ class Request:
         """An id: lower-case hex of the bytes, whatever their length; null when empty or zero."""
         if not raw.strip(b"\0"):
             return None
-        self.charge(4 * len(raw))
+        self.charged += 4 * len(raw)
+        if self.charged > self.room:
+            raise self.too_much()
         return raw.hex()
 
     # What is left out ------------------------------------------------------------------------
@@ -307,38 +275,38 @@ class Request:
             kind = tag & 7
             if kind == 2:
                 start, at = read_len(data, at, stop)
-                if how == _TEXT:
+                if how == TEXT:
                     values[slot] = data[start:at]
-                elif how == _ATTRIBUTES:
+                elif how == ATTRIBUTES:
                     attributes = values[slot]
                     attributes.count += 1
                     if attributes.count <= limits.ATTRIBUTES:
                         attributes.spans.append((start, at))
-                elif how == _NESTED:
+                elif how == NESTED:
                     self.count_nested(detail)
                     values[slot].append((start, at))
-                elif how == _MESSAGE:
+                elif how == MESSAGE:
                     if values[slot]:
                         self.count_part()
                     values[slot].append((start, at))
-                elif how == _PRESENCE:
+                elif how == PRESENCE:
                     values[slot] = 1
-                elif how == _ENTITY_REFS:
+                elif how == ENTITY_REFS:
                     check(_ENTITY_REF, data, start, at, 0)
                     self.entity_refs += 1
                 else:
                     self._read_packed(values[slot], how, start, at)
             elif kind == 0:
                 value, at = read_varint(data, at, stop)
-                if how == _VARINT32:
+                if how == VARINT32:
                     values[slot] = value & 0xFFFF_FFFF
-                elif how == _INT32:
+                elif how == INT32:
                     value &= 0xFFFF_FFFF
                     values[slot] = value - (value >> 31 << 32)
-                elif how == _SINT32:
+                elif how == SINT32:
                     value &= 0xFFFF_FFFF
                     values[slot] = value >> 1 ^ -(value & 1)
-                elif how == _BOOL:
+                elif how == BOOL:
                     values[slot] = value != 0
                 else:
                     self.charge(8)
@@ -359,7 +327,7 @@ class Request:
 
     def _read_packed(self, items: list[Any], how: int, at: int, stop: int) -> None:
         data = self.data
-        if how != _VARINTS:
+        if how != VARINTS:
             count, rest = divmod(stop - at, 8)
             if rest:
                 raise MalformedError(at, error.PACKED_LENGTH)
@@ -376,8 +344,108 @@ class Request:
             value, at = read_varint(data, at, stop)
             items.append(value)
 
+    # What values are read ---------------------------------------------------------------------
+
+    def read_any_value(self, parts: list[Span]) -> Value:
+        """Decide the ``oneof`` of an AnyValue: the last member set counts."""
+        data = self.data
+        value = EMPTY
+        for at, stop in parts:
+            while at < stop:
+                tag, at = read_tag(data, at, stop)
+                following: Value
+                if tag == 0x0A:
+                    start, at = read_len(data, at, stop)
+                    following = ("string", data[start:at])
+                elif tag == 0x10:
+                    number, at = read_varint(data, at, stop)
+                    following = ("bool", number != 0)
+                elif tag == 0x18:
+                    number, at = read_varint(data, at, stop)
+                    following = ("int", number - (number >> 63 << 64))
+                elif tag == 0x21:
+                    if at + 8 > stop:
+                        raise MalformedError(at)
+                    following = ("double", unpack_from("<d", data, at)[0])
+                    at += 8
+                elif tag == 0x3A:
+                    start, at = read_len(data, at, stop)
+                    following = ("bytes", data[start:at])
+                elif tag in (0x2A, 0x32):
+                    start, at = read_len(data, at, stop)
+                    kind = "array" if tag == 0x2A else "kvlist"
+                    if value[0] == kind:
+                        self.count_part()
+                        value[1].append((start, at))
+                        continue
+                    following = (kind, [(start, at)])
+                elif tag == 0x40:
+                    at = read_varint(data, at, stop)[1]
+                    self.string_indices += 1
+                    following = EMPTY
+                else:
+                    at = self.skip_unknown(tag, at, stop)
+                    continue
+                if value[0] in ("array", "kvlist"):
+                    # A member that loses is not stored, but must be well-formed.
+                    self.is_doubtful = True
+                value = following
+        return value
+
+    def read_key_value(self, at: int, stop: int) -> tuple[bytes, list[Span]]:
+        """The key, and the parts of the value."""
+        data = self.data
+        key = b""
+        value: list[Span] = []
+        while at < stop:
+            tag, at = read_tag(data, at, stop)
+            if tag == 0x0A:
+                start, at = read_len(data, at, stop)
+                key = data[start:at]
+            elif tag == 0x12:
+                start, at = read_len(data, at, stop)
+                if value:
+                    self.count_part()
+                value.append((start, at))
+            elif tag == 0x18:
+                at = read_varint(data, at, stop)[1]
+                self.string_indices += 1
+            else:
+                at = self.skip_unknown(tag, at, stop)
+        return key, value
+
+    def usual_pairs(self, attributes: Attributes) -> list[Any]:
+        """The texts of KeyValues that are of the usual form; None for others."""
+        data = self.data
+        return [
+            remembered.get(pair := data[at:stop]) or usual(pair) for at, stop in attributes.spans
+        ]
+
+    def each_of(self, parts: list[Span], wanted: int) -> Iterator[Span]:
+        """The messages of a repeated field, one after another; all else is counted as unknown."""
+        data = self.data
+        for at, stop in parts:
+            while at < stop:
+                tag, at = read_tag(data, at, stop)
+                if tag == wanted:
+                    start, at = read_len(data, at, stop)
+                    yield start, at
+                else:
+                    at = self.skip_unknown(tag, at, stop)
+
+    def entries(self, at: int, stop: int, wanted: int) -> Iterator[Span]:
+        """The entries of one repeated message field; everything else is passed over."""
+        data = self.data
+        while at < stop:
+            tag, at = read_tag(data, at, stop)
+            if tag == wanted:
+                start, at = read_len(data, at, stop)
+                yield start, at
+            else:
+                at = skip(data, tag, at, stop)
+
 
 _FORMATS: Final = {
-    _FIXED64: "<Q", _DOUBLE: "<d", _SFIXED64: "<q", _FIXED64S: "<Q", _DOUBLES: "<d",
+    FIXED64: "<Q", DOUBLE: "<d", SFIXED64: "<q", FIXED64S: "<Q", DOUBLES: "<d",
 }  # fmt: skip
 _ENTITY_REF: Final = DESCRIPTORS["EntityRef"]

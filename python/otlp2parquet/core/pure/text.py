@@ -7,9 +7,9 @@ decoder. Knows bytes and numbers and no message.
 import binascii
 from json.encoder import encode_basestring
 from math import isfinite, isnan
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["base64", "json_bytes", "mended", "quoted", "spelled", "utf8_bytes"]
+__all__ = ["base64", "json_bytes", "mended", "quoted", "scalar", "spelled", "utf8_bytes"]
 
 _REPLACEMENT: Final = "\ufffd"
 _REPLACEMENT_BYTES: Final = _REPLACEMENT.encode()
@@ -44,6 +44,16 @@ def json_bytes(raw: bytes, *, is_valid: bool) -> int:
 
     beyond = 0 if is_valid else 2 * count(_BEYOND_ASCII)
     return 2 + len(raw) + count(_SHORT_ESCAPES) + 5 * count(_OTHER_CONTROLS) + beyond
+
+
+def scalar(kind: str, content: Any) -> str:
+    """The JSON text of an integer, a boolean or a double."""
+    if kind == "int":
+        return str(content)
+    if kind == "bool":
+        return "true" if content else "false"
+    text, is_number = spelled(content)
+    return text if is_number else f'{{"doubleValue":{text}}}'
 
 
 def base64(raw: bytes) -> str:

@@ -12,10 +12,12 @@ from otlp2parquet.core.pure.enums import name_of
 from otlp2parquet.core.pure.error import RejectError, duration_too_long
 from otlp2parquet.core.pure.fields import SPAN_KINDS, STATUS_CODES
 from otlp2parquet.core.pure.placing import Row, Rows
+from otlp2parquet.core.pure.reading import Reading
 from otlp2parquet.core.pure.records import Read, append_records
-from otlp2parquet.core.pure.request import Reading, Request
+from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.times import given, of_row
-from otlp2parquet.core.pure.value import remembered, render_attributes, usual
+from otlp2parquet.core.pure.usual import remembered, usual
+from otlp2parquet.core.pure.value import render_attributes
 from otlp2parquet.core.pure.wire import Span
 
 SPAN: Final = Reading(

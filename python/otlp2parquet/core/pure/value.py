@@ -1,119 +1,18 @@
 """AnyValue and attribute lists as JSON text ("AnyValue as JSON text" in docs/schema.md).
 
-Nearly every attribute is a key and a scalar, in this order and with lengths of a byte, and most of
-them were there before: ``usual`` reads those, and what it gives is remembered for as many as fit.
-Anything else goes the general way.
+Nearly every attribute is as ``usual`` reads it; anything else goes the general way.
 """
 
-from collections.abc import Iterator
-from struct import unpack_from
-from typing import Any, Final
+from typing import Final
 
 from otlp2parquet.core.pure import limits
-from otlp2parquet.core.pure.error import TOO_DEEP, MalformedError, RejectError, too_many_attributes
-from otlp2parquet.core.pure.request import LONG, Attributes, Request
-from otlp2parquet.core.pure.text import base64, json_bytes, mended, quoted, spelled, utf8_bytes
-from otlp2parquet.core.pure.wire import Span, read_len, read_tag, read_varint
-
-Value = tuple[str, Any]
-"""An AnyValue after its ``oneof`` is decided: its kind as BodyType names it, and what it is: bytes
-of a text, a number, or where the parts of an array or key-value list are."""
-
-EMPTY: Final[Value] = ("empty", None)
+from otlp2parquet.core.pure.error import TOO_DEEP, RejectError, too_many_attributes
+from otlp2parquet.core.pure.reading import Attributes, Value
+from otlp2parquet.core.pure.request import LONG, Request
+from otlp2parquet.core.pure.text import base64, json_bytes, mended, quoted, scalar, utf8_bytes
+from otlp2parquet.core.pure.wire import Span
 
 _MARKERS: Final = (b"bytesValue", b"doubleValue", b"kvlistValue")
-
-_MOST_REMEMBERED: Final = 20_000
-_LONGEST_REMEMBERED: Final = 160
-remembered: Final[dict[bytes, str]] = {}
-"""Rendered key-value pairs by their bytes: a bounded number of short ones."""
-_keys: Final[dict[bytes, str]] = {}
-
-
-# Reading -------------------------------------------------------------------------------------
-
-
-def read_any_value(request: Request, parts: list[Span]) -> Value:
-    """Decide the ``oneof`` of an AnyValue: the last member set counts."""
-    data = request.data
-    value = EMPTY
-    for at, stop in parts:
-        while at < stop:
-            tag, at = read_tag(data, at, stop)
-            following: Value
-            if tag == 0x0A:
-                start, at = read_len(data, at, stop)
-                following = ("string", data[start:at])
-            elif tag == 0x10:
-                number, at = read_varint(data, at, stop)
-                following = ("bool", number != 0)
-            elif tag == 0x18:
-                number, at = read_varint(data, at, stop)
-                following = ("int", number - (number >> 63 << 64))
-            elif tag == 0x21:
-                if at + 8 > stop:
-                    raise MalformedError(at)
-                following = ("double", unpack_from("<d", data, at)[0])
-                at += 8
-            elif tag == 0x3A:
-                start, at = read_len(data, at, stop)
-                following = ("bytes", data[start:at])
-            elif tag in (0x2A, 0x32):
-                start, at = read_len(data, at, stop)
-                kind = "array" if tag == 0x2A else "kvlist"
-                if value[0] == kind:
-                    request.count_part()
-                    value[1].append((start, at))
-                    continue
-                following = (kind, [(start, at)])
-            elif tag == 0x40:
-                at = read_varint(data, at, stop)[1]
-                request.string_indices += 1
-                following = EMPTY
-            else:
-                at = request.skip_unknown(tag, at, stop)
-                continue
-            if value[0] in ("array", "kvlist"):
-                # A member that loses is not stored, but must be well-formed.
-                request.is_doubtful = True
-            value = following
-    return value
-
-
-def read_key_value(request: Request, at: int, stop: int) -> tuple[bytes, list[Span]]:
-    """The key, and the parts of the value."""
-    data = request.data
-    key = b""
-    value: list[Span] = []
-    while at < stop:
-        tag, at = read_tag(data, at, stop)
-        if tag == 0x0A:
-            start, at = read_len(data, at, stop)
-            key = data[start:at]
-        elif tag == 0x12:
-            start, at = read_len(data, at, stop)
-            if value:
-                request.count_part()
-            value.append((start, at))
-        elif tag == 0x18:
-            at = read_varint(data, at, stop)[1]
-            request.string_indices += 1
-        else:
-            at = request.skip_unknown(tag, at, stop)
-    return key, value
-
-
-def each_of(request: Request, parts: list[Span], wanted: int) -> Iterator[Span]:
-    """The messages of a repeated field, one after another; all else is counted as unknown."""
-    data = request.data
-    for at, stop in parts:
-        while at < stop:
-            tag, at = read_tag(data, at, stop)
-            if tag == wanted:
-                start, at = read_len(data, at, stop)
-                yield start, at
-            else:
-                at = request.skip_unknown(tag, at, stop)
 
 
 # Rendering -----------------------------------------------------------------------------------
@@ -148,13 +47,8 @@ def push_value(request: Request, out: Out, value: Value, depth: int) -> None:
     kind, content = value
     if kind == "string":
         push_json_string(request, out, content)
-    elif kind == "int":
-        push(request, out, str(content))
-    elif kind == "bool":
-        push(request, out, "true" if content else "false")
-    elif kind == "double":
-        text, is_number = spelled(content)
-        push(request, out, text if is_number else f'{{"doubleValue":{text}}}')
+    elif kind in ("int", "bool", "double"):
+        push(request, out, scalar(kind, content))
     elif kind == "bytes":
         request.check_size((len(content) + 2) // 3 * 4)
         push(request, out, f'{{"bytesValue":{base64(content)}}}')
@@ -176,18 +70,18 @@ def enter(parts: list[Span], depth: int) -> int:
 def _push_array(request: Request, out: Out, parts: list[Span], depth: int) -> None:
     depth = enter(parts, depth)
     separator = "["
-    for span in each_of(request, parts, 0x0A):
+    for span in request.each_of(parts, 0x0A):
         request.check_size(0)
         push(request, out, separator)
         separator = ","
-        push_value(request, out, read_any_value(request, [span]), depth)
+        push_value(request, out, request.read_any_value([span]), depth)
     push(request, out, "[]" if separator == "[" else "]")
 
 
 def _push_kvlist(request: Request, out: Out, parts: list[Span], depth: int) -> None:
     depth = enter(parts, depth)
     start, pairs, key = len(out), 0, b""
-    for at, stop in each_of(request, parts, 0x0A):
+    for at, stop in request.each_of(parts, 0x0A):
         request.check_size(0)
         push(request, out, "," if pairs else "{")
         key = push_key_value(request, out, at, stop, depth)
@@ -203,88 +97,29 @@ def _push_kvlist(request: Request, out: Out, parts: list[Span], depth: int) -> N
 
 def push_key_value(request: Request, out: Out, at: int, stop: int, depth: int) -> bytes:
     """Append ``"key":value`` and give the key's bytes."""
-    key, value = read_key_value(request, at, stop)
+    key, value = request.read_key_value(at, stop)
     push_json_string(request, out, key)
     push(request, out, ":")
-    push_value(request, out, read_any_value(request, value), depth)
-    return key
-
-
-def usual(pair: bytes) -> str | None:
-    """``"key":value`` of a KeyValue of the usual form, which is remembered; None of another."""
-    try:
-        value_at = 2 + pair[1]
-        if pair[0] != 0x0A or value_at > 0x7F or pair[value_at] != 0x12:
-            return None
-        size = pair[value_at + 1]
-        kind = pair[value_at + 2]
-        value_at += 2
-        if size > 0x7F or value_at + size != len(pair):
-            return None
-        if kind == 0x0A:
-            if pair[value_at + 1] != size - 2:
-                return None
-            value = quoted(pair[value_at + 2 :].decode())
-        elif kind == 0x18:
-            value_at += 1
-            byte = pair[value_at]
-            if byte < 0x80 and size == 2:
-                value = str(byte)
-            else:
-                number, end = read_varint(pair, value_at, len(pair))
-                if end != len(pair):
-                    return None
-                value = str(number - (number >> 63 << 64))
-        elif kind == 0x21 and size == 9:
-            value, is_number = spelled(unpack_from("<d", pair, value_at + 1)[0])
-            if not is_number:
-                value = f'{{"doubleValue":{value}}}'
-        elif kind == 0x10 and size == 2:
-            value = "true" if pair[-1] else "false"
-            if pair[-1] > 0x7F:
-                return None
-        else:
-            return None
-        key = _key_of(pair[2 : 2 + pair[1]])
-    except (IndexError, UnicodeDecodeError, MalformedError):
-        return None
-    text = f"{key}:{value}"
-    if len(pair) <= _LONGEST_REMEMBERED:
-        if len(remembered) >= _MOST_REMEMBERED:
-            remembered.clear()
-        remembered[pair] = text
-    return text
-
-
-def _key_of(raw: bytes) -> str:
-    key = _keys.get(raw)
-    if key is None:
-        key = quoted(raw.decode())
-        if len(_keys) >= _MOST_REMEMBERED:
-            _keys.clear()
-        _keys[raw] = key
+    push_value(request, out, request.read_any_value(value), depth)
     return key
 
 
 def render_attributes(request: Request, owner: int, attributes: Attributes) -> str:
     """An attribute list as a JSON object; ``owner`` is where the message of the list begins."""
-    spans = attributes.spans
-    check_attributes(owner, attributes)
-    if not spans:
+    if attributes.count > limits.ATTRIBUTES:
+        check_attributes(owner, attributes)
+    if not attributes.count:
         request.charge(4)
         return "{}"
-    data = request.data
-    request.begin()
-    pieces = []
-    for at, stop in spans:
-        pair = data[at:stop]
-        text = remembered.get(pair) or usual(pair)
-        if text is None:
-            request.check_size(0)
-            out: Out = []
-            push_key_value(request, out, at, stop, 0)
-            text = "".join(out)
-        pieces.append(text)
+    pieces = request.usual_pairs(attributes)
+    if None in pieces:
+        request.begin()
+        for index, span in enumerate(attributes.spans):
+            if pieces[index] is None:
+                request.check_size(0)
+                out: Out = []
+                push_key_value(request, out, *span, 0)
+                pieces[index] = "".join(out)
     whole = f"{{{','.join(pieces)}}}"
     request.end(utf8_bytes(whole))
     return whole

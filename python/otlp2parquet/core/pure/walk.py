@@ -3,11 +3,12 @@
 Knows what Resource… and Scope… messages of all signals share. Must not know records.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from otlp2parquet.core.pure.otlp_json.plain_text import PlainRequest
 from otlp2parquet.core.pure.owner import Owner, read_resource, read_scope
 from otlp2parquet.core.pure.request import Request
-from otlp2parquet.core.pure.wire import Span, read_len, read_tag, skip
+from otlp2parquet.core.pure.wire import Span, read_len, read_tag
 
 _LIBRARIES = 1000 << 3 | 2
 """The tag of the list of scopes of before 2022."""
@@ -58,31 +59,23 @@ class Beside:
         request.without_records += entries == 0
 
 
-def entries(data: bytes, at: int, stop: int, wanted: int) -> Iterator[Span]:
-    """The entries of one repeated message field; everything else is passed over."""
-    while at < stop:
-        tag, at = read_tag(data, at, stop)
-        if tag == wanted:
-            start, at = read_len(data, at, stop)
-            yield start, at
-        else:
-            at = skip(data, tag, at, stop)
-
-
 def walk(request: Request, read: ReadScope) -> None:
     """Walk down to the Scope… messages; ``read`` is given those, their resource and scope."""
+    if isinstance(request, PlainRequest):
+        request.walk(read)
+        return
     data = request.data
     at, stop = 0, len(data)
     # The unknown fields of the request itself, which nobody else counts.
     while at < stop:
         tag, at = read_tag(data, at, stop)
         at = read_len(data, at, stop)[1] if tag == 0x0A else request.skip_unknown(tag, at, stop)
-    for start, end in entries(data, 0, stop, 0x0A):
+    for start, end in request.entries(0, stop, 0x0A):
         before = (request.rows, request.replaced)
         beside = Beside(request, start, end, _LIBRARIES)
         resource = read_resource(request, beside.owner, beside.schema_url)
         for wanted in (0x12, _LIBRARIES) if beside.has_libraries else (0x12,):
-            for scope_start, scope_end in entries(data, start, end, wanted):
+            for scope_start, scope_end in request.entries(start, end, wanted):
                 within = (request.rows, request.replaced)
                 scoped = Beside(request, scope_start, scope_end)
                 scope = read_scope(request, scoped.owner, scoped.schema_url)

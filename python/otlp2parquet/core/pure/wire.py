@@ -29,6 +29,8 @@ U64: Final = (1 << 64) - 1
 
 def read_tag(data: bytes, at: int, stop: int) -> tuple[int, int]:
     """The tag at ``at``, of any spelling, and where it ends; there must be a byte."""
+    if 8 <= data[at] < 0x80:
+        return data[at], at + 1
     tag, end = _read_any_tag(data, at, stop)
     if tag >> 3 == 0:
         raise MalformedError(at, error.FIELD_NUMBER_ZERO)
@@ -50,6 +52,8 @@ def _read_any_tag(data: bytes, at: int, stop: int) -> tuple[int, int]:
 
 def read_varint(data: bytes, at: int, stop: int) -> tuple[int, int]:
     """The 64-bit varint at ``at``, and where it ends."""
+    if at < stop and data[at] < 0x80:
+        return data[at], at + 1
     value = 0
     for count in range(min(10, stop - at)):
         byte = data[at + count]
@@ -62,7 +66,10 @@ def read_varint(data: bytes, at: int, stop: int) -> tuple[int, int]:
 
 def read_len(data: bytes, at: int, stop: int) -> Span:
     """Where the length-delimited value begins and ends whose length is at ``at``."""
-    length, start = read_varint(data, at, stop)
+    if at < stop and data[at] < 0x80:
+        length, start = data[at], at + 1
+    else:
+        length, start = read_varint(data, at, stop)
     # The official parsers read a length of at most five bytes, overlong ones included.
     if start - at > 5:
         raise MalformedError(at, error.LENGTH_TOO_LONG)

@@ -17,13 +17,15 @@ from otlp2parquet.core.pure import error, limits
 from otlp2parquet.core.pure.error import MalformedError, Reject, RejectError
 from otlp2parquet.core.pure.metrics import exponential_histogram, histogram, number, summary
 from otlp2parquet.core.pure.metrics.point import Metric, ReadPoint
+from otlp2parquet.core.pure.otlp_json.plain_text import PlainRequest
 from otlp2parquet.core.pure.owner import Owner
 from otlp2parquet.core.pure.placing import Placing, Rows
-from otlp2parquet.core.pure.request import Attributes, Request
+from otlp2parquet.core.pure.reading import Attributes
+from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.text import utf8_bytes
 from otlp2parquet.core.pure.times import NANOS_PER_HOUR
 from otlp2parquet.core.pure.value import render_attributes
-from otlp2parquet.core.pure.walk import entries, forget_unstored_text, walk
+from otlp2parquet.core.pure.walk import forget_unstored_text, walk
 from otlp2parquet.core.pure.wire import Span, read_len, read_tag, read_varint
 
 KEYS_BYTES: Final = 40
@@ -53,7 +55,7 @@ def append(request: Request, tables: dict[str, Rows]) -> None:
     def read_scope(request: Request, resource: Owner, scope: Owner, at: int, stop: int) -> None:
         # Every table has groups of its own, so each remembers the last one of its own.
         placings: dict[int, Placing] = {}
-        for start, end in entries(request.data, at, stop, 0x12):
+        for start, end in request.entries(at, stop, 0x12):
             before = (request.rows, request.replaced)
             metric = Metric()
             kind, parts = _read_metric(request, metric, start, end)
@@ -74,7 +76,32 @@ def append(request: Request, tables: dict[str, Rows]) -> None:
 
 def _read_metric(request: Request, metric: Metric, at: int, stop: int) -> tuple[int, list[Span]]:
     """Read and render what stands beside the points; gives the kind and where its parts are."""
-    data, begin = request.data, at
+    if isinstance(request, PlainRequest):
+        texts, metadata, kind, parts = request.read_metric(at, stop, metric)
+    else:
+        texts, metadata, kind, parts = _read_fields(request, at, stop)
+        if kind in _KINDS:
+            _read_beside_points(request, metric, kind, parts)
+    request.stamp += 1
+    name, description, unit = (request.text(raw) for raw in texts)
+    rendered = ""
+    try:
+        rendered = render_attributes(request, at, metadata)
+    except RejectError as reject:
+        # Not rendered to the end, so not read to the end.
+        metric.reject = reject.reject
+        request.is_doubtful = True
+    metric.stamp = request.stamp
+    metric.values = (name, description or None, unit or None, rendered)
+    metric.text_bytes = sum(utf8_bytes(text) for text in (name, description, unit, rendered))
+    return kind, parts
+
+
+def _read_fields(
+    request: Request, at: int, stop: int
+) -> tuple[list[Any], Attributes, int, list[Span]]:
+    """Texts, metadata, the kind and where its parts are."""
+    data = request.data
     texts = {0x0A: b"", 0x12: b"", 0x1A: b""}
     metadata = Attributes()
     kind, parts = 0, list[Span]()
@@ -99,21 +126,7 @@ def _read_metric(request: Request, metric: Metric, at: int, stop: int) -> tuple[
                 metadata.spans.append((start, at))
         else:
             at = request.skip_unknown(tag, at, stop)
-    if kind in _KINDS:
-        _read_beside_points(request, metric, kind, parts)
-    request.stamp += 1
-    name, description, unit = (request.text(raw) for raw in texts.values())
-    rendered = ""
-    try:
-        rendered = render_attributes(request, begin, metadata)
-    except RejectError as reject:
-        # Not rendered to the end, so not read to the end.
-        metric.reject = reject.reject
-        request.is_doubtful = True
-    metric.stamp = request.stamp
-    metric.values = (name, description or None, unit or None, rendered)
-    metric.text_bytes = sum(utf8_bytes(text) for text in (name, description, unit, rendered))
-    return kind, parts
+    return list(texts.values()), metadata, kind, parts
 
 
 def _read_beside_points(request: Request, metric: Metric, kind: int, parts: list[Span]) -> None:
@@ -142,7 +155,7 @@ def _append_points(
     reject = placing.reject or metric.reject
     shared, hour, rows, points = placing.shared, -1, list[Any](), 0
     for start, stop in parts:
-        for at, end in entries(request.data, start, stop, 0x0A):
+        for at, end in request.entries(start, stop, 0x0A):
             points += 1
             request.count_record(row_bytes)
             if reject is not None:
@@ -167,7 +180,7 @@ def _reject_old(request: Request, at: int, stop: int) -> None:
     """Reject the points of a kind that is none any more; one, if they cannot be counted."""
     points = 0
     try:
-        for _ in entries(request.data, at, stop, 0x0A):
+        for _ in request.entries(at, stop, 0x0A):
             points += 1
     except MalformedError:
         points = 1

@@ -6,18 +6,15 @@ order of their field numbers.
 
 from typing import Final
 
-from otlp2parquet.core.pure.request import Reading, Request
+from otlp2parquet.core.pure.reading import Reading, Value
+from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.text import base64, spelled
 from otlp2parquet.core.pure.value import (
     Out,
-    Value,
     check_attributes,
-    each_of,
     enter,
     push,
     push_json_string,
-    read_any_value,
-    read_key_value,
 )
 from otlp2parquet.core.pure.wire import Span
 
@@ -86,8 +83,8 @@ def _push_exemplar(request: Request, out: Out, at: int, stop: int) -> None:
 
 
 def _push_key_value(request: Request, out: Out, at: int, stop: int, depth: int) -> None:
-    key, parts = read_key_value(request, at, stop)
-    value = read_any_value(request, parts)
+    key, parts = request.read_key_value(at, stop)
+    value = request.read_any_value(parts)
     entry = _Object(request, out)
     if key:
         entry.member("key")
@@ -129,12 +126,12 @@ def _push_values(
     """Append ``{"values":[…]}``, or ``{}`` where there are none."""
     depth = enter(parts, depth)
     is_first = True
-    for at, stop in each_of(request, parts, 0x0A):
+    for at, stop in request.each_of(parts, 0x0A):
         push(request, out, '{"values":[' if is_first else ",")
         is_first = False
         request.check_size(0)
         if is_array:
-            _push_any_value(request, out, read_any_value(request, [(at, stop)]), depth)
+            _push_any_value(request, out, request.read_any_value([(at, stop)]), depth)
         else:
             _push_key_value(request, out, at, stop, depth)
     push(request, out, "{}" if is_first else "]}")

@@ -15,7 +15,8 @@ from otlp2parquet.core.pure.metrics.point import (
     check_counts,
 )
 from otlp2parquet.core.pure.placing import Row
-from otlp2parquet.core.pure.request import Reading, Request
+from otlp2parquet.core.pure.reading import Reading
+from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.value import render_attributes
 from otlp2parquet.core.pure.wire import Span
 

@@ -8,7 +8,8 @@ from otlp2parquet.core.pure.fields import TEMPORALITIES
 from otlp2parquet.core.pure.metrics.exemplars import render_exemplars
 from otlp2parquet.core.pure.metrics.point import BASE_BYTES, Metric, base, check_labels
 from otlp2parquet.core.pure.placing import Row
-from otlp2parquet.core.pure.request import Reading, Request
+from otlp2parquet.core.pure.reading import Reading
+from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.value import render_attributes
 
 POINT: Final = Reading(

@@ -11,9 +11,9 @@ from otlp2parquet.core.pure.metrics.point import (
     check_labels,
 )
 from otlp2parquet.core.pure.placing import Row
-from otlp2parquet.core.pure.request import Reading, Request
+from otlp2parquet.core.pure.reading import Reading
+from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.value import render_attributes
-from otlp2parquet.core.pure.walk import entries
 
 POINT: Final = Reading(
     "SummaryDataPoint",
@@ -33,7 +33,7 @@ def read(request: Request, metric: Metric, at: int, stop: int, shared: Row) -> t
         rendered = render_attributes(request, at, attributes)
         check_count(at, count)
         quantiles, values = [], []
-        for span in entries(request.data, at, stop, 0x32):
+        for span in request.entries(at, stop, 0x32):
             request.charge(16)
             quantile, value = request.read(QUANTILE, [span])
             quantiles.append(quantile)

@@ -3,7 +3,7 @@
 A line of JSON lines is a request of its own; requests one after another are one request in
 protobuf, so that is what several lines become.
 
-``plain_text``   the same for what nearly every sender writes, by the ``json`` module
+``plain_text``   text -> objects -> the same readers, where nearly every sender writes it so
 ``transcoder``   the one pass from text to protobuf, for everything: objects
 ``lists``        lists, and entries that are left out
 ``scalars``      single values, in every spelling
@@ -30,7 +30,6 @@ from otlp2parquet.core.pure.otlp_json.fault import (
     JsonMalformedError,
     JsonMisfitError,
 )
-from otlp2parquet.core.pure.otlp_json.plain_text import transcode_plain
 from otlp2parquet.core.pure.otlp_json.tally import mark_out
 from otlp2parquet.core.pure.otlp_json.transcoder import Transcoder, name_of
 from otlp2parquet.errors import DecodeError
@@ -41,19 +40,10 @@ __all__ = ["Transcoded", "transcode"]
 class Transcoded:
     """What became of JSON text whose requests are protobuf now."""
 
-    def __init__(
-        self,
-        transcoder: Transcoder,
-        signal: str,
-        *,
-        are_lines: bool,
-        data: bytes | None = None,
-    ) -> None:
-        """``data`` is the protobuf if that was found without the transcoder, which then waits."""
+    def __init__(self, transcoder: Transcoder, signal: str, *, are_lines: bool) -> None:
         self.text = transcoder.text
-        self.data = bytes(transcoder.out) if data is None else data
+        self.data = bytes(transcoder.out)
         """The protobuf."""
-        self._waiting = None if data is None else transcoder
         _, self.rejected, self.empty_groups, self.base64_ids, self.unknown_values = transcoder.tally
         self._marks = transcoder.marks
         self._explained = transcoder.explained
@@ -102,10 +92,6 @@ class Transcoded:
         """
         steps = _steps(self._message, path)
         level = sum(field is not None and field.kind in ("Groups", "Records") for _, field in steps)
-        if self._waiting is not None:
-            # The bytes are the same, and only the transcoder knows where they come from.
-            self._waiting.read_request(self._message)
-            self._marks, self._waiting = self._waiting.marks, None
         before = bisect_right(self._marks, offset, key=mark_out)
         mark = next((m for m in reversed(self._marks[:before]) if m.level == level), None)
         line, sent = (None, "") if mark is None else self._place(mark.text)
@@ -136,9 +122,6 @@ def _steps(message: Descriptor, path: str) -> list[tuple[str, Field | None]]:
 def transcode(text: bytes, signal: str, max_payload_bytes: int, *, are_lines: bool) -> Transcoded:
     """The protobuf bytes of the requests in ``text``: of all of them, or it is an error."""
     transcoder = Transcoder(text, max_payload_bytes)
-    data = None if are_lines else transcode_plain(text, REQUESTS[signal])
-    if data is not None and len(data) <= max_payload_bytes:
-        return Transcoded(transcoder, signal, are_lines=False, data=data)
     try:
         if are_lines:
             _read_lines(transcoder, REQUESTS[signal])
