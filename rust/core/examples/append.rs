@@ -29,7 +29,8 @@ fn main() {
     let signal = Signal::from_name(&arguments[1]).expect("logs, traces or metrics");
     let payload = std::fs::read(&arguments[2]).expect("a readable file");
     let times: usize = arguments[3].parse().expect("a number of times");
-    let per_batch = if arguments.get(4).is_some_and(|form| form == "plain") { 1 } else { 200 };
+    let per_batch =
+        if arguments.get(4).is_some_and(|form| form == "plain") { 1 } else { times.min(200) };
     let strings = if per_batch == 1 { Strings::Plain } else { Strings::Dictionary };
 
     let mut builder = BatchBuilder::new(Limits::default());

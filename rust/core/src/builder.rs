@@ -358,8 +358,9 @@ impl From<ArrowError> for FinishError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use arrow_array::{Array, StringArray};
 
+    use super::*;
     use crate::test_support::field;
 
     /// A request of one log record.
@@ -421,6 +422,41 @@ mod tests {
         let rows = builder.logs.rows(Table::Logs, LogColumns::default);
         let columns = rows.memory_bytes();
         assert!((columns..512 << 10).contains(&builder.num_memory_bytes()));
+    }
+
+    #[test]
+    fn a_scope_that_comes_again_is_that_of_all_its_rows_and_is_noted_each_time() {
+        let resource = |scope: &[u8], schema_url: &[u8]| {
+            let scope_logs = [field(1, scope), field(2, b""), field(3, schema_url)].concat();
+            field(1, &field(2, &scope_logs))
+        };
+        let (plain, unknown) = (field(1, b"a"), [field(1, b"b"), field(15, b"?")].concat());
+        let (mended, deep) = (field(1, b"c\xff"), field(3, &field(2, &field(5, b""))));
+        let request = [
+            resource(&plain, b""),
+            resource(&plain, b""),
+            resource(&plain, b"url"),
+            resource(&plain, b"url"),
+            resource(&unknown, b""),
+            resource(&unknown, b""),
+            resource(&mended, b""),
+            resource(&mended, b""),
+            resource(&deep, b""),
+            resource(&deep, b""),
+            resource(&plain, b""),
+        ];
+        let mut builder = BatchBuilder::new(Limits { depth: 0, ..Limits::default() });
+        let appended = builder.append(&request.concat(), Signal::Logs, 1).unwrap();
+        assert_eq!((appended.accepted, appended.rejected), (9, 2));
+        assert_eq!((appended.notes.unknown_fields, appended.notes.replaced_text), (2, 2));
+        let batch = builder.finish(Strings::Plain).unwrap()[0].record_batch().unwrap();
+        let texts = |name: &str| {
+            let texts = batch.column_by_name(name).unwrap().as_any().downcast_ref::<StringArray>();
+            let texts = texts.unwrap().iter().map(|text| text.unwrap_or("-").to_owned());
+            texts.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(texts("ScopeName"), "a a a a b b c\u{fffd} c\u{fffd} a");
+        assert_eq!(texts("ScopeSchemaUrl"), "- - url url - - - - -");
     }
 
     #[test]

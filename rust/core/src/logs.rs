@@ -140,7 +140,7 @@ fn append_records<'a>(
 
 impl<'a> LogRecord<'a> {
     /// Reads the fields; the attributes go to `request.attributes`.
-    #[inline]
+    #[inline(never)]
     fn read(&mut self, request: &mut Request<'a>, bytes: &'a [u8]) -> Result<(), Fault> {
         use log_record::{
             ATTRIBUTES, BODY, FLAGS, OBSERVED_TIME_UNIX_NANO, SEVERITY_NUMBER, SEVERITY_TEXT,
@@ -155,7 +155,7 @@ impl<'a> LogRecord<'a> {
                 SEVERITY_NUMBER,
                 SEVERITY_TEXT,
                 BODY,
-                ATTRIBUTES,
+                ATTRIBUTES: repeated,
                 FLAGS,
                 TRACE_ID,
                 SPAN_ID,
@@ -228,7 +228,7 @@ impl LogColumns {
         self.dropped_attributes.push(i64::from(record.dropped_attributes));
         match body_type {
             Some(kind) => {
-                self.body.end_row();
+                self.body.end_valid_row();
                 push_enum(&mut self.body_type, &KINDS, kind);
             }
             None => {

@@ -5,10 +5,11 @@ use crate::error::{Fault, Reject};
 use crate::fields::{Descriptor, ENTITY_REF, RESOURCE, SCOPE, resource, scope};
 use crate::renderer::Renderer;
 use crate::request::{Attributes, Request};
+use crate::usual::{read_usual_key_value, read_usual_string};
 use crate::value::Value;
 use crate::walk::Beside;
 use crate::well_formed;
-use crate::wire::Cursor;
+use crate::wire::{Cursor, Message};
 
 /// Which of a resource's columns are texts, in schema order: from ServiceName on.
 static RESOURCE_TEXTS: [bool; 6] = [true, true, true, true, false, true];
@@ -65,6 +66,8 @@ pub(crate) struct Owner {
 }
 
 const SERVICE_KEYS: [&[u8]; 3] = [b"service.name", b"service.namespace", b"service.instance.id"];
+/// What all of these begin with, and few others.
+const SERVICE_PREFIX: &[u8] = b"service.";
 
 impl Owner {
     fn clear(&mut self, request: &mut Request<'_>) {
@@ -191,14 +194,24 @@ impl Owner {
         let notes = renderer.notes;
         let mut found = [false; 3];
         for bytes in attributes {
-            let (key, value) = renderer.read_key_value(bytes)?;
+            let (key, value) = match read_usual_key_value(bytes) {
+                Some((key, value)) => (key, Message::one(value)),
+                None => renderer.read_key_value(bytes)?,
+            };
+            if !key.starts_with(SERVICE_PREFIX) {
+                continue;
+            }
             let Some(which) = SERVICE_KEYS.iter().position(|&wanted| wanted == key) else {
                 continue;
             };
             if std::mem::replace(&mut found[which], true) {
                 continue;
             }
-            if let Value::String(name) = renderer.read_any_value(&value, 0)? {
+            let text = match value.single().and_then(read_usual_string) {
+                Some(text) => Value::String(text),
+                None => renderer.read_any_value(&value, 0)?,
+            };
+            if let Value::String(name) = text {
                 renderer.push_text(&mut self.names[which], name)?;
             }
         }

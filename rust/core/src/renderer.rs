@@ -42,8 +42,8 @@ pub(crate) struct Renderer<'p> {
     /// Bytes of memory that the request has been charged with; they are never given back, so that
     /// what is rejected counts as well.
     charged: usize,
-    /// What is being rendered must not pass this length.
-    most_len: usize,
+    /// Where that begins which is being rendered.
+    begun_at: usize,
     /// Parts of messages that were given more than once.
     parts: usize,
     /// The first field that OTLP does not know: where it is, and its number.
@@ -65,7 +65,7 @@ impl<'p> Renderer<'p> {
             payload,
             memory,
             charged: 0,
-            most_len: 0,
+            begun_at: 0,
             parts: 0,
             first_unknown: None,
         }
@@ -86,11 +86,8 @@ impl<'p> Renderer<'p> {
     /// Begins to render something of any size to `out`; `end` is told what this gives.
     #[inline(always)]
     pub fn begin(&mut self, out: &ByteBuffer) -> usize {
-        let left = self.memory.rows - self.charged.min(self.memory.rows);
-        // A buffer beyond a chunk exists twice when it is moved, with a quarter of room.
-        let most = if left <= 2 * CHUNK { left / 2 } else { CHUNK + (left - 2 * CHUNK) / 13 * 4 };
-        self.most_len = out.len() + most;
-        out.len()
+        self.begun_at = out.len();
+        self.begun_at
     }
 
     /// Counts what was rendered.
@@ -102,9 +99,12 @@ impl<'p> Renderer<'p> {
     }
 
     /// Whether there is memory for what has been rendered since `begin`, and `more`.
-    #[inline(always)]
+    #[inline]
     pub fn check_len(&self, out: &ByteBuffer, more: usize) -> Result<(), Excess> {
-        if out.len() + more > self.most_len { Err(self.too_much()) } else { Ok(()) }
+        let left = self.memory.rows - self.charged.min(self.memory.rows);
+        // A buffer beyond a chunk exists twice when it is moved, with a quarter of room.
+        let most = if left <= 2 * CHUNK { left / 2 } else { CHUNK + (left - 2 * CHUNK) / 13 * 4 };
+        if out.len() + more > self.begun_at + most { Err(self.too_much()) } else { Ok(()) }
     }
 
     /// Adds an occurrence of a singular message field.
@@ -128,12 +128,24 @@ impl<'p> Renderer<'p> {
         self.payload.get(at..).unwrap_or_default()
     }
 
+    pub fn payload_len(&self) -> usize {
+        self.payload.len()
+    }
+
     /// Passes over a field that has no place in the tables.
-    #[inline(never)]
+    #[inline(always)]
     pub fn skip_unknown(&mut self, cursor: &mut Cursor<'_>, tag: u32) -> Result<(), Fault> {
+        *cursor = self.after_unknown(*cursor, tag)?;
+        Ok(())
+    }
+
+    /// The place behind such a field.
+    #[inline(never)]
+    fn after_unknown<'a>(&mut self, mut cursor: Cursor<'a>, tag: u32) -> Result<Cursor<'a>, Fault> {
         self.notes.unknown_fields += 1;
         self.first_unknown.get_or_insert((cursor.address(), tag >> 3));
-        cursor.skip(tag)
+        cursor.skip(tag)?;
+        Ok(cursor)
     }
 
     #[inline]

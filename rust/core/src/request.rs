@@ -37,21 +37,28 @@ pub(crate) struct Request<'a> {
 #[derive(Default)]
 pub(crate) struct Attributes<'a> {
     pub list: Vec<&'a [u8]>,
-    /// How many there were.
-    pub count: usize,
+    /// How many there were beyond those.
+    beyond: usize,
 }
 
 impl<'a> Attributes<'a> {
     pub fn clear(&mut self) {
         self.list.clear();
-        self.count = 0;
+        self.beyond = 0;
+    }
+
+    /// How many there were.
+    #[inline(always)]
+    pub fn count(&self) -> usize {
+        self.list.len() + self.beyond
     }
 
     #[inline(always)]
     pub fn push(&mut self, bytes: &'a [u8], limits: &Limits) {
-        self.count += 1;
-        if self.count <= limits.attributes {
+        if self.list.len() < limits.attributes {
             self.list.push(bytes);
+        } else {
+            self.beyond += 1;
         }
     }
 }
@@ -171,14 +178,20 @@ impl<'a> Request<'a> {
     }
 
     /// Appends a text made valid UTF-8.
-    #[inline]
+    #[inline(always)]
     pub fn push_label(&mut self, column: &mut Labels, bytes: &[u8]) -> Result<(), Excess> {
         if !column.push(bytes) {
-            let mut text = ByteBuffer::default();
-            self.renderer.push_text(&mut text, bytes)?;
-            column.push(text.as_slice());
+            self.push_mended_label(column, bytes)?;
         }
         self.renderer.charge(bytes.len())
+    }
+
+    #[cold]
+    fn push_mended_label(&mut self, column: &mut Labels, bytes: &[u8]) -> Result<(), Excess> {
+        let mut text = ByteBuffer::default();
+        self.renderer.push_text(&mut text, bytes)?;
+        column.push(text.as_slice());
+        Ok(())
     }
 
     /// Counts a record that is not stored. Its bytes must be well-formed all the same.

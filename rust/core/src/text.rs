@@ -6,9 +6,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::columns::ByteBuffer;
+use crate::columns::{BLOCK, ByteBuffer};
 
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
+
+/// Texts up to this length are copied while it is seen whether they are ASCII, as nearly all are.
+const SHORT: usize = 256;
 
 /// Appends `bytes` as UTF-8 and returns how many invalid parts became U+FFFD.
 ///
@@ -16,11 +19,37 @@ const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 /// Unicode recommends, which `utf8_chunks` implements.
 #[inline]
 pub(crate) fn push_text(out: &mut ByteBuffer, bytes: &[u8]) -> u64 {
+    if bytes.len() <= SHORT && copy_ascii(out.spare(bytes.len()), bytes) {
+        out.advance(bytes.len());
+        return 0;
+    }
     if is_valid_utf8(bytes) {
         out.extend_from_slice(bytes);
         return 0;
     }
     push_text_lossy(out, bytes)
+}
+
+/// Copies `from` to `to`, which is as long; true if it is ASCII.
+#[inline(always)]
+fn copy_ascii(to: &mut [u8], from: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let (Some(last), Some(to_last)) = (from.last_chunk::<8>(), to.last_chunk_mut::<8>()) else {
+        let mut all = 0;
+        for (to, &byte) in to.iter_mut().zip(from) {
+            *to = byte;
+            all |= byte;
+        }
+        return all < 0x80;
+    };
+    // The last word overlaps the one before it unless the length is a multiple of eight.
+    *to_last = *last;
+    let mut all = u64::from_le_bytes(*last);
+    for (to, word) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
+        *to = *word;
+        all |= u64::from_le_bytes(*word);
+    }
+    all & HIGH == 0
 }
 
 /// The most bytes that `push_text` makes of a text.
@@ -222,10 +251,18 @@ fn push_large_int(out: &mut ByteBuffer, value: impl itoa::Integer) {
 /// A status code, a port, a count: most integers of telemetry have at most four digits.
 #[inline(always)]
 fn push_small_int(out: &mut ByteBuffer, value: u16) {
+    let written = write_small_int(out.room(), value);
+    out.advance(written);
+}
+
+/// Writes the digits of a number below 10,000 to the beginning of a block, of which the rest then
+/// holds anything; gives how many they are.
+#[inline(always)]
+pub(crate) fn write_small_int(to: &mut [u8; BLOCK], value: u16) -> usize {
     let absent = usize::from(value < 1000) + usize::from(value < 100) + usize::from(value < 10);
-    let room: &mut [u8; 4] = out.room();
-    *room = (u32::from_le_bytes(digits(value)) >> (8 * absent)).to_le_bytes();
-    out.advance(4 - absent);
+    let shifted = (u32::from_le_bytes(digits(value)) >> (8 * absent)).to_le_bytes();
+    to[..shifted.len()].copy_from_slice(&shifted);
+    shifted.len() - absent
 }
 
 /// The decimal digits of a number below 10,000, with leading zeros.
@@ -348,6 +385,22 @@ mod tests {
         let mut out = ByteBuffer::default();
         assert_eq!(push_text(&mut out, b"\xc3(\"\xe2\x82"), 2);
         assert_eq!(out.take(), "\u{fffd}(\"\u{fffd}".as_bytes());
+    }
+
+    #[test]
+    fn a_byte_beyond_ascii_is_seen_in_texts_of_any_length() {
+        for len in (0..80).chain(SHORT - 1..SHORT + 2) {
+            let mut text = vec![b'a'; len];
+            let mut out = ByteBuffer::default();
+            assert_eq!(push_text(&mut out, &text), 0);
+            assert_eq!(out.take(), text);
+            for at in 0..len {
+                text[at] = 0xff;
+                assert_eq!(push_text(&mut out, &text), 1);
+                assert_eq!(out.take(), String::from_utf8_lossy(&text).as_bytes());
+                text[at] = b'a';
+            }
+        }
     }
 
     #[test]

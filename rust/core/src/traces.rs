@@ -206,7 +206,7 @@ fn append_spans<'a>(
 
 impl<'a> Span<'a> {
     /// Reads the fields; the attributes go to `request.attributes`, events and links to `nested`.
-    #[inline]
+    #[inline(never)]
     fn read(
         &mut self,
         request: &mut Request<'a>,
@@ -231,9 +231,9 @@ impl<'a> Span<'a> {
                 KIND,
                 START_TIME_UNIX_NANO,
                 END_TIME_UNIX_NANO,
-                ATTRIBUTES,
-                EVENTS,
-                LINKS,
+                ATTRIBUTES: repeated,
+                EVENTS: repeated,
+                LINKS: repeated,
                 STATUS,
                 FLAGS,
             ],

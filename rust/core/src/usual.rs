@@ -48,61 +48,117 @@ pub(crate) fn push_usual_key_value(
     let to: &mut [u8; ROOM] = out.room();
     to[0] = separator;
     to[1] = b'"';
-    let mut is_plain = copy_plain_block(block_at(to, 2), block_of(head, 2), key_len);
+    let special = copy_plain_block(block_at(to, 2), block_of(head, 2), key_len);
     to[key_len + 2] = b'"';
     to[key_len + 3] = b':';
     let at = key_len + 4;
     let text_len = usize::from(head[value_at + 1]);
     if head[value_at] == STRING && text_len + 2 == value_len {
         to[at] = b'"';
-        if text_len <= BLOCK {
-            is_plain &=
-                copy_plain_block(block_at(to, at + 1), block_of(head, value_at + 2), text_len);
+        let is_plain = if text_len <= BLOCK {
+            let (to, from) = (block_at(to, at + 1), block_of(head, value_at + 2));
+            special | copy_plain_block(to, from, text_len) == 0
         } else {
             let text = &bytes[value_at + 2..];
-            is_plain &= text::copy_plain_ascii(&mut to[at + 1..at + 1 + text_len], text);
-        }
+            special == 0 && text::copy_plain_ascii(&mut to[at + 1..at + 1 + text_len], text)
+        };
         to[at + 1 + text_len] = b'"';
         out.advance(if is_plain { at + text_len + 2 } else { 0 });
         return is_plain;
     }
+    if special != 0 {
+        return false;
+    }
     match &bytes[value_at..] {
+        // A status code, a port, a count: most integers of telemetry are as small.
+        [INT, low @ ..0x80] => {
+            let digits = text::write_small_int(block_at(to, at), u16::from(*low));
+            out.advance(at + digits);
+        }
+        // The first of two bytes has its high bit, or there would be one; 0x4e << 7 is 9,984.
+        [INT, low, high @ ..0x4e] if *low >= 0x80 => {
+            let value = u16::from(low & 0x7f) | u16::from(*high) << 7;
+            let digits = text::write_small_int(block_at(to, at), value);
+            out.advance(at + digits);
+        }
         [INT, varint @ ..] => {
             let mut cursor = Cursor::new(varint);
             let Ok(value) = cursor.read_varint() else { return false };
-            is_plain &= cursor.is_empty();
-            if is_plain {
-                out.advance(at);
-                text::push_int(out, value as i64);
+            if !cursor.is_empty() {
+                return false;
             }
-            is_plain
+            out.advance(at);
+            text::push_int(out, value as i64);
         }
         [DOUBLE, double @ ..] => {
             let Ok(double) = double.try_into() else { return false };
-            if is_plain {
-                out.advance(at);
-                push_double(out, f64::from_le_bytes(double));
-            }
-            is_plain
+            out.advance(at);
+            push_double(out, f64::from_le_bytes(double));
         }
         [BOOL, value @ (0 | 1)] => {
-            if is_plain {
-                out.advance(at);
-                out.extend_from_slice(if *value == 1 { b"true" } else { b"false" });
-            }
-            is_plain
+            out.advance(at);
+            out.extend_from_slice(if *value == 1 { b"true" } else { b"false" });
         }
-        _ => false,
+        _ => return false,
     }
+    true
+}
+
+/// The key and the value of a KeyValue that is nothing but these, in this order.
+#[inline(always)]
+pub(crate) fn read_usual_key_value(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut cursor = Cursor::new(bytes);
+    if !cursor.take_tag(key_value::KEY) {
+        return None;
+    }
+    let key = cursor.read_len().ok()?;
+    if !cursor.take_tag(key_value::VALUE) {
+        return None;
+    }
+    let value = cursor.read_len().ok()?;
+    cursor.is_empty().then_some((key, value))
 }
 
 /// The text of an AnyValue that is just a string.
 #[inline(always)]
 pub(crate) fn read_usual_string(bytes: &[u8]) -> Option<&[u8]> {
     let mut cursor = Cursor::new(bytes);
-    if cursor.next_tag().ok()? != Some(any_value::STRING_VALUE) {
+    if !cursor.take_tag(any_value::STRING_VALUE) {
         return None;
     }
     let text = cursor.read_len().ok()?;
     cursor.is_empty().then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::field;
+
+    /// What is appended for `{"k": value}`, where the value is an int in these bytes.
+    fn pushed(varint: &[u8]) -> Option<String> {
+        let value = [&[any_value::INT_VALUE as u8], varint].concat();
+        let pair = [field(1, b"k"), field(2, &value)].concat();
+        let window = [&pair[..], &[0; HEAD]].concat();
+        let mut out = ByteBuffer::default();
+        let is_pushed = push_usual_key_value(&mut out, b'{', &pair, &window);
+        assert_eq!(is_pushed, out.len() > 0);
+        is_pushed.then(|| String::from_utf8(out.take()).unwrap())
+    }
+
+    #[test]
+    fn integers_are_their_digits_and_nothing_else_is_taken_for_one() {
+        for value in (0..=20_000_u64).chain([1 << 21, 1 << 62]) {
+            let (mut varint, mut left) = (Vec::new(), value);
+            while left >= 0x80 {
+                varint.push(left as u8 | 0x80);
+                left >>= 7;
+            }
+            varint.push(left as u8);
+            assert_eq!(pushed(&varint), Some(format!("{{\"k\":{value}")));
+        }
+        assert_eq!(pushed(&[0x85, 0x00]).as_deref(), Some("{\"k\":5"));
+        // No end, and something behind the end.
+        assert_eq!([pushed(&[]), pushed(&[0x85]), pushed(&[0x05, 0x05])], [None, None, None]);
+    }
 }

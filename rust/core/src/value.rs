@@ -292,7 +292,7 @@ impl Renderer<'_> {
             }
             separator = b',';
         }
-        if attributes.count == 0 {
+        if attributes.list.is_empty() {
             out.push(b'{');
         }
         out.push(b'}');
@@ -301,8 +301,9 @@ impl Renderer<'_> {
 
     #[inline]
     pub fn check_attributes(&self, owner: &[u8], attributes: &Attributes<'_>) -> Result<(), Fault> {
-        if attributes.count > self.limits.attributes {
-            return Err(Fault::reject(owner, Misfit::Attributes(attributes.count)));
+        let count = attributes.count();
+        if count > self.limits.attributes {
+            return Err(Fault::reject(owner, Misfit::Attributes(count)));
         }
         Ok(())
     }

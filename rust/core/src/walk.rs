@@ -44,6 +44,11 @@ impl<'a> Beside<'a> {
                 scope_records::RECORDS => {
                     cursor.read_len()?;
                     beside.entries += 1;
+                    // Nearly all that there is: passed over in a loop of its own.
+                    while cursor.take_tag(scope_records::RECORDS) {
+                        cursor.read_len()?;
+                        beside.entries += 1;
+                    }
                 }
                 scope_records::SCOPE => renderer.merge(&mut beside.owner, cursor.read_len()?)?,
                 scope_records::SCHEMA_URL => beside.schema_url = cursor.read_len()?,
@@ -89,6 +94,9 @@ impl<'a> Entries<'a> {
 
     #[inline(always)]
     pub fn next(&mut self) -> Result<Option<&'a [u8]>, Fault> {
+        if self.cursor.take_tag(self.tag) {
+            return self.cursor.read_len().map(Some);
+        }
         while let Some(tag) = self.cursor.next_tag()? {
             if tag == self.tag {
                 return self.cursor.read_len().map(Some);
@@ -109,6 +117,8 @@ pub(crate) fn walk<'a>(
 ) -> Result<(), Fault> {
     let mut owners = request.owners.take().unwrap_or_default();
     let Owners { resource, scope } = &mut *owners;
+    // The scope that `scope` was rendered from, if nothing had to be said of it.
+    let mut last_scope: Option<(&[u8], &[u8])> = None;
     let mut resources = Entries::of_request(&mut request.renderer, payload)?;
     while let Some(bytes) = resources.next()? {
         let before = request.stored();
@@ -122,7 +132,14 @@ pub(crate) fn walk<'a>(
             while let Some(bytes) = scopes.next()? {
                 let before = request.stored();
                 let beside = Beside::read(&mut request.renderer, bytes, None)?;
-                scope.read_scope(request, &beside)?;
+                let given = beside.owner.single().map(|scope| (scope, beside.schema_url));
+                // The libraries of one service after another are mostly the same.
+                if given.is_none() || given != last_scope {
+                    let notes = request.renderer.notes;
+                    scope.read_scope(request, &beside)?;
+                    let is_plain = scope.reject.is_none() && request.renderer.notes == notes;
+                    last_scope = given.filter(|_| is_plain);
+                }
                 request.note_without_records(beside.entries);
                 read(request, resource, scope, bytes)?;
                 request.forget_unstored_text(before);

@@ -50,7 +50,11 @@ impl<'a> Cursor<'a> {
                 self.rest = rest;
                 Ok(Some(u32::from(byte)))
             }
-            Some(_) => self.next_long_tag().map(Some),
+            Some(_) => {
+                let (tag, rest) = split_long_tag(self.rest)?;
+                self.rest = rest;
+                Ok(Some(tag))
+            }
         }
     }
 
@@ -72,35 +76,6 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    #[inline(never)]
-    fn next_long_tag(&mut self) -> Result<u32> {
-        let start = self.rest;
-        let tag = self.read_tag()?;
-        if tag >> 3 == 0 {
-            self.rest = start;
-            return Err(Fault::wire(start, Malformed::FieldNumberZero));
-        }
-        Ok(tag)
-    }
-
-    /// A tag of any spelling and any field number, also 0.
-    fn read_tag(&mut self) -> Result<u32> {
-        let start = self.rest;
-        let mut tag: u64 = 0;
-        for (i, &byte) in start.iter().enumerate().take(5) {
-            tag |= u64::from(byte & 0x7f) << (7 * i);
-            if byte < 0x80 {
-                let Ok(tag) = u32::try_from(tag) else {
-                    return Err(Fault::wire(start, Malformed::TagTooLarge));
-                };
-                self.rest = &start[i + 1..];
-                return Ok(tag);
-            }
-        }
-        let kind = if start.len() < 5 { Malformed::Truncated } else { Malformed::TagTooLarge };
-        Err(Fault::wire(start, kind))
-    }
-
     #[inline(always)]
     pub fn read_varint(&mut self) -> Result<u64> {
         match self.rest {
@@ -112,24 +87,12 @@ impl<'a> Cursor<'a> {
                 self.rest = rest;
                 Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
             }
-            _ => self.read_long_varint(),
-        }
-    }
-
-    #[inline(never)]
-    fn read_long_varint(&mut self) -> Result<u64> {
-        let start = self.rest;
-        let mut value: u64 = 0;
-        for (i, &byte) in start.iter().enumerate().take(10) {
-            // The tenth byte's upper bits fall off, as in the official parsers.
-            value |= u64::from(byte & 0x7f) << (7 * i);
-            if byte < 0x80 {
-                self.rest = &start[i + 1..];
-                return Ok(value);
+            start => {
+                let (value, rest) = split_long_varint(start)?;
+                self.rest = rest;
+                Ok(value)
             }
         }
-        let kind = if start.len() < 10 { Malformed::Truncated } else { Malformed::VarintTooLong };
-        Err(Fault::wire(start, kind))
     }
 
     #[inline(always)]
@@ -171,20 +134,18 @@ impl<'a> Cursor<'a> {
         self.read_long_len()
     }
 
-    /// A length of several bytes, or one that is wrong.
+    /// A length of two bytes, as most records have, or any other.
     #[inline(always)]
     fn read_long_len(&mut self) -> Result<&'a [u8]> {
-        let start = self.rest;
-        let len = self.read_varint()?;
-        // The official parsers read a length of at most five bytes, overlong ones included.
-        if start.len() - self.rest.len() > 5 {
-            return Err(Fault::wire(start, Malformed::LengthTooLong));
+        if let [low, high @ ..0x80, rest @ ..] = self.rest
+            && *low >= 0x80
+            && let len = usize::from(low & 0x7f) | usize::from(*high) << 7
+            && let Some((value, rest)) = rest.split_at_checked(len)
+        {
+            self.rest = rest;
+            return Ok(value);
         }
-        // In 64 bits: a length that does not fit `usize` on a 32-bit target is beyond the end too.
-        if len > self.rest.len() as u64 {
-            return Err(Fault::wire(start, Malformed::LengthBeyondEnd));
-        }
-        let (value, rest) = self.rest.split_at(len as usize);
+        let (value, rest) = split_any_len(self.rest)?;
         self.rest = rest;
         Ok(value)
     }
@@ -197,19 +158,24 @@ impl<'a> Cursor<'a> {
             FIXED64 => self.read_fixed64().map(drop),
             LEN => self.read_len().map(drop),
             FIXED32 => self.read_fixed32().map(drop),
-            START_GROUP => self.skip_group(tag >> 3),
+            START_GROUP => {
+                *self = self.after_group(tag >> 3)?;
+                Ok(())
+            }
             END_GROUP => Err(Fault::wire(self.rest, Malformed::UnmatchedEndGroup)),
             other => Err(Fault::wire(self.rest, Malformed::WireType(other as u8))),
         }
     }
 
+    /// The place behind a group that was begun.
     #[inline(never)]
-    fn skip_group(&mut self, number: u32) -> Result<()> {
+    fn after_group(mut self, number: u32) -> Result<Self> {
         let mut open = vec![number];
         while let Some(&innermost) = open.last() {
             let start = self.rest;
             // The official parsers do not look at the numbers of fields in a group that they skip.
-            let tag = self.read_tag()?;
+            let (tag, rest) = split_tag(start)?;
+            self.rest = rest;
             match tag & 7 {
                 START_GROUP if open.len() >= MAX_GROUP_DEPTH => {
                     return Err(Fault::wire(start, Malformed::GroupsTooDeep));
@@ -221,8 +187,68 @@ impl<'a> Cursor<'a> {
                 _ => self.skip(tag)?,
             }
         }
-        Ok(())
+        Ok(self)
     }
+}
+
+// What is seldom is read by functions that take the bytes and give what is left of them: a cursor
+// that is never lent stays in registers.
+
+/// A tag of several bytes, or one that is wrong.
+#[inline(never)]
+fn split_long_tag(start: &[u8]) -> Result<(u32, &[u8])> {
+    let (tag, rest) = split_tag(start)?;
+    if tag >> 3 == 0 {
+        return Err(Fault::wire(start, Malformed::FieldNumberZero));
+    }
+    Ok((tag, rest))
+}
+
+/// A tag of any spelling and any field number, also 0.
+fn split_tag(start: &[u8]) -> Result<(u32, &[u8])> {
+    let mut tag: u64 = 0;
+    for (i, &byte) in start.iter().enumerate().take(5) {
+        tag |= u64::from(byte & 0x7f) << (7 * i);
+        if byte < 0x80 {
+            let Ok(tag) = u32::try_from(tag) else {
+                return Err(Fault::wire(start, Malformed::TagTooLarge));
+            };
+            return Ok((tag, &start[i + 1..]));
+        }
+    }
+    let kind = if start.len() < 5 { Malformed::Truncated } else { Malformed::TagTooLarge };
+    Err(Fault::wire(start, kind))
+}
+
+/// A varint of any number of bytes, or one that is wrong.
+#[inline(never)]
+fn split_long_varint(start: &[u8]) -> Result<(u64, &[u8])> {
+    let mut value: u64 = 0;
+    for (i, &byte) in start.iter().enumerate().take(10) {
+        // The tenth byte's upper bits fall off, as in the official parsers.
+        value |= u64::from(byte & 0x7f) << (7 * i);
+        if byte < 0x80 {
+            return Ok((value, &start[i + 1..]));
+        }
+    }
+    let kind = if start.len() < 10 { Malformed::Truncated } else { Malformed::VarintTooLong };
+    Err(Fault::wire(start, kind))
+}
+
+/// The bytes behind a length of any number of bytes, or one that is wrong; and what is left.
+#[inline(never)]
+fn split_any_len(start: &[u8]) -> Result<(&[u8], &[u8])> {
+    let mut cursor = Cursor::new(start);
+    let len = cursor.read_varint()?;
+    // The official parsers read a length of at most five bytes, overlong ones included.
+    if start.len() - cursor.rest.len() > 5 {
+        return Err(Fault::wire(start, Malformed::LengthTooLong));
+    }
+    // In 64 bits: a length that does not fit `usize` on a 32-bit target is beyond the end too.
+    if len > cursor.rest.len() as u64 {
+        return Err(Fault::wire(start, Malformed::LengthBeyondEnd));
+    }
+    Ok(cursor.rest.split_at(len as usize))
 }
 
 /// The occurrences of one singular submessage field, in wire order.
@@ -272,14 +298,22 @@ impl<'a> Message<'a> {
 ///
 /// `$read` is called with constant tags first, so that inlining leaves one arm of its `match`.
 macro_rules! read_fields {
-    ($cursor:ident, [$($tag:path),* $(,)?], $read:expr) => {{
-        $(while $cursor.take_tag($tag) {
-            $read(&mut $cursor, $tag)?;
-        })*
+    ($cursor:ident, [$($tag:ident $(: $repeated:ident)?),* $(,)?], $read:expr) => {{
+        $(read_fields!(@next $cursor, $tag $(: $repeated)?, $read);)*
         while let Some(tag) = $cursor.next_tag()? {
             $read(&mut $cursor, tag)?;
         }
     }};
+    (@next $cursor:ident, $tag:ident, $read:expr) => {
+        if $cursor.take_tag($tag) {
+            $read(&mut $cursor, $tag)?;
+        }
+    };
+    (@next $cursor:ident, $tag:ident: repeated, $read:expr) => {
+        while $cursor.take_tag($tag) {
+            $read(&mut $cursor, $tag)?;
+        }
+    };
 }
 pub(crate) use read_fields;
 
@@ -330,6 +364,13 @@ mod tests {
             Malformed::LengthTooLong
         );
         assert_eq!(Cursor::new(&[0x81, 0x80, 0x80, 0x80, 0x00, 0x2a]).read_len().unwrap(), &[0x2a]);
+        // Of two bytes.
+        let mut bytes = vec![0x81, 0x01];
+        bytes.resize(2 + 129, 7);
+        assert_eq!(Cursor::new(&bytes).read_len().unwrap(), &bytes[2..]);
+        assert_eq!(kind(Cursor::new(&bytes[..130]).read_len()), Malformed::LengthBeyondEnd);
+        assert_eq!(Cursor::new(&[0x81, 0x00, 0x2a]).read_len().unwrap(), &[0x2a]);
+        assert_eq!(kind(Cursor::new(&[0x81]).read_len()), Malformed::Truncated);
     }
 
     #[test]

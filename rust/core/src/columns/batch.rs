@@ -149,9 +149,8 @@ impl Parts {
                 let columns = Columns::Presented(columns);
                 out.push(TableBatch { table, strings, service, hour, columns, number, rows });
             };
-            let bytes: Vec<usize> = columns.iter().map(Finished::plain_bytes).collect();
-            if strings == Strings::Plain && bytes.iter().all(|&bytes| bytes <= MAX_COLUMN_BYTES) {
-                let arrays = plain_arrays(columns, &bytes, rows, make_text)?;
+            if strings == Strings::Plain && columns.iter().all(Finished::fits_plain) {
+                let arrays = plain_arrays(columns, rows, make_text)?;
                 let columns = Arc::new(arrays.into_iter().map(Presented::Array).collect());
                 for_groups(groups, |number, rows| push(Arc::clone(&columns), number, rows));
                 continue;

@@ -19,12 +19,12 @@ static MASKS: [u8; 2 * BLOCK] = {
     masks
 };
 
-/// Copies a block; true if its first `len` bytes (at most `BLOCK`) are ASCII without control
+/// Copies a block; 0 if its first `len` bytes (at most `BLOCK`) are ASCII without control
 /// characters, quotes and backslashes: what JSON holds as it is.
 #[inline(always)]
-pub(crate) fn copy_plain_block(to: &mut [u8; BLOCK], from: &[u8; BLOCK], len: usize) -> bool {
+pub(crate) fn copy_plain_block(to: &mut [u8; BLOCK], from: &[u8; BLOCK], len: usize) -> u128 {
     let Some(mask) = MASKS.get(BLOCK - len..).and_then(<[u8]>::first_chunk::<BLOCK>) else {
-        return false;
+        return 1;
     };
     *to = *from;
     let mut special = [0_u8; BLOCK];
@@ -34,7 +34,7 @@ pub(crate) fn copy_plain_block(to: &mut [u8; BLOCK], from: &[u8; BLOCK], len: us
         special[i] = u8::from(is_special) & mask[i];
     }
     let (halves, _) = special.as_chunks::<16>();
-    u128::from_ne_bytes(halves[0]) | u128::from_ne_bytes(halves[1]) == 0
+    u128::from_ne_bytes(halves[0]) | u128::from_ne_bytes(halves[1])
 }
 
 /// The block that begins at `at`; callers know that it is there, as with an index.

@@ -7,6 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
+use super::blocks::BLOCK;
 use super::finished::MakeText;
 use super::uniform::shrink;
 
@@ -41,6 +42,9 @@ impl Default for Dictionary {
 const FEW: usize = 16;
 
 const RECENT: usize = 16;
+
+/// Texts of so many bytes in all get a block behind them at the end.
+const PADDED_BYTES: usize = 64 << 10;
 
 /// The offsets of no texts, with room for those of a few.
 fn first_offset() -> Vec<i32> {
@@ -179,6 +183,11 @@ impl Dictionary {
 
     /// The texts; the dictionary is not to be used afterwards.
     pub fn finish(&mut self) -> Distinct {
+        // Behind the last text is a block that is none, so that each can be copied as a block; for
+        // the last of many texts, all of them are not moved.
+        if (1..=PADDED_BYTES).contains(&self.data.len()) {
+            self.data.resize(self.data.len() + BLOCK, 0);
+        }
         Distinct {
             data: std::mem::take(&mut self.data),
             offsets: match std::mem::take(&mut self.offsets) {
@@ -192,6 +201,7 @@ impl Dictionary {
 /// The texts of a dictionary that grows no more.
 #[derive(Clone)]
 pub(crate) struct Distinct {
+    /// The texts one after another, and perhaps bytes behind them that are no text's.
     data: Vec<u8>,
     offsets: Vec<i32>,
 }
@@ -213,20 +223,28 @@ impl Distinct {
         ((key as u32 as usize) < self.len()).then(|| slice(&self.data, &self.offsets, key))
     }
 
+    /// Bytes of all texts together.
+    pub fn num_bytes(&self) -> usize {
+        self.offsets.last().map_or(0, |&end| end as usize)
+    }
+
     /// Adds a text that is valid UTF-8, and gives its key.
     pub fn push(&mut self, text: &[u8]) -> i32 {
+        self.data.truncate(self.num_bytes());
         self.data.extend_from_slice(text);
         self.offsets.push(self.data.len() as i32);
         self.len() as i32 - 1
     }
 
-    /// The texts one after another, and where each begins and the last one ends.
+    /// The texts one after another (and perhaps more behind them), and where each begins and the
+    /// last one ends.
     pub fn parts(&self) -> (&[u8], &[i32]) {
         (&self.data, &self.offsets)
     }
 
     /// The texts as an Arrow array.
-    pub fn into_array(self, make_text: MakeText) -> Result<StringArray, ArrowError> {
+    pub fn into_array(mut self, make_text: MakeText) -> Result<StringArray, ArrowError> {
+        self.data.truncate(self.num_bytes());
         make_text(ScalarBuffer::from(self.offsets), Buffer::from_vec(self.data), None)
     }
 }

@@ -12,6 +12,7 @@ use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
 use super::dictionary::Distinct;
+use super::plain::MAX_COLUMN_BYTES;
 use super::repeated::Runs;
 use super::uniform::Items;
 
@@ -107,10 +108,21 @@ impl Finished {
             Self::Keys { keys: Items::Values(keys), values } => {
                 keys.iter().map(|&key| values.get(key).map_or(0, <[u8]>::len)).sum()
             }
-            Self::Runs { runs, column } => {
-                runs.texts(*column).map(|(text, rows)| text.map_or(0, <[u8]>::len) * rows).sum()
-            }
+            Self::Runs { runs, column } => runs.plain_bytes(*column),
         }
+    }
+
+    /// Whether one array of plain strings may have all rows' texts.
+    pub fn fits_plain(&self) -> bool {
+        let most = match self {
+            // Nearly always they would fit if all were as long as all texts together.
+            Self::Keys { keys: Items::Values(keys), values } => {
+                keys.len().saturating_mul(values.num_bytes())
+            }
+            Self::Runs { runs, .. } => runs.rows.saturating_mul(runs.distinct().num_bytes()),
+            Self::Array(_) | Self::Keys { .. } => usize::MAX,
+        };
+        most <= MAX_COLUMN_BYTES || self.plain_bytes() <= MAX_COLUMN_BYTES
     }
 
     /// Whether every row is null.
@@ -186,6 +198,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn many_rows_of_one_text_all_have_it() {
+        for (text, rows) in [("ab", 1), ("ab", 16), ("ab", 17), ("", 40), ("é", 1000)] {
+            let mut columns = Repeated::new(&[true]);
+            columns.set(0, &[Constant::Text(Some(b"before"))]);
+            columns.set(1, &[Constant::Text(Some(text.as_bytes()))]);
+            let mut parts = Parts::new(1, make_checked_text);
+            columns.finish(&[whole(rows + 1)], &mut parts).unwrap();
+            let array = parts.portions[0].pop().unwrap().into_plain_array(make_checked_text);
+            let expected: Vec<&str> = [vec!["before"], vec![text; rows]].concat();
+            assert_eq!(array.unwrap().as_ref(), &StringArray::from(expected) as &dyn Array);
+        }
+    }
+
+    #[test]
+    fn rows_of_several_sets_with_one_value_are_one_run() {
+        let mut columns = Repeated::new(&[true, true]);
+        for (row, name) in ["a", "b", "c"].into_iter().enumerate() {
+            let (name, unit) = (name.as_bytes(), b"ms".as_slice());
+            columns.set(row, &[Constant::Text(Some(name)), Constant::Text(Some(unit))]);
+        }
+        let mut parts = Parts::new(1, make_checked_text);
+        columns.finish(&[whole(3)], &mut parts).unwrap();
+        let runs = parts.portions[0].iter().map(|column| match column {
+            Finished::Runs { runs, column } => runs.keys(*column).map(|(_, rows)| rows).collect(),
+            _ => Vec::new(),
+        });
+        assert_eq!(runs.collect::<Vec<_>>(), [vec![1, 1, 1], vec![3]]);
+    }
+
     fn texts_of(array: &ArrayRef) -> Vec<Option<String>> {
         let array = slice_plain(array, 0..array.len());
         let array = array.as_any().downcast_ref::<StringArray>().unwrap();
@@ -240,7 +282,7 @@ mod tests {
         let none = [None, None];
         let mut parts = labels(&none, &[whole(2)]);
         let column = parts.portions[0].pop().unwrap();
-        let arrays = plain_arrays(vec![column], &[0], 2, make_checked_text).unwrap();
+        let arrays = plain_arrays(vec![column], 2, make_checked_text).unwrap();
         assert_eq!(arrays[0].null_count(), 2);
         let mut parts = labels(&none, &[whole(2)]);
         let column = parts.portions[0].pop().unwrap();

@@ -11,7 +11,7 @@ use arrow_array::{Array, ArrayRef, DictionaryArray, StringArray};
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 
-use super::blocks::{BLOCK, block_of};
+use super::blocks::BLOCK;
 use super::dictionary::Distinct;
 use super::finished::{Finished, MakeText, NULL_KEY};
 use super::numbers::nulls_where;
@@ -21,18 +21,12 @@ use super::uniform::Items;
 pub(super) const MAX_COLUMN_BYTES: usize = 1 << 30;
 
 impl Finished {
-    /// The array with plain strings.
-    pub fn into_plain_array(self, make_text: MakeText) -> Result<ArrayRef, ArrowError> {
-        let bytes = self.plain_bytes();
-        self.into_plain(bytes, make_text)
-    }
-
     /// The array with plain strings; their bytes must be within Arrow's offsets.
-    fn into_plain(self, bytes: usize, make_text: MakeText) -> Result<ArrayRef, ArrowError> {
+    pub fn into_plain_array(self, make_text: MakeText) -> Result<ArrayRef, ArrowError> {
         let (data, offsets, nulls) = match self {
             Self::Array(array) => return Ok(array),
             Self::Runs { runs, column } => {
-                let mut data = Vec::with_capacity(bytes);
+                let mut data = Vec::with_capacity(runs.plain_bytes(column) + BLOCK);
                 let mut offsets = Vec::with_capacity(runs.rows + 1);
                 offsets.push(0);
                 let mut has_nulls = false;
@@ -43,17 +37,16 @@ impl Finished {
                 (data, offsets, has_nulls.then(|| run_nulls(runs.texts(column))))
             }
             Self::Keys { keys: Items::Alike(key, rows), values } => {
-                let mut data = Vec::with_capacity(bytes);
+                let text = values.get(key).unwrap_or_default();
+                let mut data = Vec::with_capacity(text.len() * rows + BLOCK);
                 let mut offsets = Vec::with_capacity(rows + 1);
                 offsets.push(0);
-                push_repeated(&mut data, &mut offsets, values.get(key).unwrap_or_default(), rows);
+                push_repeated(&mut data, &mut offsets, text, rows);
                 let is_null = key == NULL_KEY && rows > 0;
                 (data, offsets, is_null.then(|| NullBuffer::new_null(rows)))
             }
             Self::Keys { keys: Items::Values(keys), values } => {
-                let mut offsets = Vec::with_capacity(keys.len() + 1);
-                offsets.push(0);
-                let data = plain_texts(&keys, &values, bytes, &mut offsets);
+                let (data, offsets) = plain_texts(&keys, &values);
                 (data, offsets, nulls_where(keys.len(), |row| keys[row] == NULL_KEY))
             }
         };
@@ -64,45 +57,66 @@ impl Finished {
 /// The arrays of a portion's rows with plain strings.
 pub(super) fn plain_arrays(
     columns: Vec<Finished>,
-    bytes: &[usize],
     rows: usize,
     make_text: MakeText,
 ) -> Result<Vec<ArrayRef>, ArrowError> {
     // Most tables have several columns that nobody uses: all of them are one array.
     let mut null: Option<ArrayRef> = None;
-    let arrays = columns.into_iter().zip(bytes).map(|(column, &bytes)| {
+    let arrays = columns.into_iter().map(|column| {
         if column.is_null() {
             let null = null.get_or_insert_with(|| Arc::new(StringArray::new_null(rows)));
             return Ok(Arc::clone(null));
         }
-        column.into_plain(bytes, make_text)
+        column.into_plain_array(make_text)
     });
     arrays.collect()
 }
 
-/// The texts of keys, `bytes` in all, one after another.
-fn plain_texts(keys: &[i32], values: &Distinct, bytes: usize, offsets: &mut Vec<i32>) -> Vec<u8> {
-    let mut data = Vec::with_capacity(bytes + BLOCK);
+/// The texts of keys one after another, and where each begins and the last one ends.
+fn plain_texts(keys: &[i32], values: &Distinct) -> (Vec<u8>, Vec<i32>) {
     let (texts, ends) = values.parts();
+    let mut offsets = Vec::with_capacity(keys.len() + 1);
+    offsets.push(0);
+    let mut end = 0;
     offsets.extend(keys.iter().map(|&key| {
         if key != NULL_KEY {
-            let (start, end) = (ends[key as usize] as usize, ends[key as usize + 1] as usize);
-            if end - start <= BLOCK && start + BLOCK <= texts.len() {
-                let len = data.len() + end - start;
-                data.extend_from_slice(block_of(texts, start));
-                data.truncate(len);
-            } else {
-                data.extend_from_slice(&texts[start..end]);
-            }
+            end += ends[key as usize + 1] - ends[key as usize];
         }
-        data.len() as i32
+        end
     }));
-    data
+    let mut data = vec![0; end as usize + BLOCK];
+    for (&key, place) in keys.iter().zip(offsets.windows(2)) {
+        let len = (place[1] - place[0]) as usize;
+        let from = &texts[ends[key.max(0) as usize] as usize..];
+        let to = &mut data[place[0] as usize..];
+        match (from.first_chunk::<BLOCK>(), to.first_chunk_mut::<BLOCK>()) {
+            // What is too much is written over by the next one.
+            (Some(from), Some(to)) if len <= BLOCK => *to = *from,
+            _ => to[..len].copy_from_slice(&from[..len]),
+        }
+    }
+    data.truncate(end as usize);
+    (data, offsets)
 }
+
+/// So many rows of one short text (a metric's points) are written one by one: to double what is
+/// there costs more.
+const FEW_ROWS: usize = 16;
 
 /// Appends `rows` rows of one text.
 fn push_repeated(data: &mut Vec<u8>, offsets: &mut Vec<i32>, text: &[u8], rows: usize) {
     if rows == 0 {
+        return;
+    }
+    if rows <= FEW_ROWS && text.len() <= BLOCK {
+        let mut block = [0; BLOCK];
+        block[..text.len()].copy_from_slice(text);
+        offsets.extend((0..rows).map(|_| {
+            let len = data.len() + text.len();
+            data.extend_from_slice(&block);
+            data.truncate(len);
+            len as i32
+        }));
         return;
     }
     let (start, bytes) = (data.len(), text.len() * rows);

@@ -226,11 +226,25 @@ pub(crate) struct Runs {
 }
 
 impl Runs {
-    /// The runs of one column: the value (or key), and how many rows have it.
+    /// The runs of one column: the value (or key), and how many rows have it. Where a set of
+    /// values differs from the one before, most columns go on with the same: that is one run.
     fn of(&self, column: usize) -> impl Iterator<Item = (i64, usize)> + '_ {
-        self.runs
-            .iter()
-            .map(move |&(set, rows)| (self.values[set as usize * self.width + column], rows))
+        let value = move |&(set, rows): &(u32, usize)| {
+            (self.values[set as usize * self.width + column], rows)
+        };
+        let mut runs = self.runs.iter().map(value).peekable();
+        std::iter::from_fn(move || {
+            let (value, mut rows) = runs.next()?;
+            while let Some((_, more)) = runs.next_if(|(next, _)| *next == value) {
+                rows += more;
+            }
+            Some((value, rows))
+        })
+    }
+
+    /// Bytes of a text column when every row has its own.
+    pub fn plain_bytes(&self, column: usize) -> usize {
+        self.texts(column).map(|(text, rows)| text.map_or(0, <[u8]>::len) * rows).sum()
     }
 
     /// The runs of a text column: the text, and how many rows have it.

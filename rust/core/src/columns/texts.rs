@@ -65,9 +65,15 @@ impl Texts {
         }
     }
 
-    /// Ends the row whose bytes were pushed to `data`.
+    /// Ends the row whose bytes were pushed to `data`, of a column that has no null.
     #[inline(always)]
     pub fn end_row(&mut self) {
+        self.end_text();
+    }
+
+    /// Ends the row whose bytes were pushed to `data`, of a column that is given nulls too.
+    #[inline(always)]
+    pub fn end_valid_row(&mut self) {
         self.nulls.push(true);
         self.end_text();
     }

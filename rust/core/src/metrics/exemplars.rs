@@ -113,7 +113,7 @@ fn push_exemplar<'a>(
         object.member(out, "asInt");
         text::push_int_string(out, value);
     }
-    if attributes.count > 0 {
+    if attributes.count() > 0 {
         renderer.check_attributes(bytes, attributes)?;
         object.member(out, "filteredAttributes");
         for (i, bytes) in attributes.list.iter().enumerate() {

@@ -204,6 +204,8 @@ impl<'a> Points<'_, 'a> {
         data: &Message<'a>,
     ) -> Result<(), Fault> {
         let reject = placing.reject().or(self.reject);
+        // As much as the attributes take where the points are of two kinds.
+        rows.columns.base().attributes.expect(self.request.renderer.payload_len() / 8 * 3);
         let mut points = 0;
         for part in data.parts() {
             let mut entries = Entries::new(part, data::POINTS);
@@ -399,7 +401,12 @@ impl<'a> Metric<'a> {
             let mut cursor = Cursor::new(part);
             while let Some(tag) = cursor.next_tag()? {
                 match tag {
-                    data::POINTS => drop(cursor.read_len()?),
+                    data::POINTS => {
+                        cursor.read_len()?;
+                        while cursor.take_tag(data::POINTS) {
+                            cursor.read_len()?;
+                        }
+                    }
                     data::AGGREGATION_TEMPORALITY if has_temporality => {
                         self.aggregation_temporality = cursor.read_varint()? as i32;
                     }

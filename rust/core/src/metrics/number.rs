@@ -97,7 +97,7 @@ impl<'a> Point<'a> for NumberPoint<'a> {
     const DESCRIPTOR: &'static Descriptor = &NUMBER_DATA_POINT;
     const ROW_BYTES: usize = BASE_BYTES + 23;
 
-    #[inline]
+    #[inline(never)]
     fn read(
         request: &mut Request<'a>,
         bytes: &'a [u8],
@@ -112,7 +112,14 @@ impl<'a> Point<'a> for NumberPoint<'a> {
         let mut cursor = Cursor::new(bytes);
         read_fields!(
             cursor,
-            [START_TIME_UNIX_NANO, TIME_UNIX_NANO, AS_DOUBLE, EXEMPLARS, AS_INT, ATTRIBUTES],
+            [
+                START_TIME_UNIX_NANO,
+                TIME_UNIX_NANO,
+                AS_DOUBLE,
+                EXEMPLARS: repeated,
+                AS_INT,
+                ATTRIBUTES: repeated,
+            ],
             |cursor, tag| point.read_field(request, exemplars, cursor, tag)
         );
         Ok(point)
