@@ -11,7 +11,6 @@ import hashlib
 import os
 import platform
 import shutil
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,7 +25,6 @@ VERSION: Final = "3.11"
 PYTHON: Final = ("python3-minimal", "libpython3-stdlib", "libstdc++6")
 """And what pyarrow's wheels rely on a system for."""
 DEBIAN: Final = {"aarch64": "arm64", "x86_64": "amd64"}
-LOADERS: Final = {"aarch64": "ld-musl-aarch64.so.1", "x86_64": "ld-musl-x86_64.so.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +65,13 @@ def find_qemu(machine: str) -> Path:
     return root / "usr" / "bin" / name
 
 
-def musl_python(machine: str) -> ForeignPython:
-    """CPython out of Debian's sources, compiled by zig for musl; Debian's musl loads it.
+def musl_python() -> ForeignPython:
+    """CPython out of Debian's sources, compiled for Debian's musl, for this machine's processor.
 
-    It has zlib, and of the other libraries that CPython may use none: no ssl, no ctypes.
+    It has zlib, and of the other libraries that CPython may use none: no ssl, no ctypes. (zig's
+    musl is younger than what loads it here, and its programs miss symbols in that.)
     """
-    if machine not in LOADERS:
-        message = f"the name of musl's loader for {machine} is not known here"
-        raise ComponentError(message)
-    runner = () if machine == platform.machine() else (find_qemu(machine),)
+    machine = platform.machine()
     name = f"musl-python-{machine}"
     with locked(name) as cache:
         folder = cache / name
@@ -87,9 +83,9 @@ def musl_python(machine: str) -> ForeignPython:
             _compile_for_musl(folder, machine)
             ready.touch()
     return ForeignPython(
-        (*runner, folder / "root" / "bin" / f"python{VERSION}"),
+        (folder / "root" / "bin" / f"python{VERSION}",),
         tuple(f"musllinux_1_{minor}_{machine}" for minor in (2, 1)),
-        f"CPython {VERSION} compiled for musl" + (", under QEMU" if runner else ""),
+        f"CPython {VERSION} compiled for Debian's musl",
     )
 
 
@@ -99,22 +95,27 @@ def _compile_for_musl(folder: Path, machine: str) -> None:
     if ours is None:
         message = f"python{VERSION} is needed to compile another one"
         raise ComponentError(message)
-    _unpack(folder / "musl", machine, ("musl",), alone=True)
+    musl = folder / "musl"
+    _unpack(musl, machine, ("musl", "musl-dev", "musl-tools"), alone=True)
+    # Debian's own words to gcc, said of the folder.
+    specs = musl / "usr" / "lib" / f"{machine}-linux-musl" / "musl-gcc.specs"
+    text = specs.read_text("utf-8").replace("/usr/", f"{musl}/usr/")
+    specs.write_text(text.replace(" /lib/ld-musl", f" {musl}/lib/ld-musl"), "utf-8")
     sources, building, libraries = (folder / name for name in ("sources", "building", "libraries"))
     for one in (sources, building, libraries):
         one.mkdir()
     _sources(sources, f"python{VERSION}", "zlib")
-    target = f"{machine}-linux-musl"
-    # CPython tells when it was compiled, and relies on what C leaves open.
-    flags = f"-target {target} -dynamic -fno-sanitize=all -Wno-date-time"
-    zig = f"{sys.executable} -m ziglang"
-    environ = {"CC": f"{zig} cc {flags}", "AR": f"{zig} ar", "RANLIB": f"{zig} ranlib"}
+    compiler = folder / "cc"
+    # configure asks for the system's name, and gcc would say that of its own.
+    asked = '[ "$1" = --print-multiarch ] && exit'
+    compiler.write_text(f'#!/bin/sh\n{asked}\nexec gcc -specs {specs} "$@"\n', "utf-8")
+    compiler.chmod(0o755)
+    environ = {"CC": str(compiler)}
     (zlib,) = sources.glob("zlib-*")
-    run_build(["env", "-C", zlib, f"CHOST={target}", "./configure", "--static"], environ)
+    run_build(["env", "-C", zlib, "CFLAGS=-O2 -fPIC", "./configure", "--static"], environ)
     run_build(["make", "-C", zlib, "libz.a"], environ)
     for name in ("libz.a", "zlib.h", "zconf.h"):
         shutil.copy(zlib / name, libraries)
-    loader = folder / "musl" / "lib" / LOADERS[machine]
     environ |= {
         # What configure could only tell by running something.
         "ac_cv_file__dev_ptmx": "yes",
@@ -126,12 +127,12 @@ def _compile_for_musl(folder: Path, machine: str) -> None:
         "PKG_CONFIG": "false",
         "CPPFLAGS": f"-I{libraries}",
         "LDFLAGS": f"-L{libraries}",
-        "LINKFORSHARED": f"-Wl,--dynamic-linker={loader} -Xlinker -export-dynamic",
         "CFLAGS": "-O1 -g0",
     }
     (python,) = sources.glob("Python-*")
     options = ["--without-ensurepip", "--disable-test-modules", f"--prefix={folder / 'root'}"]
-    options += [f"--host={target}", f"--build={platform.machine()}-linux-gnu"]
+    # Two names for one system: what is compiled is not run, and the modules are named for musl.
+    options += [f"--host={machine}-linux-musl", f"--build={machine}-other-linux-musl"]
     options += [f"--with-build-python={ours}"]
     run_build(["env", "-C", building, python / "configure", *options], environ)
     run_build(["make", "-C", building, f"-j{os.cpu_count() or 1}", "install"], environ)

@@ -1,46 +1,73 @@
-"""``python -m tests.support.try_wheels FOLDER``: wheels of other platforms, installed and run.
+"""``python -m tests.support.try_wheels FOLDER``: what is made for other platforms, tried there.
 
 Each wheel in the folder for which this machine has, or can get, a Python of its platform is
 installed there with all that it needs, in a folder of its own. Then it tells its version, decodes
 every vector of the tests, converts a capture, and serves and stores one request of each signal.
-What it makes must be what the extension of this checkout makes, to the byte. A wheel that cannot
-be run is named, with the reason, and is no failure. Builds no wheel: `make wheels` does.
+What it makes must be what the extension of this checkout makes, to the byte. Of FOLDER/lambda the
+zip for the other processor is given an event of each signal. What cannot be run is named, with the
+reason, and is no failure. Builds nothing: `make wheels` and `make lambda` do.
 """
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
-from functools import cache
+import zipfile
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from platform import machine
+from typing import TYPE_CHECKING, Any, Final
 
+from otlp2parquet.core.signals import SIGNALS
 from tests.components.cache import ComponentError
 from tests.components.foreign_python import ForeignPython, debian_python, musl_python
 from tests.components.process import RunningProcess
+from tests.components.wine_python import wine_python
 from tests.support import wheel_trial
+from tests.support.lambda_events import function_url
 from tests.support.shapes import every_field
 from tests.vectors import recorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from otlp2parquet import Signal
+
 PROJECT: Final = Path(__file__).parents[2]
-SIGNALS: Final = ("logs", "traces", "metrics")
 SECS: Final = 600
 """An emulated processor is ten times slower than this one, and this one may be busy."""
 RECEIVED_AT: Final = "2026-01-01T00:00:00Z"
 PYTHONS: Final[dict[str, Callable[[], ForeignPython]]] = {
-    "manylinux_2_28_x86_64": lambda: debian_python("x86_64"),
-    "manylinux_2_28_aarch64": lambda: debian_python("aarch64"),
-    "musllinux_1_2_x86_64": lambda: musl_python("x86_64"),
-    "musllinux_1_2_aarch64": lambda: musl_python("aarch64"),
+    **{f"manylinux_2_28_{one}": partial(debian_python, one) for one in ("x86_64", "aarch64")},
+    f"musllinux_1_2_{machine()}": musl_python,
+    "win_amd64": wine_python,
+    # The zips, whose names have the version of the Python that made them.
+    "python3.11-arm64": partial(debian_python, "aarch64"),
 }
+
+
+CALL: Final = """\
+import json, os
+os.environ["OTLP2PARQUET_STORAGE_PATH"] = "data"
+os.environ["OTLP2PARQUET_DURABILITY_PATH"] = "log"
+os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "telemetry"
+os.environ["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] = "1024"
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+from otlp2parquet.platforms.aws_lambda import handler
+class Context:
+    def get_remaining_time_in_millis(self):
+        return 30000
+with open("events") as events, open("answers", "w") as answers:
+    for line in events:
+        print(json.dumps(handler(json.loads(line), Context())), file=answers)
+"""
+"""What calls the function, with nothing of the tests beside it."""
 
 
 class TrialError(Exception):
@@ -48,29 +75,38 @@ class TrialError(Exception):
 
 
 def main(folder: Path, *tags: str) -> int:
-    """Try all wheels, or those with the given tags; 1 if one does not do what it should."""
-    code = 0
-    for wheel in sorted(folder.glob("otlp2parquet-*.whl")):
-        platform = re.sub(r".*-abi3-|\.whl$", "", wheel.name)
-        if tags and platform not in tags:
-            continue
+    """Try all, or what has one of the given tags; 1 if something does not do what it should."""
+    return max(
+        (
+            tried(tag, path)
+            for path in [*sorted(folder.glob("*.whl")), *sorted(folder.glob("lambda/*.zip"))]
+            for tag in [re.sub(r".*-(abi3|lambda)-|\.(whl|zip)$", "", path.name)]
+            if not tags or tag in tags
+        ),
+        default=0,
+    )
+
+
+def tried(tag: str, path: Path) -> int:
+    """Try one, and say what was found; 1 if it does not do what it should."""
+    try:
+        if tag not in PYTHONS:
+            say(f"{tag}: not run: no Python for it is to be had here")
+            return 0
+        python = PYTHONS[tag]()
+    except ComponentError as error:
+        say(f"{tag}: not run: {error}")
+        return 0
+    say(f"{tag}: {python.with_what}")
+    steps = steps_of_zip if path.suffix == ".zip" else steps_of_wheel
+    with tempfile.TemporaryDirectory(prefix="try-wheel-") as name:
         try:
-            if platform not in PYTHONS:
-                say(f"{platform}: not run: no Python of this platform is to be had here")
-                continue
-            python = PYTHONS[platform]()
-        except ComponentError as error:
-            say(f"{platform}: not run: {error}")
-            continue
-        say(f"{platform}: {python.with_what}")
-        with tempfile.TemporaryDirectory(prefix="try-wheel-") as name:
-            try:
-                for said in steps(python, wheel, Path(name)):
-                    say(f"{platform}: {said}")
-            except (TrialError, ComponentError) as error:
-                say(f"{platform}: {error}")
-                code = 1
-    return code
+            for said in steps(python, path, Path(name)):
+                say(f"{tag}: {said}")
+        except (TrialError, ComponentError) as error:
+            say(f"{tag}: {error}")
+            return 1
+    return 0
 
 
 def say(text: str) -> None:
@@ -78,7 +114,7 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - a person asks
 
 
-def steps(python: ForeignPython, wheel: Path, folder: Path) -> Iterator[str]:
+def steps_of_wheel(python: ForeignPython, wheel: Path, folder: Path) -> Iterator[str]:
     """What has been found right, one thing after another; `TrialError` at the first wrong one."""
     install(python, wheel, folder / "site")
     yield "installed"
@@ -102,6 +138,28 @@ def steps(python: ForeignPython, wheel: Path, folder: Path) -> Iterator[str]:
     yield f"{len(there)} requests of the vectors decoded as here"
     yield f"{compare_files(python, folder)} files of a capture, with the bytes that they have here"
     yield f"{serve(python, folder)} files of what the server acknowledged, stored at its end"
+
+
+def steps_of_zip(python: ForeignPython, path: Path, folder: Path) -> Iterator[str]:
+    """A function of AWS Lambda: its handler is called as AWS's runtime calls it."""
+    with zipfile.ZipFile(path) as packed:
+        packed.extractall(folder / "site")
+    (folder / "events").write_text("".join(f"{json.dumps(event(one))}\n" for one in SIGNALS))
+    (folder / "call.py").write_text(CALL, "ascii")
+    run(python, folder, "call.py")
+    answers = [json.loads(line) for line in (folder / "answers").read_text("utf-8").splitlines()]
+    if [answer["statusCode"] for answer in answers] != [http.client.OK] * len(SIGNALS):
+        raise TrialError(f"found {answers}, expected that each is taken")
+    stored = files(folder / "data")
+    if not all(any(name.startswith(f"{one}/") for name in stored) for one in SIGNALS):
+        raise TrialError(f"found {sorted(stored)}, expected files of {SIGNALS}")
+    yield f"{len(answers)} events answered, {len(stored)} files stored"
+
+
+def event(name: Signal) -> dict[str, Any]:
+    """What a Function URL makes of an export request."""
+    body = every_field(name).SerializeToString()
+    return function_url("POST", f"/v1/{name}", [(b"content-type", b"application/x-protobuf")], body)
 
 
 def install(python: ForeignPython, wheel: Path, site: Path) -> None:
