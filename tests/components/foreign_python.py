@@ -37,6 +37,7 @@ class ForeignPython:
     with_what: str
     """What runs it, for whoever reads what was tried."""
     environ: Mapping[str, str] = field(default_factory=dict)
+    takes_signals: bool = True
     packages: tuple[str, ...] = ()
     """What the package needs on that platform alone: pip asks for this one's."""
 

@@ -54,7 +54,8 @@ def wine_python() -> ForeignPython:
         ("win_amd64",),
         "CPython 3.11 for Windows under Wine",
         environ,
-        ("colorama",),
+        takes_signals=False,
+        packages=("colorama",),
     )
 
 

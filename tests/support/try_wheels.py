@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 from otlp2parquet.core.signals import SIGNALS
 from tests.components.cache import ComponentError
 from tests.components.foreign_python import ForeignPython, debian_python, musl_python
-from tests.components.process import RunningProcess
+from tests.components.process import RunningProcess, wait_until
 from tests.components.wine_python import wine_python
 from tests.support import wheel_trial
 from tests.support.lambda_events import function_url
@@ -137,7 +137,7 @@ def steps_of_wheel(python: ForeignPython, wheel: Path, folder: Path) -> Iterator
         raise TrialError(f"found {len(there)} answers, expected {len(here)}; others at {wrong}")
     yield f"{len(there)} requests of the vectors decoded as here"
     yield f"{compare_files(python, folder)} files of a capture, with the bytes that they have here"
-    yield f"{serve(python, folder)} files of what the server acknowledged, stored at its end"
+    yield f"{serve(python, folder)} files stored of what a killed server had acknowledged"
 
 
 def steps_of_zip(python: ForeignPython, path: Path, folder: Path) -> Iterator[str]:
@@ -246,18 +246,12 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def serve(python: ForeignPython, folder: Path) -> int:
-    """Send the server one request of each signal and stop it; how many files it has stored."""
-    words = [*python.command, "-m", "otlp2parquet", "-p", "0"]
-    environ = {**environ_of(python), "OTLP2PARQUET_GRPC_ADDR": "127.0.0.1:0"}
-    server = RunningProcess(words, folder / "server.log", env=environ, cwd=folder)
+    """Send a server one request of each signal, kill it, start it again; how many files it stored.
 
-    def port() -> int | None:
-        found = re.search(r"\bHTTP 127\.0\.0\.1:(\d+), ", server.log)
-        return None if found is None else int(found[1])
-
-    server.wait_ready(lambda: port() is not None, SECS)
-    with server:
-        connection = http.client.HTTPConnection("127.0.0.1", port(), timeout=SECS)
+    So what it stores has been read from its log.
+    """
+    with started(python, folder, "first.log") as server:
+        connection = http.client.HTTPConnection("127.0.0.1", port_of(server), timeout=SECS)
         for each in SIGNALS:
             body = every_field(each).SerializeToString()
             headers = {"Content-Type": "application/x-protobuf"}
@@ -267,13 +261,40 @@ def serve(python: ForeignPython, folder: Path) -> int:
                 raise TrialError(f"found {answer.status} {answer.read()!r}, expected 200")
             answer.read()
         connection.close()
-        server.process.send_signal(signal.SIGTERM)
-        if server.process.wait(SECS):
-            raise TrialError(server.describe(f"ended with {server.process.returncode}"))
+        server.kill()
+    expected = len(files(folder / "here"))
+    with started(python, folder, "second.log") as server:
+        # What replaces SIGTERM on Windows is not to be had from outside of Wine.
+        if python.takes_signals:
+            server.process.send_signal(signal.SIGTERM)
+            if server.process.wait(SECS):
+                raise TrialError(server.describe(f"ended with {server.process.returncode}"))
+        else:
+            wait_until(
+                lambda: len(files(folder / "data")) >= expected,
+                SECS,
+                lambda: server.describe("has not stored all"),
+            )
+            server.kill()
     stored = files(folder / "data")
-    if len(stored) != len(files(folder / "here")):
+    if len(stored) != expected:
         raise TrialError(server.describe(f"has stored {sorted(stored)}"))
     return len(stored)
+
+
+def started(python: ForeignPython, folder: Path, log: str) -> RunningProcess:
+    """The server on a port of its own, over the folder's ``data``."""
+    words = [*python.command, "-m", "otlp2parquet", "-p", "0"]
+    environ = {**environ_of(python), "OTLP2PARQUET_GRPC_ADDR": "127.0.0.1:0"}
+    server = RunningProcess(words, folder / log, env=environ, cwd=folder)
+    server.wait_ready(lambda: port_of(server) is not None, SECS)
+    return server
+
+
+def port_of(server: RunningProcess) -> int | None:
+    """Where it listens, as it says itself."""
+    found = re.search(r"\bHTTP 127\.0\.0\.1:(\d+), ", server.log)
+    return None if found is None else int(found[1])
 
 
 if __name__ == "__main__":
