@@ -102,6 +102,10 @@ def _compile_for_musl(folder: Path, machine: str) -> None:
     specs = musl / "usr" / "lib" / f"{machine}-linux-musl" / "musl-gcc.specs"
     text = specs.read_text("utf-8").replace("/usr/", f"{musl}/usr/")
     specs.write_text(text.replace(" /lib/ld-musl", f" {musl}/lib/ld-musl"), "utf-8")
+    # On a Debian that is installed these two folders are one; without it gcc would link libc.a,
+    # and such a Python loads no extension.
+    shared = f"lib/{machine}-linux-musl/libc.so"
+    (musl / "usr" / shared).symlink_to(musl / shared)
     sources, building, libraries = (folder / name for name in ("sources", "building", "libraries"))
     for one in (sources, building, libraries):
         one.mkdir()
