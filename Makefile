@@ -23,7 +23,7 @@ export PYO3_PYTHON := $(abspath $(BIN))/python
 .PHONY: help dev demo run test check lint-python lint-rust test-rust fuzz fuzz-short fuzz-long \
 	bench bench-server soak overload prove-kill prove-power prove-log prove-outage prove-bucket \
 	prove-convert prove-catalog simulate stores catalogs hostile wheels lambda lambda-zips worker \
-	test-wheel release-check five-minutes components docs docs-site docs-serve docs-check format clean
+	test-wheel try-wheels release-check five-minutes components docs docs-site docs-serve docs-check format clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -241,6 +241,11 @@ test-wheel: ## All tests on the wheel in dist/, in a fresh environment outside o
 		test -e "$$entry/cargo" || test -e "$$entry/rustc" || printf '%s:' "$$entry"; done); \
 	if command -v cargo || command -v rustc; then echo "Rust is still on PATH" >&2; exit 1; fi; \
 	cd "$$folder"; "$$folder/venv/bin/python" -m pytest $(BESIDE) $(PYTEST_ARGS)
+
+# TRY names some of them: TRY=manylinux_2_28_aarch64. apt's packages are unpacked, not installed.
+try-wheels: dev ## Install and run the wheels in dist/ of other platforms, where a Python of theirs can be had.
+	$(BIN)/python -m pip install --quiet $(WHEEL_TOOLS)
+	$(BIN)/python -m tests.support.try_wheels dist $(TRY)
 
 # RELEASE=1 wants the version in the change log, with its day.
 release-check: dev ## Look at the sources and at dist/ (made if empty); install the sdist (minutes).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otlp2parquet import __version__
+from tests.components.cache import ComponentError
+from tests.components.foreign_python import ForeignPython
+from tests.support import try_wheels
 from tests.support.pypi_readme import dead_links, of_pypi
 from tests.support.release_check import (
     EVERYWHERE,
@@ -178,3 +182,34 @@ def test_the_page_on_pypi_has_no_dead_link() -> None:
 def test_the_package_says_the_version_of_the_sources() -> None:
     """The one that installers write is the one in Cargo.toml."""
     assert version_of() == __version__
+
+
+def test_what_cannot_be_run_is_named_and_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wheel of a platform that is not to be had, and one whose Python could not be got."""
+
+    def none() -> ForeignPython:
+        raise ComponentError("no mirror has it")
+
+    monkeypatch.setitem(try_wheels.PYTHONS, "musllinux_1_2_x86_64", none)
+    wheel(tmp_path, {}, TAG)
+    wheel(tmp_path, {}, "cp311-abi3-macosx_11_0_arm64")
+    assert try_wheels.main(tmp_path) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "macosx_11_0_arm64: not run: no Python for it is to be had here",
+        "musllinux_1_2_x86_64: not run: no mirror has it",
+    ]
+
+
+def test_a_wheel_that_does_not_install_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What pip says is said; a wheel is tried only when it is asked for."""
+    python = ForeignPython((sys.executable,), ("manylinux_2_28_aarch64",), "this one")
+    monkeypatch.setitem(try_wheels.PYTHONS, "musllinux_1_2_x86_64", lambda: python)
+    wheel(tmp_path, contents(TAG), TAG)
+    assert try_wheels.main(tmp_path) == 1
+    assert "is not a supported wheel on this platform" in capsys.readouterr().out
+    assert try_wheels.main(tmp_path, "win_amd64") == 0, "only those that are asked for"

@@ -95,7 +95,12 @@ def in_extension(platform: Platform, wheel: Path) -> Iterator[str]:
     with zipfile.ZipFile(wheel) as packed:
         (name,) = (one for one in packed.namelist() if one.endswith(".abi3.so"))
         content = packed.read(name)
-    for library in lief.parse(content).libraries:
+    parsed = lief.parse(content)
+    if platform.libraries == MUSL and any(
+        "STATIC_TLS" in str(one) for one in parsed.dynamic_entries
+    ):
+        yield f"{wheel.name}: {name} has TLS that musl does not load (initial-exec)"
+    for library in parsed.libraries:
         if library not in platform.libraries:
             yield f"{wheel.name}: {name} needs {library}, expected {platform.libraries} alone"
 
