@@ -1,4 +1,4 @@
-"""``python -m tests.support.wheels FOLDER PROFILE``: a wheel for each Linux, built and judged.
+"""``python -m tests.support.wheels FOLDER PROFILE``: a wheel for each platform, built and judged.
 
 Knows targets, tags, and what each C library brings by itself. zig links for all of them, because
 it has their symbols. A target that rustup cannot get is named, and has no wheel. Runs
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PROJECT: Final = Path(__file__).parents[2]
 HERE: Final = Path(sys.executable).parent
 ZIG_CC: Final = str(PROJECT / "rust" / "zig-cc")
+FRAMEWORKS: Final = PROJECT / "rust" / "frameworks"
 GLIBC_MINOR: Final = 28
 """That of manylinux_2_28."""
 PROFILED: Final = "x86_64-unknown-linux-gnu"
@@ -34,6 +35,10 @@ GLIBC: Final = (
     *("libc.so.6", "libdl.so.2", "libgcc_s.so.1", "libm.so.6", "libpthread.so.0"),
 )
 MUSL: Final = ("libc.so",)
+MACOS: Final = (
+    "/System/Library/Frameworks/CoreFoundation.framework/Versions/A/CoreFoundation",
+    "/usr/lib/libSystem.B.dylib",
+)
 """The libraries that each system has."""
 
 
@@ -62,11 +67,21 @@ def linux(tags: str, target: str, libraries: tuple[str, ...], *, zig: bool = Tru
     return Platform(tags, target, libraries, options, {} if zig else ours)
 
 
+def macos(tags: str, target: str) -> Platform:
+    """A wheel for macOS and a processor, linked without an SDK."""
+    # Encoded, so that a path may have spaces.
+    return Platform(
+        tags, target, MACOS, ("--zig",), {"CARGO_ENCODED_RUSTFLAGS": f"-Clink-arg=-F{FRAMEWORKS}"}
+    )
+
+
 PLATFORMS: Final = (
     linux("manylinux_2_28_x86_64", PROFILED, GLIBC, zig=False),
     linux("manylinux_2_28_aarch64", "aarch64-unknown-linux-gnu", GLIBC),
     linux("musllinux_1_2_x86_64", "x86_64-unknown-linux-musl", MUSL),
     linux("musllinux_1_2_aarch64", "aarch64-unknown-linux-musl", MUSL),
+    macos("macosx_11_0_arm64", "aarch64-apple-darwin"),
+    macos("macosx_10_12_x86_64", "x86_64-apple-darwin"),
 )
 
 
@@ -96,11 +111,18 @@ def in_extension(platform: Platform, wheel: Path) -> Iterator[str]:
         (name,) = (one for one in packed.namelist() if one.endswith(".abi3.so"))
         content = packed.read(name)
     parsed = lief.parse(content)
+    if platform.libraries == MACOS:
+        # The first one is its own name.
+        needed = [one.name for one in parsed.libraries[1:]]
+        if "arm64" in platform.tags and not parsed.has_code_signature:
+            yield f"{wheel.name}: {name} is not signed: macOS on arm64 does not load it"
+    else:
+        needed = list(parsed.libraries)
     if platform.libraries == MUSL and any(
         "STATIC_TLS" in str(one) for one in parsed.dynamic_entries
     ):
         yield f"{wheel.name}: {name} has TLS that musl does not load (initial-exec)"
-    for library in parsed.libraries:
+    for library in needed:
         if library not in platform.libraries:
             yield f"{wheel.name}: {name} needs {library}, expected {platform.libraries} alone"
 
