@@ -6,14 +6,15 @@ import io
 import sys
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otlp2parquet import __version__
 from tests.components.cache import ComponentError
 from tests.components.foreign_python import ForeignPython
-from tests.support import try_wheels
+from tests.support import try_wheels, wheels
 from tests.support.pypi_readme import dead_links, of_pypi
 from tests.support.release_check import (
     EVERYWHERE,
@@ -213,3 +214,53 @@ def test_a_wheel_that_does_not_install_is_a_failure(
     assert try_wheels.main(tmp_path) == 1
     assert "is not a supported wheel on this platform" in capsys.readouterr().out
     assert try_wheels.main(tmp_path, "win_amd64") == 0, "only those that are asked for"
+
+
+OWN_NAME = SimpleNamespace(name="@rpath/otlp2parquet._native.abi3.so")
+LIB_SYSTEM = SimpleNamespace(name="/usr/lib/libSystem.B.dylib")
+SECURITY = SimpleNamespace(name="/System/Library/Frameworks/Security.framework/Security")
+
+
+@pytest.mark.parametrize(
+    ("tags", "extension", "said"),
+    [
+        ("manylinux_2_28_x86_64", {"libraries": ["libc.so.6", "libm.so.6"]}, ""),
+        ("manylinux_2_28_x86_64", {"libraries": ["libssl.so.3"]}, "needs libssl.so.3"),
+        ("musllinux_1_2_x86_64", {"libraries": ["libc.so"]}, ""),
+        (
+            "musllinux_1_2_x86_64",
+            {"libraries": ["libc.so"], "dynamic_entries": ["FLAGS (STATIC_TLS)"]},
+            "initial-exec",
+        ),
+        ("macosx_11_0_arm64", {"libraries": [OWN_NAME, LIB_SYSTEM]}, ""),
+        ("macosx_11_0_arm64", {"libraries": [OWN_NAME, SECURITY]}, "needs /System/Library"),
+        (
+            "macosx_11_0_arm64",
+            {"libraries": [OWN_NAME, LIB_SYSTEM], "has_code_signature": False},
+            "is not signed",
+        ),
+        (
+            "macosx_10_12_x86_64",
+            {"libraries": [OWN_NAME, LIB_SYSTEM], "has_code_signature": False},
+            "",
+        ),
+    ],
+)
+def test_what_an_extension_may_need(
+    tags: str,
+    extension: dict[str, Any],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever its system may lack, or its loader would refuse, is named; lief reads it."""
+    (platform,) = (one for one in wheels.PLATFORMS if one.tags == tags)
+    read = {"dynamic_entries": [], "has_code_signature": True, **extension}
+    parsed = SimpleNamespace(parse=lambda _: SimpleNamespace(**read))
+    monkeypatch.setitem(sys.modules, "lief", parsed)
+    path = tmp_path / f"otlp2parquet-1-cp311-abi3-{tags}.whl"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("otlp2parquet/_native.abi3.so", b"")
+    problems = list(wheels.in_extension(platform, path))
+    assert len(problems) == bool(said)
+    assert all(said in problem for problem in problems)
