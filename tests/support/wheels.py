@@ -113,7 +113,7 @@ def in_extension(platform: Platform, wheel: Path) -> Iterator[str]:
     parsed = lief.parse(content)
     if platform.libraries == MACOS:
         # The first one is its own name.
-        needed = [one.name for one in parsed.libraries[1:]]
+        needed = [one.name for one in list(parsed.libraries)[1:]]
         if "arm64" in platform.tags and not parsed.has_code_signature:
             yield f"{wheel.name}: {name} is not signed: macOS on arm64 does not load it"
     else:
