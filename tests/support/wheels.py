@@ -38,6 +38,8 @@ MUSL: Final = ("libc.so",)
 MACOS: Final = (
     "/System/Library/Frameworks/CoreFoundation.framework/Versions/A/CoreFoundation",
     "/usr/lib/libSystem.B.dylib",
+    # Rust's standard library names the first of these, which brings the second.
+    *("/usr/lib/libiconv.2.dylib", "/usr/lib/libcharset.1.dylib"),
 )
 """The libraries that each system has."""
 
