@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import example, given
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, SeverityNumber
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, NumberDataPoint
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otlp2parquet import process_otlp
 from tests.support import strategies
@@ -17,6 +22,8 @@ from tests.support.shapes import assert_same
 from tests.support.strategies import END_GROUP, NOW, START_GROUP, nested, tag
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from otlp2parquet import Signal
 
 
@@ -83,3 +90,59 @@ def test_the_same_bytes_give_the_same_arrow(signal_payload: tuple[Signal, bytes]
     first = process_otlp(payload, signal, received_at=NOW)
     again = process_otlp(payload, signal, received_at=NOW)
     assert arrow_bytes(first.batches) == arrow_bytes(again.batches)
+
+
+RECORDS: dict[Signal, tuple[Message, tuple[int, ...]]] = {
+    "logs": (
+        LogRecord(
+            time_unix_nano=NOW,
+            severity_number=SeverityNumber.SEVERITY_NUMBER_INFO,
+            severity_text="INFO",
+            body=AnyValue(string_value="text"),
+            attributes=[KeyValue(key="a", value=AnyValue(double_value=1.5))],
+            dropped_attributes_count=1,
+            flags=1,
+            trace_id=bytes(range(16)),
+            span_id=bytes(range(8)),
+            observed_time_unix_nano=NOW,
+        ),
+        (1, 2, 2),
+    ),
+    "traces": (
+        Span(
+            trace_id=bytes(range(16)),
+            span_id=bytes(range(8)),
+            name="name",
+            kind=Span.SPAN_KIND_SERVER,
+            start_time_unix_nano=NOW,
+            end_time_unix_nano=NOW + 1,
+            attributes=[KeyValue(key="a", value=AnyValue(int_value=300))],
+            events=[Span.Event(time_unix_nano=NOW, name="event")],
+            status=Status(code=Status.STATUS_CODE_OK),
+            flags=257,
+        ),
+        (1, 2, 2),
+    ),
+    "metrics": (
+        NumberDataPoint(
+            start_time_unix_nano=NOW,
+            time_unix_nano=NOW,
+            as_double=1.5,
+            attributes=[KeyValue(key="a", value=AnyValue(bool_value=True))],
+            exemplars=[Exemplar(time_unix_nano=NOW, as_int=-1, span_id=bytes(range(8)))],
+            flags=1,
+        ),
+        (1, 2, 2, 5, 1),
+    ),
+}
+"""A usual record of each signal, and the fields that it lies in."""
+
+
+@pytest.mark.parametrize("signal", RECORDS)
+def test_a_record_cut_anywhere(signal: Signal) -> None:
+    """Also where nothing is behind it, so that who reads on leaves the request."""
+    record, fields = RECORDS[signal]
+    whole = record.SerializeToString(deterministic=True)
+    for end in range(len(whole) + 1):
+        assert_same(nested(fields, whole[:end]), signal, NOW)
+        assert_same(nested(fields, whole[:end]) + nested(fields, whole), signal, NOW)

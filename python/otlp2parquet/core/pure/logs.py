@@ -13,7 +13,7 @@ from otlp2parquet.core.pure.reading import Reading
 from otlp2parquet.core.pure.records import Read, append_records
 from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.times import given, of_row
-from otlp2parquet.core.pure.usual import remembered, usual
+from otlp2parquet.core.pure.usual import UNUSUAL, remembered, usual
 from otlp2parquet.core.pure.value import (
     push_value,
     render_attributes,
@@ -131,7 +131,7 @@ def _usual(data: bytes, at: int, stop: int, request: Request, shared: Row) -> Re
                 at += 2
             else:
                 return None
-    except (IndexError, UnicodeDecodeError, ValueError):
+    except UNUSUAL:
         return None
     if at != stop or len(pieces) > limits.ATTRIBUTES:
         return None

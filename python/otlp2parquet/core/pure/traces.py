@@ -16,7 +16,7 @@ from otlp2parquet.core.pure.reading import Reading
 from otlp2parquet.core.pure.records import Read, append_records
 from otlp2parquet.core.pure.request import Request
 from otlp2parquet.core.pure.times import given, of_row
-from otlp2parquet.core.pure.usual import remembered, usual
+from otlp2parquet.core.pure.usual import UNUSUAL, remembered, usual
 from otlp2parquet.core.pure.value import render_attributes
 from otlp2parquet.core.pure.wire import Span
 
@@ -152,7 +152,7 @@ def _usual(data: bytes, at: int, stop: int, request: Request, shared: Row) -> Re
                 at += 2
             else:
                 return None
-    except (IndexError, UnicodeDecodeError, ValueError):
+    except UNUSUAL:
         return None
     if (
         at != stop

@@ -4,6 +4,7 @@ In this order, and most of them were there before: what is rendered is remembere
 fit. Anything else goes the general way (``value``).
 """
 
+from struct import error as struct_error
 from struct import unpack_from
 from typing import Final
 
@@ -16,6 +17,9 @@ _LONGEST_REMEMBERED: Final = 160
 remembered: Final[dict[bytes, str]] = {}
 """Rendered key-value pairs by their bytes: a bounded number of short ones."""
 _keys: Final[dict[bytes, str]] = {}
+
+UNUSUAL: Final = (IndexError, struct_error, ValueError)
+"""What comes of reading beyond the end, or text that is none, by who did not look before."""
 
 
 def usual(pair: bytes) -> str | None:
@@ -52,7 +56,7 @@ def usual(pair: bytes) -> str | None:
         else:
             return None
         key = _key_of(pair[2 : 2 + pair[1]])
-    except (IndexError, UnicodeDecodeError, MalformedError):
+    except (*UNUSUAL, MalformedError):
         return None
     text = f"{key}:{value}"
     if len(pair) <= _LONGEST_REMEMBERED:
