@@ -149,20 +149,21 @@ def services_ratio(signal: Signal, rounds: int) -> float:
     return pair.ratio
 
 
-def rows_ratio(signal: Signal, rounds: int) -> float:
-    """Cost of a record of ten million against one of 100,000, in batches of ``ROWS`` at most."""
+def rows_ratio(signal: Signal) -> float:
+    """Cost of a record of ten million against one of 100,000, in batches of ``ROWS`` at most.
+
+    Between the batches of the ten million the 100,000 are made over and over, so that both have
+    the same machine.
+    """
     requests = batch_requests(signal)
     few = requests[: len(requests) // 2]
-
-    def build_all() -> None:
-        for _ in range(50):
-            build(signal, requests)
-
+    build(signal, few)
+    pairs = []
     with one_core():
-        before = [cpu_secs(lambda: build(signal, few)) for _ in range(rounds)]
-        all_secs = cpu_secs(build_all)
-        after = [cpu_secs(lambda: build(signal, few)) for _ in range(rounds)]
-    return all_secs / 100 / statistics.median(before + after)
+        for _ in range(50):
+            many = cpu_secs(lambda: build(signal, requests))
+            pairs.append((many / 2, cpu_secs(lambda: build(signal, few))))
+    return sum(many for many, _ in pairs) / sum(one for _, one in pairs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,7 +149,7 @@ def append_section(rounds: int) -> list[str]:
                 f"{pair.peer:.0f}",
                 f"**{pair.ratio:.2f}**",
                 f"{many:.2f}",
-                f"{figures.rows_ratio(signal, rounds):.2f}",
+                f"{figures.rows_ratio(signal):.2f}",
             )
         )
     return [
