@@ -9,7 +9,8 @@ of Arrow columns: ``OBJECT_FACTOR`` is how much more at most, so a bound on memo
 gives is divided by it, and then holds.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from struct import unpack_from
 from typing import Any, Final
 
@@ -423,18 +424,16 @@ class Request:
 
     def each_of(self, parts: list[Span], wanted: int) -> Iterator[Span]:
         """The messages of a repeated field, one after another; all else is counted as unknown."""
-        data = self.data
         for at, stop in parts:
-            while at < stop:
-                tag, at = read_tag(data, at, stop)
-                if tag == wanted:
-                    start, at = read_len(data, at, stop)
-                    yield start, at
-                else:
-                    at = self.skip_unknown(tag, at, stop)
+            yield from self._wanted(at, stop, wanted, self.skip_unknown)
 
     def entries(self, at: int, stop: int, wanted: int) -> Iterator[Span]:
         """The entries of one repeated message field; everything else is passed over."""
+        return self._wanted(at, stop, wanted, partial(skip, self.data))
+
+    def _wanted(
+        self, at: int, stop: int, wanted: int, pass_over: Callable[[int, int, int], int]
+    ) -> Iterator[Span]:
         data = self.data
         while at < stop:
             tag, at = read_tag(data, at, stop)
@@ -442,7 +441,7 @@ class Request:
                 start, at = read_len(data, at, stop)
                 yield start, at
             else:
-                at = skip(data, tag, at, stop)
+                at = pass_over(tag, at, stop)
 
 
 _FORMATS: Final = {
