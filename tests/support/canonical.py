@@ -128,16 +128,22 @@ def exact_rows(rows: Iterable[Row]) -> list[list[tuple[str, Any]]]:
     return [[(name, exact(value)) for name, value in row.items()] for row in rows]
 
 
+_PLAIN = {kind.id for kind in (pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.bool_())}
+"""The ids of the types, nearly all there are, whose columns stay as they are."""
+
+
 def _plain(column: pa.Array) -> pa.Array:
-    """Timestamps as integers of microseconds, dictionaries as their values."""
+    """Timestamps as the integers that they hold, microseconds, dictionaries as their values."""
+    if column.type.id in _PLAIN:
+        return column
     if pa.types.is_dictionary(column.type):
         return _plain(column.dictionary_decode())
     if pa.types.is_timestamp(column.type):
-        return column.cast(pa.int64())
+        return column.view(pa.int64())
     if pa.types.is_list(column.type):
         item = column.type.value_type
         if pa.types.is_timestamp(item):
-            return column.cast(pa.list_(pa.int64()))
+            return column.view(pa.list_(pa.int64()))
         if pa.types.is_dictionary(item):
             return column.cast(pa.list_(item.value_type))
     return column

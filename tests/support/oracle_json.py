@@ -20,6 +20,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -287,18 +288,28 @@ def names_of(f: Any) -> tuple[str, ...]:
     return (f.json_name, f.name, *OLD_NAMES.get(f.name, ()))
 
 
+@cache
+def fields_by_name(official: Descriptor) -> dict[str, list[tuple[str, Any]]]:
+    """The fields that a member of each name is, with the place that only one of them can have."""
+    fields: dict[str, list[tuple[str, Any]]] = {}
+    for f in fields_of(official):
+        oneof = f.containing_oneof
+        place = oneof.full_name if oneof is not None else f.name
+        for name in set(names_of(f)):
+            fields.setdefault(name, []).append((place, f))
+    return fields
+
+
 def survivors(official: Descriptor, value: Any) -> list[tuple[Any, Any]]:
     """The members that count: of a field given twice, or of a oneof, the last one."""
     if not isinstance(value, dict):
         raise MisfitError("object")
     found: dict[str, tuple[Any, Any]] = {}
+    known = fields_by_name(official)
     for key, member in value.items():
-        for f in fields_of(official):
-            if key in names_of(f):
-                oneof = f.containing_oneof
-                place = oneof.full_name if oneof is not None else f.name
-                found.pop(place, None)
-                found[place] = (f, member)
+        for place, f in known.get(key, ()):
+            found.pop(place, None)
+            found[place] = (f, member)
     return list(found.values())
 
 
@@ -414,8 +425,7 @@ def has_unknown(official: Descriptor, value: Any) -> bool:
     """Whether a member that OTLP does not know is anywhere in what it knows."""
     if not isinstance(value, dict):
         return False
-    fields = fields_of(official)
-    if any(not any(key in names_of(f) for f in fields) for key in value):
+    if not value.keys() <= fields_by_name(official).keys():
         return True
     return any(
         has_unknown(f.message_type, item)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import struct
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -60,9 +61,22 @@ class Tape:
         self._at += n
         return taken.ljust(n, b"\0")
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether every choice from here on is 0."""
+        return self._at >= len(self._choices)
+
+    def _byte(self) -> int:
+        """The next byte. A message takes hundreds, most of them past the end."""
+        at = self._at
+        self._at = at + 1
+        return self._choices[at] if at < len(self._choices) else 0
+
     def below(self, n: int) -> int:
         """A choice among n; the tape gives a byte, or four for more than 256."""
-        return int.from_bytes(self.take(1 if n <= 256 else 4), "little") % n
+        if n > 256:
+            return int.from_bytes(self.take(4), "little") % n
+        return self._byte() % n
 
     def pick(self, options: Sequence[T]) -> T:
         """One of the options; the first is the plainest."""
@@ -70,7 +84,7 @@ class Tape:
 
     def rarely(self, one_in: int) -> bool:
         """True about once in ``one_in`` times."""
-        return self.below(256) >= 256 - max(1, 256 // one_in)
+        return self._byte() >= 256 - (256 // one_in or 1)
 
     def shuffled(self, items: list[T]) -> list[T]:
         """The items in any order."""
@@ -326,39 +340,55 @@ def unknown_field(tape: Tape, number: int, depth: int = 0) -> bytes:
 UNKNOWN_NUMBERS = (100, 19, 50, 536_870_911)
 
 
-def _repeats(tape: Tape, field: FieldDescriptor) -> int:
-    """How many of a repeated submessage; mostly some of what leads down to the records."""
-    if field.name.startswith(("resource_", "scope_")) or field.name in RECORDS:
-        return tape.pick((1, 1, 1, 2, 2, 3, 1, 0))
-    return tape.pick((0, 0, 1, 1, 2, 3))
-
-
 RECORDS = ("log_records", "spans", "metrics", "data_points")
+
+_REPEATED, _ONEOF, _OF_PAIR, _MESSAGE, _SCALAR = range(5)
+
+
+@cache
+def _places(message: Descriptor) -> list[tuple[int, FieldDescriptor, Sequence[Any]]]:
+    """What a message may carry: of which kind, the field, and what is picked from.
+
+    That is how many of a repeated submessage, mostly some of what leads down to the records, and
+    the members of a oneof, which is one place. Descriptors are slow to ask, so each is asked once.
+    """
+    places: list[tuple[int, FieldDescriptor, Sequence[Any]]] = []
+    done: set[str] = set()
+    for field in message.fields:
+        oneof = field.containing_oneof
+        if field.is_repeated:
+            counts: Sequence[int] = (0, 0, 1, 1, 2, 3)
+            if field.message_type is None:
+                counts = ()
+            elif field.name.startswith(("resource_", "scope_")) or field.name in RECORDS:
+                counts = (1, 1, 1, 2, 2, 3, 1, 0)
+            places.append((_REPEATED, field, counts))
+        elif oneof is not None and len(oneof.fields) > 1:
+            if oneof.name not in done:
+                places.append((_ONEOF, field, list(oneof.fields)))
+            done.add(oneof.name)
+        elif message.name == "KeyValue":
+            places.append((_OF_PAIR, field, ()))
+        else:
+            places.append((_SCALAR if field.message_type is None else _MESSAGE, field, ()))
+    return places
 
 
 def _chosen(tape: Tape, message: Descriptor, depth: int, *, odd: bool) -> list[FieldDescriptor]:
     """The fields that one message carries; a field may be in the list more than once."""
     chosen: list[FieldDescriptor] = []
-    done: set[str] = set()
-    for field in message.fields:
-        oneof = field.containing_oneof
-        if field.is_repeated:
-            if field.message_type is None:
-                chosen += [field] * (not tape.rarely(3))
-            else:
-                chosen += [field] * _repeats(tape, field)
-        elif oneof is not None and len(oneof.fields) > 1:
-            if oneof.name in done:
-                continue
-            done.add(oneof.name)
-            members = [f for f in oneof.fields if depth < 12 or f.message_type is None]
+    for kind, field, options in _places(message):
+        if kind == _REPEATED:
+            chosen += [field] * (tape.pick(options) if options else not tape.rarely(3))
+        elif kind == _ONEOF:
             if not tape.rarely(8):
+                members = [f for f in options if depth < 12 or f.message_type is None]
                 chosen.append(tape.pick(members))
                 while odd and tape.rarely(10):
                     chosen.append(tape.pick(members))
-        elif message.name == "KeyValue":
+        elif kind == _OF_PAIR:
             chosen += [field] * (not tape.rarely(10))
-        elif not tape.rarely(4) if field.message_type is not None else tape.below(3):
+        elif not tape.rarely(4) if kind == _MESSAGE else tape.below(3):
             chosen.append(field)
             while odd and tape.rarely(16):
                 chosen.append(field)

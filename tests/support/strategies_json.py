@@ -156,11 +156,12 @@ class Speller:
                     other = self.tape.pick((field, *self.rivals(field)))
                     members.append(self.member(other, earlier))
             members.append(self.member(field, spelled))
-        members.extend(
-            self.member(field, "null")
-            for field in message.DESCRIPTOR.fields
-            if self.tape.rarely(30)
-        )
+        if not self.tape.is_at_end:  # else none is chosen
+            members.extend(
+                self.member(field, "null")
+                for field in message.DESCRIPTOR.fields
+                if self.tape.rarely(30)
+            )
         if self.tape.rarely(20):
             junk = self.tape.pick(JUNK)
             members.append(f'"{self.tape.pick(("unknown", "", "Key", "time_unixNano"))}":{junk}')
