@@ -1,7 +1,7 @@
 //! Appends a file's request again and again: something for a profiler to look at.
 //!
-//! `cargo run --profile profiling --example append -- logs request.pb 1000 [plain|dictionary]`;
-//! a file that ends in `.json` is read as JSON.
+//! `cargo run --profile profiling --example append -- logs request.pb 1000 [plain|dictionary [20]]`,
+//! the last the requests of a batch; a file that ends in `.json` is read as JSON.
 
 use std::time::Instant;
 
@@ -29,9 +29,13 @@ fn main() {
     let signal = Signal::from_name(&arguments[1]).expect("logs, traces or metrics");
     let payload = std::fs::read(&arguments[2]).expect("a readable file");
     let times: usize = arguments[3].parse().expect("a number of times");
-    let per_batch =
-        if arguments.get(4).is_some_and(|form| form == "plain") { 1 } else { times.min(200) };
-    let strings = if per_batch == 1 { Strings::Plain } else { Strings::Dictionary };
+    let is_plain = arguments.get(4).is_some_and(|form| form == "plain");
+    let per_batch = match arguments.get(5) {
+        Some(requests) => requests.parse().expect("a number of requests"),
+        None if is_plain => 1,
+        None => times.min(200),
+    };
+    let strings = if is_plain { Strings::Plain } else { Strings::Dictionary };
 
     let mut builder = BatchBuilder::new(Limits::default());
     let (mut rows, mut batches) = (0, 0);

@@ -6,6 +6,8 @@
 //! `docs/schema.md`, the wire rules in `wire.rs`.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod alike_test;
 mod builder;
 mod columns;
 mod descriptors;

@@ -114,7 +114,7 @@ fn append_records<'a>(
             continue;
         }
         let mut record = LogRecord::default();
-        record.read(request, bytes)?;
+        record.read(request, bytes, &mut rows.columns.attributes.data)?;
         let notes = request.renderer.notes;
         // What may be refused comes first, so that a rejected record leaves no mark.
         let body_type = match rows.columns.render(request, &record, bytes) {
@@ -139,14 +139,20 @@ fn append_records<'a>(
 }
 
 impl<'a> LogRecord<'a> {
-    /// Reads the fields; the attributes go to `request.attributes`.
+    /// Reads the fields; the attributes go to `attributes` and what of them has to wait to
+    /// `request.attributes`.
     #[inline(never)]
-    fn read(&mut self, request: &mut Request<'a>, bytes: &'a [u8]) -> Result<(), Fault> {
+    fn read(
+        &mut self,
+        request: &mut Request<'a>,
+        bytes: &'a [u8],
+        attributes: &mut ByteBuffer,
+    ) -> Result<(), Fault> {
         use log_record::{
             ATTRIBUTES, BODY, FLAGS, OBSERVED_TIME_UNIX_NANO, SEVERITY_NUMBER, SEVERITY_TEXT,
             SPAN_ID, TIME_UNIX_NANO, TRACE_ID,
         };
-        request.attributes.clear();
+        request.begin_attributes(attributes);
         let mut cursor = Cursor::new(bytes);
         read_fields!(
             cursor,
@@ -155,13 +161,13 @@ impl<'a> LogRecord<'a> {
                 SEVERITY_NUMBER,
                 SEVERITY_TEXT,
                 BODY,
-                ATTRIBUTES: repeated,
+                ATTRIBUTES,
                 FLAGS,
                 TRACE_ID,
                 SPAN_ID,
                 OBSERVED_TIME_UNIX_NANO,
             ],
-            |cursor, tag| self.read_field(request, cursor, tag)
+            |cursor, tag| self.read_field(request, attributes, cursor, tag)
         );
         Ok(())
     }
@@ -170,6 +176,7 @@ impl<'a> LogRecord<'a> {
     fn read_field(
         &mut self,
         request: &mut Request<'a>,
+        attributes: &mut ByteBuffer,
         cursor: &mut Cursor<'a>,
         tag: u32,
     ) -> Result<(), Fault> {
@@ -179,7 +186,7 @@ impl<'a> LogRecord<'a> {
             log_record::SEVERITY_NUMBER => self.severity_number = cursor.read_varint()? as i32,
             log_record::SEVERITY_TEXT => self.severity_text = cursor.read_len()?,
             log_record::BODY => request.renderer.merge(&mut self.body, cursor.read_len()?)?,
-            log_record::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
+            log_record::ATTRIBUTES => request.read_attributes(attributes, cursor, tag)?,
             log_record::DROPPED_ATTRIBUTES_COUNT => {
                 self.dropped_attributes = cursor.read_varint()? as u32
             }
@@ -202,8 +209,7 @@ impl LogColumns {
         record: &LogRecord<'_>,
         bytes: &[u8],
     ) -> Result<Option<i32>, Fault> {
-        let renderer = &mut request.renderer;
-        renderer.push_attributes(&mut self.attributes.data, bytes, &request.attributes)?;
+        request.end_attributes(&mut self.attributes.data, bytes)?;
         push_body(&mut self.body.data, request, &record.body)
     }
 
@@ -229,7 +235,7 @@ impl LogColumns {
         match body_type {
             Some(kind) => {
                 self.body.end_valid_row();
-                push_enum(&mut self.body_type, &KINDS, kind);
+                push_enum(&mut self.body_type, &KINDS, kind, 1);
             }
             None => {
                 self.body.push_null();

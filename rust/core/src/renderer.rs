@@ -86,8 +86,14 @@ impl<'p> Renderer<'p> {
     /// Begins to render something of any size to `out`; `end` is told what this gives.
     #[inline(always)]
     pub fn begin(&mut self, out: &ByteBuffer) -> usize {
-        self.begun_at = out.len();
-        self.begun_at
+        self.begin_at(out.len())
+    }
+
+    /// As `begin`, of what begins at `start` and is partly there.
+    #[inline(always)]
+    pub fn begin_at(&mut self, start: usize) -> usize {
+        self.begun_at = start;
+        start
     }
 
     /// Counts what was rendered.

@@ -8,7 +8,9 @@ use crate::fields::Descriptor;
 use crate::limits::Limits;
 use crate::owner::Owners;
 use crate::renderer::{Memory, Renderer};
+use crate::usual::{push_usual_key_value, read_usual_attributes};
 use crate::well_formed;
+use crate::wire::Cursor;
 
 /// One request while it is read.
 pub(crate) struct Request<'a> {
@@ -29,6 +31,8 @@ pub(crate) struct Request<'a> {
     pub stamp: u64,
     /// Attributes of the message being read, reused.
     pub attributes: Attributes<'a>,
+    /// Where the text of a record's attributes begins.
+    attributes_at: usize,
     /// Room for the resource and the scope being read.
     pub owners: Option<Box<Owners>>,
 }
@@ -36,6 +40,9 @@ pub(crate) struct Request<'a> {
 /// An attribute list while it is collected: no more of it is kept than a list may have.
 #[derive(Default)]
 pub(crate) struct Attributes<'a> {
+    /// How many were rendered when they were met.
+    pub rendered: usize,
+    /// Those behind them.
     pub list: Vec<&'a [u8]>,
     /// How many there were beyond those.
     beyond: usize,
@@ -43,19 +50,26 @@ pub(crate) struct Attributes<'a> {
 
 impl<'a> Attributes<'a> {
     pub fn clear(&mut self) {
+        self.rendered = 0;
         self.list.clear();
         self.beyond = 0;
+    }
+
+    /// What stands before the next one that is rendered.
+    #[inline(always)]
+    pub fn separator(&self) -> u8 {
+        if self.rendered == 0 { b'{' } else { b',' }
     }
 
     /// How many there were.
     #[inline(always)]
     pub fn count(&self) -> usize {
-        self.list.len() + self.beyond
+        self.rendered + self.list.len() + self.beyond
     }
 
     #[inline(always)]
     pub fn push(&mut self, bytes: &'a [u8], limits: &Limits) {
-        if self.list.len() < limits.attributes {
+        if self.rendered + self.list.len() < limits.attributes {
             self.list.push(bytes);
         } else {
             self.beyond += 1;
@@ -96,6 +110,7 @@ impl<'a> Request<'a> {
             undated: 0,
             stamp,
             attributes: Attributes::default(),
+            attributes_at: 0,
             owners,
         }
     }
@@ -156,10 +171,63 @@ impl<'a> Request<'a> {
         self.repeated_bytes
     }
 
-    /// Keeps an attribute of the message being read; of a list beyond the limit the length only.
+    /// Begins a record whose attributes go to `out`.
     #[inline(always)]
-    pub fn keep_attribute(&mut self, bytes: &'a [u8]) {
-        self.attributes.push(bytes, &self.renderer.limits);
+    pub fn begin_attributes(&mut self, out: &ByteBuffer) {
+        self.attributes.clear();
+        self.attributes_at = out.len();
+    }
+
+    /// Appends an attribute of the record being read, whose tag was just read, and those that
+    /// follow it. From the first one on that is not of the usual form they are kept until the
+    /// record is read: what is said of them comes after what is said of the record. Of a list
+    /// beyond the limit the length alone is kept.
+    #[inline(always)]
+    pub fn read_attributes(
+        &mut self,
+        out: &mut ByteBuffer,
+        cursor: &mut Cursor<'a>,
+        tag: u32,
+    ) -> Result<(), Fault> {
+        loop {
+            let Self { renderer, attributes, .. } = self;
+            if attributes.list.is_empty() {
+                let window = renderer.window(cursor.rest());
+                let most = renderer.limits.attributes - attributes.rendered;
+                let separator = attributes.separator();
+                let (rendered, is_next) =
+                    read_usual_attributes(out, cursor, tag as u8, window, separator, most);
+                attributes.rendered += rendered;
+                if !is_next {
+                    return Ok(());
+                }
+            }
+            let bytes = cursor.read_len()?;
+            self.read_other_attribute(out, bytes);
+            if !cursor.take_tag(tag) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Appends an attribute that is longer than most, or keeps it.
+    #[inline(never)]
+    fn read_other_attribute(&mut self, out: &mut ByteBuffer, bytes: &'a [u8]) {
+        let Self { renderer, attributes, .. } = self;
+        if attributes.list.is_empty()
+            && attributes.rendered < renderer.limits.attributes
+            && push_usual_key_value(out, attributes.separator(), bytes, renderer.window(bytes))
+        {
+            attributes.rendered += 1;
+        } else {
+            attributes.push(bytes, &renderer.limits);
+        }
+    }
+
+    /// Ends the attributes of a record, which `bytes` are.
+    #[inline(always)]
+    pub fn end_attributes(&mut self, out: &mut ByteBuffer, bytes: &[u8]) -> Result<(), Fault> {
+        self.renderer.end_attributes(out, bytes, &self.attributes, self.attributes_at)
     }
 
     /// Counts a resource, scope or metric that holds nothing.

@@ -265,11 +265,35 @@ pub(crate) fn write_small_int(to: &mut [u8; BLOCK], value: u16) -> usize {
     shifted.len() - absent
 }
 
+/// As `write_small_int`, of a number below 128.
+#[inline(always)]
+pub(crate) fn write_tiny_int(to: &mut [u8; BLOCK], value: u8) -> usize {
+    let tiny = TINY[usize::from(value & 0x7f)];
+    to[..tiny.len()].copy_from_slice(&tiny);
+    usize::from(tiny[3])
+}
+
+/// The digits of the numbers below 128, and how many they are.
+static TINY: [[u8; 4]; 0x80] = {
+    let mut tiny = [[0; 4]; 0x80];
+    let mut i = 0;
+    while i < tiny.len() {
+        let [_, hundreds, tens, ones] = digits(i as u16);
+        tiny[i] = match i {
+            ..10 => [ones, 0, 0, 1],
+            10..100 => [tens, ones, 0, 2],
+            100.. => [hundreds, tens, ones, 3],
+        };
+        i += 1;
+    }
+    tiny
+};
+
 /// The decimal digits of a number below 10,000, with leading zeros.
 #[inline(always)]
-fn digits(value: u16) -> [u8; 4] {
-    let high = DIGIT_PAIRS[usize::from(value / 100)];
-    let low = DIGIT_PAIRS[usize::from(value % 100)];
+const fn digits(value: u16) -> [u8; 4] {
+    let high = DIGIT_PAIRS[(value / 100) as usize];
+    let low = DIGIT_PAIRS[(value % 100) as usize];
     [high[0], high[1], low[0], low[1]]
 }
 

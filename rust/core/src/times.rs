@@ -17,7 +17,7 @@ pub(crate) fn split_nanos(nanos: u64) -> (i64, i32) {
 }
 
 /// The `Timestamp` and `TimestampNanos` of one row, and the hour they belong to.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct RowTime {
     micros: i64,
     nanos: Option<i32>,
@@ -55,6 +55,19 @@ impl Times {
     pub fn push_row_time(&mut self, time: RowTime) {
         self.micros.push(time.micros);
         self.nanos.push_option(time.nanos);
+    }
+
+    /// As `push_row_time`, to `rows` rows.
+    pub fn extend_row_time(&mut self, time: RowTime, rows: usize) {
+        self.micros.extend(time.micros, rows);
+        self.nanos.extend_option(time.nanos, rows);
+    }
+
+    /// As `push`, to `rows` rows.
+    pub fn extend(&mut self, nanos: u64, rows: usize) {
+        let time = (nanos != 0).then(|| split_nanos(nanos));
+        self.micros.extend_option(time.map(|t| t.0), rows);
+        self.nanos.extend_option(time.map(|t| t.1), rows);
     }
 
     /// "A time of 0 in OTLP means not given and is null."

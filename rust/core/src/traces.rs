@@ -1,6 +1,6 @@
 //! ExportTraceServiceRequest -> otel_traces.
 
-use crate::columns::{Int64s, Labels, Lists, Repeated, Rows, Texts, column_of};
+use crate::columns::{ByteBuffer, Int64s, Labels, Lists, Repeated, Rows, Texts, column_of};
 use crate::enums::push_enum;
 use crate::error::{Fault, Misfit};
 use crate::fields::{SPAN, SPAN_KINDS, STATUS_CODES, event, link, span, status};
@@ -183,7 +183,7 @@ fn append_spans<'a>(
             continue;
         }
         let mut span = Span::default();
-        span.read(request, bytes, nested)?;
+        span.read(request, bytes, &mut rows.columns.attributes.data, nested)?;
         let notes = request.renderer.notes;
         // What may be refused comes first, so that a rejected span leaves no mark.
         let rendered = match rows.columns.render(request, &span, nested, bytes) {
@@ -205,19 +205,21 @@ fn append_spans<'a>(
 }
 
 impl<'a> Span<'a> {
-    /// Reads the fields; the attributes go to `request.attributes`, events and links to `nested`.
+    /// Reads the fields; the attributes go to `attributes` and what of them has to wait to
+    /// `request.attributes`, events and links to `nested`.
     #[inline(never)]
     fn read(
         &mut self,
         request: &mut Request<'a>,
         bytes: &'a [u8],
+        attributes: &mut ByteBuffer,
         nested: &mut Nested<'a>,
     ) -> Result<(), Fault> {
         use span::{
             ATTRIBUTES, END_TIME_UNIX_NANO, EVENTS, FLAGS, KIND, LINKS, NAME, PARENT_SPAN_ID,
             SPAN_ID, START_TIME_UNIX_NANO, STATUS, TRACE_ID,
         };
-        request.attributes.clear();
+        request.begin_attributes(attributes);
         nested.events.clear();
         nested.links.clear();
         let mut cursor = Cursor::new(bytes);
@@ -231,13 +233,13 @@ impl<'a> Span<'a> {
                 KIND,
                 START_TIME_UNIX_NANO,
                 END_TIME_UNIX_NANO,
-                ATTRIBUTES: repeated,
+                ATTRIBUTES,
                 EVENTS: repeated,
                 LINKS: repeated,
                 STATUS,
                 FLAGS,
             ],
-            |cursor, tag| self.read_field(request, nested, cursor, tag)
+            |cursor, tag| self.read_field(request, attributes, nested, cursor, tag)
         );
         Ok(())
     }
@@ -246,6 +248,7 @@ impl<'a> Span<'a> {
     fn read_field(
         &mut self,
         request: &mut Request<'a>,
+        attributes: &mut ByteBuffer,
         nested: &mut Nested<'a>,
         cursor: &mut Cursor<'a>,
         tag: u32,
@@ -260,7 +263,7 @@ impl<'a> Span<'a> {
             span::KIND => self.kind = cursor.read_varint()? as i32,
             span::START_TIME_UNIX_NANO => self.start_time = cursor.read_fixed64()?,
             span::END_TIME_UNIX_NANO => self.end_time = cursor.read_fixed64()?,
-            span::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
+            span::ATTRIBUTES => request.read_attributes(attributes, cursor, tag)?,
             span::DROPPED_ATTRIBUTES_COUNT => {
                 self.dropped_attributes = cursor.read_varint()? as u32
             }
@@ -307,7 +310,7 @@ impl SpanColumns {
         bytes: &[u8],
     ) -> Result<Rendered<'a>, Fault> {
         let duration = record.duration(bytes)?;
-        request.renderer.push_attributes(&mut self.attributes.data, bytes, &request.attributes)?;
+        request.end_attributes(&mut self.attributes.data, bytes)?;
         let Nested { events, links, attributes } = nested;
         for bytes in events.iter() {
             self.events.items.push(request, bytes, attributes)?;
@@ -338,12 +341,12 @@ impl SpanColumns {
         push_id(&mut self.parent_span_id, request, record.parent_span_id)?;
         request.push_label_or_null(&mut self.trace_state, record.trace_state)?;
         request.push_label(&mut self.name, record.name)?;
-        push_enum(&mut self.kind, &SPAN_KINDS, record.kind);
+        push_enum(&mut self.kind, &SPAN_KINDS, record.kind, 1);
         self.flags.push(i64::from(record.flags));
         self.dropped_attributes.push(i64::from(record.dropped_attributes));
         self.dropped_events.push(i64::from(record.dropped_events));
         self.dropped_links.push(i64::from(record.dropped_links));
-        push_enum(&mut self.status_code, &STATUS_CODES, rendered.status_code);
+        push_enum(&mut self.status_code, &STATUS_CODES, rendered.status_code, 1);
         request.push_label_or_null(&mut self.status_message, rendered.status_message)?;
         Ok(())
     }

@@ -281,9 +281,39 @@ impl Renderer<'_> {
         owner: &[u8],
         attributes: &Attributes<'_>,
     ) -> Result<(), Fault> {
+        self.end_attributes(out, owner, attributes, out.len())
+    }
+
+    /// As `push_attributes`, of a list whose text begins at `start` and is partly there.
+    #[inline(always)]
+    pub fn end_attributes(
+        &mut self,
+        out: &mut ByteBuffer,
+        owner: &[u8],
+        attributes: &Attributes<'_>,
+        start: usize,
+    ) -> Result<(), Fault> {
         self.check_attributes(owner, attributes)?;
-        let start = self.begin(out);
-        let mut separator = b'{';
+        self.begin_at(start);
+        if attributes.list.is_empty() {
+            let to: &mut [u8; 2] = out.room();
+            let is_empty = attributes.rendered == 0;
+            *to = if is_empty { *b"{}" } else { *b"}\0" };
+            out.advance(1 + usize::from(is_empty));
+            return Ok(self.end(out, start)?);
+        }
+        self.push_listed(out, attributes)?;
+        Ok(self.end(out, start)?)
+    }
+
+    /// Appends the attributes of the list, and what ends it.
+    #[inline(never)]
+    fn push_listed(
+        &mut self,
+        out: &mut ByteBuffer,
+        attributes: &Attributes<'_>,
+    ) -> Result<(), Fault> {
+        let mut separator = attributes.separator();
         for bytes in &attributes.list {
             if !push_usual_key_value(out, separator, bytes, self.window(bytes)) {
                 self.check_len(out, 0)?;
@@ -292,11 +322,8 @@ impl Renderer<'_> {
             }
             separator = b',';
         }
-        if attributes.list.is_empty() {
-            out.push(b'{');
-        }
         out.push(b'}');
-        Ok(self.end(out, start)?)
+        Ok(())
     }
 
     #[inline]

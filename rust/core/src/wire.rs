@@ -36,6 +36,18 @@ impl<'a> Cursor<'a> {
         self.rest.is_empty()
     }
 
+    /// Passes over so many bytes, which are there.
+    #[inline(always)]
+    pub fn pass(&mut self, bytes: usize) {
+        self.rest = &self.rest[bytes..];
+    }
+
+    /// What is left of the message.
+    #[inline(always)]
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Where the cursor is.
     pub fn address(&self) -> usize {
         self.rest.as_ptr() as usize

@@ -19,22 +19,46 @@ static MASKS: [u8; 2 * BLOCK] = {
     masks
 };
 
-/// Copies a block; 0 if its first `len` bytes (at most `BLOCK`) are ASCII without control
-/// characters, quotes and backslashes: what JSON holds as it is.
+/// What of a block JSON does not hold as it is: bytes of which some are not 0 if there is anything.
+#[derive(Clone, Copy)]
+pub(crate) struct Special([u8; BLOCK / 2]);
+
+impl Special {
+    #[inline(always)]
+    pub fn or(mut self, other: Self) -> Self {
+        for (one, another) in self.0.iter_mut().zip(other.0) {
+            *one |= another;
+        }
+        self
+    }
+
+    /// Whether there is nothing.
+    #[inline(always)]
+    pub fn is_none(self) -> bool {
+        u128::from_ne_bytes(self.0) == 0
+    }
+}
+
+/// Copies a block, of which `len` bytes (at most `BLOCK`) count. Special is what is no ASCII, and
+/// control characters, quotes and backslashes.
 #[inline(always)]
-pub(crate) fn copy_plain_block(to: &mut [u8; BLOCK], from: &[u8; BLOCK], len: usize) -> u128 {
+pub(crate) fn copy_block(to: &mut [u8; BLOCK], from: &[u8; BLOCK], len: usize) -> Special {
     let Some(mask) = MASKS.get(BLOCK - len..).and_then(<[u8]>::first_chunk::<BLOCK>) else {
-        return 1;
+        return Special([1; BLOCK / 2]);
     };
     *to = *from;
     let mut special = [0_u8; BLOCK];
     for i in 0..BLOCK {
-        // As a signed number a byte from 0x80 on is below a space too.
-        let is_special = ((from[i] as i8) < 0x20) | (from[i] == b'"') | (from[i] == b'\\');
-        special[i] = u8::from(is_special) & mask[i];
+        // With bit 1 flipped a quote is the number above the control characters', and those stay
+        // among themselves; as a signed number a byte from 0x80 on is below them.
+        let is_special = (((from[i] ^ 2) as i8) <= 0x20) | (from[i] == b'\\');
+        special[i] = u8::from(is_special).wrapping_neg() & mask[i];
     }
-    let (halves, _) = special.as_chunks::<16>();
-    u128::from_ne_bytes(halves[0]) | u128::from_ne_bytes(halves[1])
+    let mut both = [0; BLOCK / 2];
+    for i in 0..BLOCK / 2 {
+        both[i] = special[i] | special[i + BLOCK / 2];
+    }
+    Special(both)
 }
 
 /// The block that begins at `at`; callers know that it is there, as with an index.

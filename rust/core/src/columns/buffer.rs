@@ -2,10 +2,14 @@
 //!
 //! A `Vec` copies a short string by a call to `memcpy` behind a capacity check; telemetry is
 //! short strings. This buffer is initialised past its end, so that a string is checked and
-//! copied eight bytes at a time by plain (and safe) stores, and counts its own length.
+//! copied eight bytes at a time by plain (and safe) stores, and counts its own length. It is so a
+//! little at a time: what is zeroed just before it is written is still in the cache then.
 
 /// From this size on a buffer grows by less: a chunk of a column, and the row that ends it.
 const LARGE: usize = super::texts::CHUNK + (64 << 10);
+
+/// So much is initialised at a time.
+const STEP: usize = 4 << 10;
 
 /// Room that is kept whatever is in use.
 const KEPT_BYTES: usize = 64 << 10;
@@ -13,6 +17,7 @@ const KEPT_BYTES: usize = 64 << 10;
 /// Bytes, `len` of them in use.
 #[derive(Default)]
 pub(crate) struct ByteBuffer {
+    /// Those in use, and those behind them that may be written.
     bytes: Vec<u8>,
     len: usize,
 }
@@ -35,7 +40,14 @@ impl ByteBuffer {
 
     /// Bytes that it holds at least before it grows.
     pub fn capacity(&self) -> usize {
-        self.bytes.len()
+        self.bytes.capacity()
+    }
+
+    /// Makes room for so many bytes in all, if there is none yet.
+    pub fn expect(&mut self, bytes: usize) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = Vec::with_capacity(bytes);
+        }
     }
 
     pub fn clear(&mut self) {
@@ -48,9 +60,9 @@ impl ByteBuffer {
 
     /// Gives back room that is far above what is in use.
     pub fn shrink(&mut self) {
-        if self.bytes.len() > KEPT_BYTES && self.bytes.len() / 4 > self.len {
-            self.bytes.truncate(self.len + self.len / 4);
-            self.bytes.shrink_to_fit();
+        if self.bytes.capacity() > KEPT_BYTES && self.bytes.capacity() / 4 > self.len {
+            self.bytes.truncate(self.len);
+            self.bytes.shrink_to(self.len + self.len / 4);
         }
     }
 
@@ -82,6 +94,12 @@ impl ByteBuffer {
         self.bytes[self.len..].first_chunk_mut().expect("grown to it")
     }
 
+    /// The bytes after the end that are initialised, whatever they hold.
+    #[inline(always)]
+    pub fn initialised(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(self.len..).unwrap_or_default()
+    }
+
     #[inline(always)]
     pub fn advance(&mut self, count: usize) {
         self.len += count;
@@ -91,17 +109,15 @@ impl ByteBuffer {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, count: usize) {
-        let len = self.bytes.len();
-        // A buffer that is moved exists twice for a moment, and what it has too much is memory
-        // as well: large ones grow by a quarter.
-        let len = if len < LARGE { (2 * len).min(LARGE) } else { len + len / 4 };
-        let len = len.max(self.len + count).max(1024);
-        if self.len == 0 {
-            // Nothing to keep, and perhaps zeros from the system, which cost nothing.
-            self.bytes = vec![0; len];
-        } else {
-            self.bytes.resize(len, 0);
+        let (wanted, room) = (self.len + count, self.bytes.capacity());
+        if wanted > room {
+            // A buffer that is moved exists twice for a moment, and what it has too much is memory
+            // as well: large ones grow by a quarter.
+            let room = if room < LARGE { (2 * room).min(LARGE) } else { room + room / 4 };
+            self.bytes.truncate(self.len);
+            self.bytes.reserve_exact(room.max(wanted).max(1024) - self.len);
         }
+        self.bytes.resize((wanted + STEP).min(self.bytes.capacity()), 0);
     }
 
     #[inline(always)]

@@ -39,19 +39,20 @@ impl Labels {
         self.keys.push(NULL_KEY);
     }
 
-    /// Appends the text that has this number in this column: always the same one.
+    /// Appends the text that has this number in this column (always the same one) to `rows` rows.
     #[inline]
-    pub fn push_numbered(&mut self, number: usize, text: &'static str) {
+    pub fn push_numbered(&mut self, number: usize, text: &'static str, rows: usize) {
         match self.numbered.get(number) {
-            Some(&key @ 0..) => self.keys.push(key),
-            _ => self.push_first(number, text),
+            Some(&key @ 0..) => self.keys.extend(key, rows),
+            _ => self.push_first(number, text, rows),
         }
     }
 
     #[cold]
-    fn push_first(&mut self, number: usize, text: &'static str) {
-        self.push(text.as_bytes());
-        if let (Some(numbered), Some(key)) = (self.numbered.get_mut(number), self.keys.last()) {
+    fn push_first(&mut self, number: usize, text: &'static str, rows: usize) {
+        let Some(key) = self.dictionary.key(text.as_bytes()) else { return };
+        self.keys.extend(key, rows);
+        if let Some(numbered) = self.numbered.get_mut(number) {
             *numbered = key;
         }
     }
@@ -59,9 +60,15 @@ impl Labels {
     /// Appends a text, also an empty one; false (and nothing done) if it is not valid UTF-8.
     #[inline]
     pub fn push(&mut self, text: &[u8]) -> bool {
+        self.push_rows(text, 1)
+    }
+
+    /// As `push`, to `rows` rows.
+    #[inline]
+    pub fn push_rows(&mut self, text: &[u8], rows: usize) -> bool {
         match self.dictionary.key(text) {
             Some(key) => {
-                self.keys.push(key);
+                self.keys.extend(key, rows);
                 true
             }
             None => false,

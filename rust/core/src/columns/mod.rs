@@ -28,7 +28,7 @@ mod uniform;
 use arrow_schema::ArrowError;
 
 pub use batch::TableBatch;
-pub(crate) use blocks::{BLOCK, block_at, block_of, copy_plain_block};
+pub(crate) use blocks::{BLOCK, block_at, block_of, copy_block};
 pub(crate) use buffer::ByteBuffer;
 pub(crate) use finished::Parts;
 pub use finished::{MakeText, make_checked_text};

@@ -116,6 +116,19 @@ where
         self.values.push(value.unwrap_or_default());
     }
 
+    /// Appends a value to `rows` rows, of a column that has no null.
+    #[inline]
+    pub fn extend(&mut self, value: T::Native, rows: usize) {
+        self.values.extend(value, rows);
+    }
+
+    /// As `push_option`, to `rows` rows.
+    #[inline]
+    pub fn extend_option(&mut self, value: Option<T::Native>, rows: usize) {
+        self.nulls.valid.extend(value.is_some(), rows);
+        self.values.extend(value.unwrap_or_default(), rows);
+    }
+
     pub fn len(&self) -> usize {
         self.values.len()
     }
@@ -217,9 +230,9 @@ pub(crate) struct Booleans {
 }
 
 impl Booleans {
-    #[inline(always)]
-    pub fn push(&mut self, value: bool) {
-        self.values.push(value);
+    /// Appends a value to `rows` rows.
+    pub fn extend(&mut self, value: bool, rows: usize) {
+        self.values.extend(value, rows);
     }
 }
 

@@ -99,7 +99,10 @@ impl Repeated {
             });
         }
         let last = self.runs.last().map(|run| run.set as usize * width);
-        if last.is_some_and(|last| self.values[last..last + width] == self.values[start..]) {
+        // One by one: the first mostly tells.
+        let (before, now) = self.values.split_at(start);
+        let is_last = |last| now.iter().zip(&before[last..]).all(|(one, other)| one == other);
+        if last.is_some_and(is_last) {
             self.values.truncate(start);
         } else {
             // Rows and sets are counted by the bytes of payloads: below 2^31.

@@ -60,9 +60,7 @@ impl Default for Texts {
 impl Texts {
     /// Makes room for so much text, if there is none yet.
     pub fn expect(&mut self, bytes: usize) {
-        if self.data.capacity() == 0 {
-            self.data.spare(bytes.min(MOST_EXPECTED));
-        }
+        self.data.expect(bytes.min(MOST_EXPECTED));
     }
 
     /// Ends the row whose bytes were pushed to `data`, of a column that has no null.
@@ -89,6 +87,21 @@ impl Texts {
     pub fn push_null(&mut self) {
         self.nulls.push(false);
         self.end_text();
+    }
+
+    /// Appends `rows` rows of one text, to a column that has no null.
+    pub fn extend<const LEN: usize>(&mut self, text: [u8; LEN], rows: usize) {
+        let mut left = rows;
+        while left > 0 {
+            let rows = left.min(CHUNK.saturating_sub(self.data.len()) / LEN + 1);
+            let bytes = self.data.spare(rows * LEN);
+            bytes.as_chunks_mut::<LEN>().0.fill(text);
+            let start = self.before + self.data.len();
+            (1..rows).for_each(|row| self.offsets.push((start + row * LEN) as i32));
+            self.data.advance(rows * LEN);
+            self.end_text();
+            left -= rows;
+        }
     }
 
     #[inline(always)]

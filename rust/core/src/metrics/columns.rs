@@ -9,13 +9,22 @@ use crate::request::Request;
 use crate::times::{RowTime, Times};
 
 /// The fields that every data point has besides its attributes.
-#[derive(Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct PointBase {
     pub start_time: u64,
     pub time: u64,
     pub flags: u32,
     /// Whether it has labels, which OTLP had before attributes.
     pub has_labels: bool,
+}
+
+/// Rows that were appended but for what they have alike: times and flags, and no exemplars. The
+/// points of a metric are of one moment as a rule.
+#[derive(Default)]
+pub(crate) struct Alike {
+    pub base: PointBase,
+    pub time: RowTime,
+    pub rows: usize,
 }
 
 /// From Timestamp to Flags.
@@ -60,7 +69,7 @@ pub(crate) trait MetricColumns: SharedColumns {
         &mut self.base().metric
     }
 
-    /// Appends what may be refused: attributes and exemplars.
+    /// Appends what may be refused: attributes, and exemplars if there are any.
     #[inline]
     fn append_rendered<'a>(
         &mut self,
@@ -69,22 +78,28 @@ pub(crate) trait MetricColumns: SharedColumns {
         exemplars: &[&'a [u8]],
     ) -> Result<(), Fault> {
         let attributes = &mut self.base().attributes;
-        request.renderer.push_attributes(&mut attributes.data, bytes, &request.attributes)?;
+        request.end_attributes(&mut attributes.data, bytes)?;
         attributes.end_row();
-        if let Some(column) = self.exemplars() {
+        if !exemplars.is_empty()
+            && let Some(column) = self.exemplars()
+        {
             push_exemplars(&mut column.data, request, exemplars)?;
             column.end_row();
         }
         Ok(())
     }
 
-    /// Appends what cannot be refused.
-    #[inline]
-    fn append_base(&mut self, time: RowTime, base: &PointBase) {
+    /// Appends what rows have alike; `have_exemplars` says that those are there already.
+    fn append_alike(&mut self, alike: &mut Alike, have_exemplars: bool) {
+        let Alike { base, time, rows } = *alike;
+        alike.rows = 0;
         let columns = self.base();
-        columns.time.push_row_time(time);
-        columns.start_time.push(base.start_time);
-        columns.flags.push(i64::from(base.flags));
+        columns.time.extend_row_time(time, rows);
+        columns.start_time.extend(base.start_time, rows);
+        columns.flags.extend(i64::from(base.flags), rows);
+        if !have_exemplars && let Some(column) = self.exemplars() {
+            column.extend(*b"[]", rows);
+        }
     }
 }
 

@@ -11,24 +11,10 @@ use crate::text;
 use crate::value::Value;
 use crate::wire::{Cursor, Message};
 
-/// Appends an array of exemplars: "ids in hex, 64-bit integers and non-finite doubles as
-/// strings, defaults left out", members in the order of their field numbers.
-#[inline(always)]
-pub(crate) fn push_exemplars<'a>(
-    out: &mut ByteBuffer,
-    request: &mut Request<'a>,
-    exemplars: &[&'a [u8]],
-) -> Result<(), Fault> {
-    if exemplars.is_empty() {
-        *out.room() = *b"[]";
-        out.advance(2);
-        return Ok(());
-    }
-    push_some_exemplars(out, request, exemplars)
-}
-
+/// Appends an array of exemplars, of which there are some: "ids in hex, 64-bit integers and
+/// non-finite doubles as strings, defaults left out", members in the order of their field numbers.
 #[inline(never)]
-fn push_some_exemplars<'a>(
+pub(crate) fn push_exemplars<'a>(
     out: &mut ByteBuffer,
     request: &mut Request<'a>,
     exemplars: &[&'a [u8]],

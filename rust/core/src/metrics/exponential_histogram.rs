@@ -1,11 +1,9 @@
 //! ExponentialHistogramDataPoint -> otel_metrics_exponential_histogram.
 
-use crate::columns::{Doubles, Int32s, Int64s, Labels, Lists, Texts, column_of};
-use crate::enums::push_enum;
+use crate::columns::{ByteBuffer, Doubles, Int32s, Int64s, Labels, Lists, Texts, column_of};
 use crate::error::Fault;
 use crate::fields::{
-    Descriptor, EXPONENTIAL_HISTOGRAM_DATA_POINT, TEMPORALITIES, buckets,
-    exponential_histogram_data_point,
+    Descriptor, EXPONENTIAL_HISTOGRAM_DATA_POINT, buckets, exponential_histogram_data_point,
 };
 use crate::metrics::columns::{
     BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, count, metric_columns,
@@ -138,16 +136,17 @@ impl<'a> Point<'a> for ExponentialHistogramPoint<'a> {
     fn read(
         request: &mut Request<'a>,
         bytes: &'a [u8],
+        attributes: &mut ByteBuffer,
         exemplars: &mut Vec<&'a [u8]>,
     ) -> Result<Self, Fault> {
         use exponential_histogram_data_point as field;
         let mut point = Self::default();
-        request.attributes.clear();
+        request.begin_attributes(attributes);
         exemplars.clear();
         let mut cursor = Cursor::new(bytes);
         while let Some(tag) = cursor.next_tag()? {
             match tag {
-                field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
+                field::ATTRIBUTES => request.read_attributes(attributes, &mut cursor, tag)?,
                 field::START_TIME_UNIX_NANO => point.base.start_time = cursor.read_fixed64()?,
                 field::TIME_UNIX_NANO => point.base.time = cursor.read_fixed64()?,
                 field::COUNT => point.statistics.count = cursor.read_fixed64()?,
@@ -182,7 +181,6 @@ impl<'a> Point<'a> for ExponentialHistogramPoint<'a> {
         &self,
         columns: &mut ExponentialHistogramColumns,
         request: &mut Request<'a>,
-        metric: &Metric<'a>,
         bytes: &'a [u8],
     ) -> Result<(), Fault> {
         columns.statistics.push(&self.statistics, bytes)?;
@@ -191,11 +189,10 @@ impl<'a> Point<'a> for ExponentialHistogramPoint<'a> {
         columns.negative.push(request, &self.negative, bytes)?;
         columns.scale.push(self.scale);
         columns.zero_threshold.push(self.zero_threshold);
-        push_enum(
-            &mut columns.aggregation_temporality,
-            &TEMPORALITIES,
-            metric.aggregation_temporality,
-        );
         Ok(())
+    }
+
+    fn end_metric(columns: &mut ExponentialHistogramColumns, metric: &Metric<'a>, rows: usize) {
+        metric.push_temporality(&mut columns.aggregation_temporality, rows);
     }
 }

@@ -1,9 +1,8 @@
 //! HistogramDataPoint -> otel_metrics_histogram.
 
-use crate::columns::{Doubles, Int64s, Labels, Lists, Texts, column_of};
-use crate::enums::push_enum;
+use crate::columns::{ByteBuffer, Doubles, Int64s, Labels, Lists, Texts, column_of};
 use crate::error::{Fault, Malformed};
-use crate::fields::{Descriptor, HISTOGRAM_DATA_POINT, TEMPORALITIES, histogram_data_point};
+use crate::fields::{Descriptor, HISTOGRAM_DATA_POINT, histogram_data_point};
 use crate::metrics::columns::{
     BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, count, metric_columns,
 };
@@ -92,11 +91,12 @@ impl<'a> Point<'a> for HistogramPoint<'a> {
     fn read(
         request: &mut Request<'a>,
         bytes: &'a [u8],
+        attributes: &mut ByteBuffer,
         exemplars: &mut Vec<&'a [u8]>,
     ) -> Result<Self, Fault> {
         use histogram_data_point as field;
         let mut point = Self::default();
-        request.attributes.clear();
+        request.begin_attributes(attributes);
         exemplars.clear();
         let mut cursor = Cursor::new(bytes);
         while let Some(tag) = cursor.next_tag()? {
@@ -124,7 +124,7 @@ impl<'a> Point<'a> for HistogramPoint<'a> {
                     cursor.read_len()?;
                     point.base.has_labels = true;
                 }
-                field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
+                field::ATTRIBUTES => request.read_attributes(attributes, &mut cursor, tag)?,
                 field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
                 _ => request.renderer.skip_unknown(&mut cursor, tag)?,
             }
@@ -140,7 +140,6 @@ impl<'a> Point<'a> for HistogramPoint<'a> {
         &self,
         columns: &mut HistogramColumns,
         _: &mut Request<'a>,
-        metric: &Metric<'a>,
         bytes: &'a [u8],
     ) -> Result<(), Fault> {
         use histogram_data_point as field;
@@ -168,11 +167,10 @@ impl<'a> Point<'a> for HistogramPoint<'a> {
         let (counts, bounds) = (counts.len(), bounds.len());
         columns.bucket_counts.end_row(counts);
         columns.explicit_bounds.end_row(bounds);
-        push_enum(
-            &mut columns.aggregation_temporality,
-            &TEMPORALITIES,
-            metric.aggregation_temporality,
-        );
         Ok(())
+    }
+
+    fn end_metric(columns: &mut HistogramColumns, metric: &Metric<'a>, rows: usize) {
+        metric.push_temporality(&mut columns.aggregation_temporality, rows);
     }
 }

@@ -15,16 +15,18 @@ pub(crate) use histogram::HistogramColumns;
 pub(crate) use number::NumberColumns;
 pub(crate) use summary::SummaryColumns;
 
-use columns::{MetricColumns, PointBase};
+use columns::{Alike, MetricColumns, PointBase};
 use exponential_histogram::ExponentialHistogramPoint;
 use histogram::HistogramPoint;
 use number::NumberPoint;
 use summary::SummaryPoint;
 
-use crate::columns::{ByteBuffer, Constant, Repeated, Rows, Used, or_null};
+use crate::columns::{ByteBuffer, Constant, Labels, Repeated, Rows, Used, or_null};
+use crate::enums::push_enum;
 use crate::error::{Excess, Fault, Misfit, Reject};
 use crate::fields::{
-    Descriptor, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRIC, SUM, SUMMARY, data, metric,
+    Descriptor, EXPONENTIAL_HISTOGRAM, GAUGE, HISTOGRAM, METRIC, SUM, SUMMARY, TEMPORALITIES, data,
+    metric,
 };
 use crate::owner::Owner;
 use crate::placing::Placing;
@@ -55,10 +57,12 @@ pub(crate) trait Point<'a>: Sized {
     /// Bytes of a row beside its text and lists.
     const ROW_BYTES: usize;
 
-    /// Reads the fields; attributes go to `request.attributes`, exemplars to `exemplars`.
+    /// Reads the fields; attributes go to `attributes` and what of them has to wait to
+    /// `request.attributes`, exemplars to `exemplars`.
     fn read(
         request: &mut Request<'a>,
         bytes: &'a [u8],
+        attributes: &mut ByteBuffer,
         exemplars: &mut Vec<&'a [u8]>,
     ) -> Result<Self, Fault>;
 
@@ -70,9 +74,11 @@ pub(crate) trait Point<'a>: Sized {
         &self,
         columns: &mut Self::Columns,
         request: &mut Request<'a>,
-        metric: &Metric<'a>,
         bytes: &'a [u8],
     ) -> Result<(), Fault>;
+
+    /// Appends the columns that all points of a metric have alike, for its `rows` (never none).
+    fn end_metric(columns: &mut Self::Columns, metric: &Metric<'a>, rows: usize);
 }
 
 /// Reused buffers of a metrics request.
@@ -102,7 +108,7 @@ pub(crate) struct Metric<'a> {
     unit: &'a [u8],
     data: Data<'a>,
     /// Sum and the histograms.
-    pub aggregation_temporality: i32,
+    aggregation_temporality: i32,
     /// Sum.
     pub is_monotonic: bool,
 }
@@ -206,6 +212,8 @@ impl<'a> Points<'_, 'a> {
         let reject = placing.reject().or(self.reject);
         // As much as the attributes take where the points are of two kinds.
         rows.columns.base().attributes.expect(self.request.renderer.payload_len() / 8 * 3);
+        let first = rows.len();
+        let mut alike = Alike::default();
         let mut points = 0;
         for part in data.parts() {
             let mut entries = Entries::new(part, data::POINTS);
@@ -214,13 +222,18 @@ impl<'a> Points<'_, 'a> {
                 self.request.count_record(P::ROW_BYTES)?;
                 let reject = match reject {
                     Some(reject) => reject,
-                    None => match self.append_point::<P>(rows, placing, bytes)? {
+                    None => match self.append_point::<P>(rows, placing, &mut alike, bytes)? {
                         None => continue,
                         Some(reject) => reject,
                     },
                 };
                 self.request.reject(reject, bytes, P::DESCRIPTOR)?;
             }
+        }
+        let appended = rows.len() - first;
+        if appended > 0 {
+            rows.columns.append_alike(&mut alike, false);
+            P::end_metric(&mut rows.columns, self.metric, appended);
         }
         self.request.note_without_records(points);
         Ok(())
@@ -252,20 +265,29 @@ impl<'a> Points<'_, 'a> {
         &mut self,
         rows: &mut Rows<P::Columns>,
         placing: &mut Placing<'_>,
+        alike: &mut Alike,
         bytes: &'a [u8],
     ) -> Result<Option<Reject>, Fault> {
-        let Self { request, metric, buffers, .. } = self;
-        let point = P::read(request, bytes, &mut buffers.exemplars)?;
+        let Self { request, buffers, .. } = self;
+        let attributes = &mut rows.columns.base().attributes.data;
+        let point = P::read(request, bytes, attributes, &mut buffers.exemplars)?;
         if point.base().has_labels {
+            rows.drop_row();
             let address = bytes.as_ptr() as usize;
             return Ok(Some(Reject { address, misfit: Misfit::OldLabels }));
+        }
+        let have_exemplars = !buffers.exemplars.is_empty();
+        if alike.rows == 0 || have_exemplars || alike.base != *point.base() {
+            rows.columns.append_alike(alike, false);
+            let base = *point.base();
+            *alike = Alike { base, time: RowTime::new(base.time, request.received_at), rows: 0 };
         }
         let notes = request.renderer.notes;
         // What may be refused comes first, so that a rejected point leaves no mark.
         let rendered = rows
             .columns
             .append_rendered(request, bytes, &buffers.exemplars)
-            .and_then(|()| point.append(&mut rows.columns, request, metric, bytes));
+            .and_then(|()| point.append(&mut rows.columns, request, bytes));
         if let Err(fault) = rendered {
             let reject = fault.into_reject()?;
             request.renderer.notes = notes;
@@ -275,10 +297,12 @@ impl<'a> Points<'_, 'a> {
         if rows.stamps.metric != buffers.rendered.stamp {
             buffers.rendered.set(&mut request.renderer, rows)?;
         }
-        let time = RowTime::new(point.base().time, request.received_at);
-        placing.place_row(rows, request, time.hour())?;
-        rows.columns.append_base(time, point.base());
-        request.undated += usize::from(point.base().time == 0);
+        placing.place_row(rows, request, alike.time.hour())?;
+        alike.rows += 1;
+        if have_exemplars {
+            rows.columns.append_alike(alike, true);
+        }
+        request.undated += usize::from(alike.base.time == 0);
         Ok(None)
     }
 }
@@ -391,6 +415,11 @@ impl<'a> Metric<'a> {
         }
         this.read_beside_points(request)?;
         Ok(this)
+    }
+
+    /// Appends the temporality of its points.
+    fn push_temporality(&self, column: &mut Labels, rows: usize) {
+        push_enum(column, &TEMPORALITIES, self.aggregation_temporality, rows);
     }
 
     fn read_beside_points(&mut self, request: &mut Request<'a>) -> Result<(), Fault> {

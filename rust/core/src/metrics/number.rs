@@ -1,9 +1,8 @@
 //! NumberDataPoint -> otel_metrics_gauge and otel_metrics_sum.
 
-use crate::columns::{Booleans, Doubles, Int64s, Labels, Texts, column_of};
-use crate::enums::push_enum;
+use crate::columns::{Booleans, ByteBuffer, Doubles, Int64s, Labels, Texts, column_of};
 use crate::error::Fault;
-use crate::fields::{Descriptor, NUMBER_DATA_POINT, TEMPORALITIES, number_data_point};
+use crate::fields::{Descriptor, NUMBER_DATA_POINT, number_data_point};
 use crate::metrics::columns::{BASE_BYTES, BaseColumns, EXEMPLAR_BYTES, PointBase, metric_columns};
 use crate::metrics::{Metric, Point};
 use crate::request::Request;
@@ -66,6 +65,7 @@ impl<'a> NumberPoint<'a> {
     fn read_field(
         &mut self,
         request: &mut Request<'a>,
+        attributes: &mut ByteBuffer,
         exemplars: &mut Vec<&'a [u8]>,
         cursor: &mut Cursor<'a>,
         tag: u32,
@@ -84,7 +84,7 @@ impl<'a> NumberPoint<'a> {
                 cursor.read_len()?;
                 self.base.has_labels = true;
             }
-            field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
+            field::ATTRIBUTES => request.read_attributes(attributes, cursor, tag)?,
             field::FLAGS => self.base.flags = cursor.read_varint()? as u32,
             _ => request.renderer.skip_unknown(cursor, tag)?,
         }
@@ -101,13 +101,14 @@ impl<'a> Point<'a> for NumberPoint<'a> {
     fn read(
         request: &mut Request<'a>,
         bytes: &'a [u8],
+        attributes: &mut ByteBuffer,
         exemplars: &mut Vec<&'a [u8]>,
     ) -> Result<Self, Fault> {
         use number_data_point::{
             AS_DOUBLE, AS_INT, ATTRIBUTES, EXEMPLARS, START_TIME_UNIX_NANO, TIME_UNIX_NANO,
         };
         let mut point = Self::default();
-        request.attributes.clear();
+        request.begin_attributes(attributes);
         exemplars.clear();
         let mut cursor = Cursor::new(bytes);
         read_fields!(
@@ -118,9 +119,9 @@ impl<'a> Point<'a> for NumberPoint<'a> {
                 AS_DOUBLE,
                 EXEMPLARS: repeated,
                 AS_INT,
-                ATTRIBUTES: repeated,
+                ATTRIBUTES,
             ],
-            |cursor, tag| point.read_field(request, exemplars, cursor, tag)
+            |cursor, tag| point.read_field(request, attributes, exemplars, cursor, tag)
         );
         Ok(point)
     }
@@ -134,7 +135,6 @@ impl<'a> Point<'a> for NumberPoint<'a> {
         &self,
         columns: &mut NumberColumns,
         _: &mut Request<'a>,
-        metric: &Metric<'a>,
         _: &'a [u8],
     ) -> Result<(), Fault> {
         // "null when the point has no value; an int is also given as its double".
@@ -145,14 +145,13 @@ impl<'a> Point<'a> for NumberPoint<'a> {
         };
         columns.value.push_option(value);
         columns.int_value.push_option(int_value);
-        if let Some(sum) = &mut columns.sum {
-            push_enum(
-                &mut sum.aggregation_temporality,
-                &TEMPORALITIES,
-                metric.aggregation_temporality,
-            );
-            sum.is_monotonic.push(metric.is_monotonic);
-        }
         Ok(())
+    }
+
+    fn end_metric(columns: &mut NumberColumns, metric: &Metric<'a>, rows: usize) {
+        if let Some(sum) = &mut columns.sum {
+            metric.push_temporality(&mut sum.aggregation_temporality, rows);
+            sum.is_monotonic.extend(metric.is_monotonic, rows);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! SummaryDataPoint -> otel_metrics_summary.
 
-use crate::columns::{Doubles, Int64s, Lists, column_of};
+use crate::columns::{ByteBuffer, Doubles, Int64s, Lists, column_of};
 use crate::error::Fault;
 use crate::fields::{Descriptor, SUMMARY_DATA_POINT, summary_data_point, value_at_quantile};
 use crate::metrics::columns::{BASE_BYTES, BaseColumns, PointBase, count, metric_columns};
@@ -49,11 +49,12 @@ impl<'a> Point<'a> for SummaryPoint<'a> {
     fn read(
         request: &mut Request<'a>,
         bytes: &'a [u8],
+        attributes: &mut ByteBuffer,
         exemplars: &mut Vec<&'a [u8]>,
     ) -> Result<Self, Fault> {
         use summary_data_point as field;
         let mut point = Self::default();
-        request.attributes.clear();
+        request.begin_attributes(attributes);
         exemplars.clear();
         let mut cursor = Cursor::new(bytes);
         while let Some(tag) = cursor.next_tag()? {
@@ -68,7 +69,7 @@ impl<'a> Point<'a> for SummaryPoint<'a> {
                     cursor.read_len()?;
                     point.base.has_labels = true;
                 }
-                field::ATTRIBUTES => request.keep_attribute(cursor.read_len()?),
+                field::ATTRIBUTES => request.read_attributes(attributes, &mut cursor, tag)?,
                 field::FLAGS => point.base.flags = cursor.read_varint()? as u32,
                 _ => request.renderer.skip_unknown(&mut cursor, tag)?,
             }
@@ -84,7 +85,6 @@ impl<'a> Point<'a> for SummaryPoint<'a> {
         &self,
         columns: &mut SummaryColumns,
         request: &mut Request<'a>,
-        _: &Metric<'a>,
         bytes: &'a [u8],
     ) -> Result<(), Fault> {
         columns.count.push(count(self.count, bytes)?);
@@ -114,4 +114,6 @@ impl<'a> Point<'a> for SummaryPoint<'a> {
         values.end_row(items);
         Ok(())
     }
+
+    fn end_metric(_: &mut SummaryColumns, _: &Metric<'a>, _: usize) {}
 }
