@@ -33,14 +33,16 @@ fn fixed64(number: u8, value: u64) -> Vec<u8> {
     [&[number << 3 | 1][..], &value.to_le_bytes()].concat()
 }
 
-/// What was appended of requests, one after another, and how many records of how many.
-fn batches(signal: Signal, requests: &[Vec<u8>]) -> (Vec<TableBatch>, [usize; 2]) {
+/// What was appended of requests, one after another; how many records were accepted and rejected,
+/// and how many parts of text were replaced.
+fn batches(signal: Signal, requests: &[Vec<u8>]) -> (Vec<TableBatch>, [usize; 3]) {
     let mut builder = BatchBuilder::new(Limits::default());
-    let mut counts = [0; 2];
+    let mut counts = [0; 3];
     for request in requests {
         let appended = builder.append(request, signal, 7_000).unwrap();
         counts[0] += appended.accepted;
         counts[1] += appended.rejected;
+        counts[2] += appended.notes.replaced_text as usize;
     }
     (builder.finish(Strings::Plain).unwrap(), counts)
 }
@@ -122,6 +124,36 @@ fn points_of_a_metric_are_as_points_of_a_metric_each() {
     }
 }
 
+#[test]
+fn metrics_that_say_the_same_again_are_as_metrics_of_a_request_each() {
+    let named = |fields: &[(u8, &[u8])], sum: bool| {
+        let fields = fields.iter().flat_map(|&(number, content)| field(number, content));
+        [fields.collect(), metric(&[Point::Of(5_000, 0)], sum)].concat()
+    };
+    let other_name = field(1, b"other");
+    let deep = field(12, &attribute("deep", &nested(99)));
+    let metrics: Vec<Vec<u8>> = [false, true]
+        .into_iter()
+        .flat_map(|sum| {
+            [
+                named(&[], sum),
+                [named(&[(2, b"says"), (3, b"ms")], sum), other_name.clone()].concat(),
+                named(&[(2, b"says")], sum),
+                named(&[(2, b"\xff"), (3, b"ms")], sum),
+                named(&[(2, b"says"), (12, &attribute("m", &field(1, b"x")))], sum),
+                [named(&[(3, b"ms")], sum), deep.clone()].concat(),
+            ]
+        })
+        .collect();
+    let numbers: Vec<usize> = (0..metrics.len()).collect();
+    for order in sequences(&numbers, 3) {
+        let metrics: Vec<Vec<u8>> = order.iter().map(|&at| metrics[at].clone()).collect();
+        let apart: Vec<Vec<u8>> =
+            metrics.iter().map(|metric| request(std::slice::from_ref(metric))).collect();
+        assert_alike(Signal::Metrics, request(&metrics), &apart, &order);
+    }
+}
+
 /// The values of attributes, and whether the attribute is written in the usual order.
 fn attributes() -> Vec<(Vec<u8>, &'static str)> {
     let varint = |bytes: &[u8]| [&[3 << 3], bytes].concat();
@@ -159,7 +191,7 @@ fn attributes_text(attributes: &[&[u8]], tail: usize) -> String {
     // So far behind it the payload ends: blocks are read beyond an attribute where there is room.
     payload.extend(field(100, &vec![0; tail]));
     let (found, counts) = batches(Signal::Logs, &[payload]);
-    assert_eq!(counts, [1, 0]);
+    assert_eq!(counts[..2], [1, 0]);
     let batch = found[0].record_batch().unwrap();
     let column = batch.column_by_name("LogAttributes").expect("the column");
     let texts = column.as_any().downcast_ref::<arrow_array::StringArray>().expect("text");
@@ -201,7 +233,7 @@ fn a_record_has_as_many_attributes_as_the_limit_whatever_their_form() {
                 .collect();
             let (found, counts) = batches(Signal::Logs, &[request(&[record])]);
             let fits = usize::from(count <= limit);
-            assert_eq!((counts, found.len()), ([fits, 1 - fits], fits), "{others} of {count}");
+            assert_eq!((counts, found.len()), ([fits, 1 - fits, 0], fits), "{others} of {count}");
         }
     }
 }

@@ -109,6 +109,8 @@ pub(crate) struct Stamps {
     pub resource: u64,
     pub scope: u64,
     pub metric: u64,
+    /// Name the texts of the metric, which one metric after another may have alike.
+    pub metric_texts: [u64; 4],
     pub resource_bytes: usize,
     pub scope_bytes: usize,
     pub metric_bytes: usize,

@@ -23,6 +23,8 @@ pub(crate) enum Constant<'a> {
     Text(Option<&'a [u8]>),
     /// A number.
     Int(i64),
+    /// What the column repeats now: a text of so many bytes, or null.
+    Unchanged(usize),
 }
 
 impl Constant<'_> {
@@ -30,6 +32,7 @@ impl Constant<'_> {
         match self {
             Self::Text(text) => text.map_or(0, <[u8]>::len),
             Self::Int(_) => 0,
+            Self::Unchanged(bytes) => *bytes,
         }
     }
 }
@@ -88,7 +91,8 @@ impl Repeated {
         debug_assert_eq!(constants.len(), self.texts.len());
         let width = self.texts.len();
         let start = self.values.len();
-        for constant in constants {
+        let last = self.runs.last().map(|run| run.set as usize * width);
+        for (column, constant) in constants.iter().enumerate() {
             self.values.push(match constant {
                 Constant::Text(Some(text)) => {
                     // Rendered by us, so valid UTF-8.
@@ -96,9 +100,9 @@ impl Repeated {
                 }
                 Constant::Int(value) => *value,
                 Constant::Text(None) => NULL,
+                Constant::Unchanged(_) => last.map_or(NULL, |last| self.values[last + column]),
             });
         }
-        let last = self.runs.last().map(|run| run.set as usize * width);
         // One by one: the first mostly tells.
         let (before, now) = self.values.split_at(start);
         let is_last = |last| now.iter().zip(&before[last..]).all(|(one, other)| one == other);

@@ -86,18 +86,51 @@ pub(crate) trait Point<'a>: Sized {
 struct Buffers<'a> {
     metadata: Attributes<'a>,
     exemplars: Vec<&'a [u8]>,
-    rendered: RenderedMetric,
+    rendered: RenderedMetric<'a>,
 }
 
-/// The values that all points of a metric repeat.
+/// The values that all points of a metric repeat. What the metric before has alike is not rendered
+/// again.
 #[derive(Default)]
-struct RenderedMetric {
-    name: ByteBuffer,
-    description: ByteBuffer,
-    unit: ByteBuffer,
+struct RenderedMetric<'a> {
+    /// Name, description and unit.
+    texts: [RenderedText<'a>; 3],
     metadata: ByteBuffer,
-    /// Names these values among all that a builder has read.
+    /// Whether the metric has none, which its text says.
+    has_no_metadata: bool,
+    /// Names the metadata among all that a builder has read.
+    metadata_stamp: u64,
+    /// Names all of these values.
     stamp: u64,
+}
+
+#[derive(Default)]
+struct RenderedText<'a> {
+    /// As it was given, unless it had to be mended.
+    given: Option<&'a [u8]>,
+    text: ByteBuffer,
+    /// Names the text among all that a builder has read.
+    stamp: u64,
+}
+
+impl<'a> RenderedText<'a> {
+    fn render(
+        &mut self,
+        renderer: &mut Renderer<'_>,
+        given: &'a [u8],
+        stamp: u64,
+    ) -> Result<(), Excess> {
+        if self.given == Some(given) {
+            return Ok(());
+        }
+        let replaced = renderer.notes.replaced_text;
+        self.text.clear();
+        renderer.push_text(&mut self.text, given)?;
+        // What had to be mended is counted as often as it is met.
+        self.given = (renderer.notes.replaced_text == replaced).then_some(given);
+        self.stamp = stamp;
+        Ok(())
+    }
 }
 
 /// One Metric's fields.
@@ -307,9 +340,9 @@ impl<'a> Points<'_, 'a> {
     }
 }
 
-impl RenderedMetric {
+impl<'a> RenderedMetric<'a> {
     /// Renders the values; what does not fit is the reason to reject the points.
-    fn render<'a>(
+    fn render(
         &mut self,
         request: &mut Request<'a>,
         metric: &Metric<'a>,
@@ -319,14 +352,16 @@ impl RenderedMetric {
         request.stamp += 1;
         self.stamp = request.stamp;
         let renderer = &mut request.renderer;
-        for (out, bytes) in [
-            (&mut self.name, metric.name),
-            (&mut self.description, metric.description),
-            (&mut self.unit, metric.unit),
-        ] {
-            out.clear();
-            renderer.push_text(out, bytes)?;
+        for (text, given) in
+            self.texts.iter_mut().zip([metric.name, metric.description, metric.unit])
+        {
+            text.render(renderer, given, self.stamp)?;
         }
+        let had_none = std::mem::replace(&mut self.has_no_metadata, metadata.count() == 0);
+        if had_none && self.has_no_metadata {
+            return Ok(None);
+        }
+        self.metadata_stamp = self.stamp;
         self.metadata.clear();
         match renderer.push_attributes(&mut self.metadata, bytes, metadata) {
             Ok(()) => Ok(None),
@@ -347,20 +382,26 @@ impl RenderedMetric {
         renderer: &mut Renderer<'_>,
         rows: &mut Rows<C>,
     ) -> Result<(), Excess> {
-        let texts = [&self.name, &self.description, &self.unit, &self.metadata];
+        let [name, description, unit] = &self.texts;
+        let texts = [&name.text, &description.text, &unit.text, &self.metadata];
         let keys = texts.len() * size_of::<i64>() + size_of::<u64>();
         renderer.charge(keys + texts.map(ByteBuffer::len).iter().sum::<usize>())?;
+        let mut constants = [
+            Constant::Text(Some(name.text.as_slice())),
+            or_null(description.text.as_slice()),
+            or_null(unit.text.as_slice()),
+            Constant::Text(Some(self.metadata.as_slice())),
+        ];
+        let stamps = [name.stamp, description.stamp, unit.stamp, self.metadata_stamp];
+        let before = std::mem::replace(&mut rows.stamps.metric_texts, stamps);
+        for (column, constant) in constants.iter_mut().enumerate() {
+            if before[column] == stamps[column] {
+                *constant = Constant::Unchanged(texts[column].len());
+            }
+        }
         let row = rows.len();
         let columns: &mut Repeated = rows.columns.metric();
-        rows.stamps.metric_bytes = columns.set(
-            row,
-            &[
-                Constant::Text(Some(self.name.as_slice())),
-                or_null(self.description.as_slice()),
-                or_null(self.unit.as_slice()),
-                Constant::Text(Some(self.metadata.as_slice())),
-            ],
-        );
+        rows.stamps.metric_bytes = columns.set(row, &constants);
         rows.stamps.metric = self.stamp;
         Ok(())
     }
