@@ -175,7 +175,9 @@ fn push_escaped(out: &mut ByteBuffer, text: &[u8]) {
         if byte >= 0x20 && byte != b'"' && byte != b'\\' {
             continue;
         }
-        out.extend_from_slice(&text[clean..i]);
+        if clean < i {
+            out.extend_from_slice(&text[clean..i]);
+        }
         clean = i + 1;
         match byte {
             b'"' => out.extend_from_slice(br#"\""#),
@@ -186,8 +188,10 @@ fn push_escaped(out: &mut ByteBuffer, text: &[u8]) {
             b'\r' => out.extend_from_slice(br"\r"),
             b'\t' => out.extend_from_slice(br"\t"),
             _ => {
-                out.extend_from_slice(br"\u00");
-                push_hex(out, &[byte]);
+                let to: &mut [u8; 6] = out.room();
+                to[..4].copy_from_slice(br"\u00");
+                write_hex(&mut to[4..], &[byte]);
+                out.advance(6);
             }
         }
     }
