@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from otlp2parquet import Signal
 
 
+HALF_A_PAIR = (
+    b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"status":{"code":"\\ude00\\ud83d"}}]}]}]}'
+)
+
+
 @strategies.examples(600)
 @given(strategies_json.plain_texts)
 def test_plain_messages(signal_text: tuple[Signal, bytes]) -> None:
@@ -52,6 +57,7 @@ def test_edited_messages(signal_text: tuple[Signal, bytes]) -> None:
 @strategies.examples(500)
 @given(strategies.arbitrary_payloads())
 @example(("logs", b"{}")).via("the empty request")
+@example(("traces", HALF_A_PAIR)).via("half a surrogate pair where the name of an enum belongs")
 @example(("logs", b"")).via("no JSON at all")
 def test_arbitrary_bytes(signal_text: tuple[Signal, bytes]) -> None:
     """Any byte string gives tables or a DecodeError, never a panic."""

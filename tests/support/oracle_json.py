@@ -275,7 +275,8 @@ def scalar(official: FieldDescriptor, value: Any, read: Read) -> Any:
         return double(value)
     if official.type == F.TYPE_ENUM and is_text(value):
         names = official.enum_type.values_by_name
-        if value in names:
+        # Half a surrogate pair is text in JSON, and an error where names are looked up.
+        if value.isascii() and value in names:
             return names[value].number
     return integer(value, *INTEGERS[official.type])
 
