@@ -8,7 +8,7 @@ use crate::fields::Descriptor;
 use crate::limits::Limits;
 use crate::owner::Owners;
 use crate::renderer::{Memory, Renderer};
-use crate::usual::{push_usual_key_value, read_usual_attributes};
+use crate::usual::{LONG_ATTRIBUTE, push_usual_key_value, read_usual_attributes};
 use crate::well_formed;
 use crate::wire::Cursor;
 
@@ -210,11 +210,13 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Appends an attribute that is longer than most, or keeps it.
+    /// Appends an attribute that is longer than most, or keeps it: one that is not of the usual
+    /// form, too near to the payload's end, behind such a one or beyond the limit.
     #[inline(never)]
     fn read_other_attribute(&mut self, out: &mut ByteBuffer, bytes: &'a [u8]) {
         let Self { renderer, attributes, .. } = self;
-        if attributes.list.is_empty()
+        if bytes.len() >= LONG_ATTRIBUTE
+            && attributes.list.is_empty()
             && attributes.rendered < renderer.limits.attributes
             && push_usual_key_value(out, attributes.separator(), bytes, renderer.window(bytes))
         {

@@ -26,9 +26,10 @@ const DOUBLE: u8 = any_value::DOUBLE_VALUE as u8;
 enum Written {
     /// All of it, in so many bytes.
     Whole(usize),
-    /// What stands before its value, in so many bytes. The value is a number or wrong.
-    Key(usize),
-    /// Nothing: it is of another form.
+    /// What stands before its value, in so many bytes, and where in the KeyValue that begins. The
+    /// value is a number or none.
+    Key(usize, usize),
+    /// Nothing that counts: it is of another form.
     Nothing,
 }
 
@@ -37,7 +38,7 @@ enum Written {
 /// 128 bytes, the text plain ASCII. `head` is the beginning of the KeyValue or of more.
 ///
 /// Nearly every attribute is. This is where most of the time goes, so the text is measured once
-/// and written in place; anything else leaves no trace and takes the general way.
+/// and written in place; it counts when the buffer is advanced. Anything else takes the general way.
 #[inline(always)]
 fn write_key_value(to: &mut [u8; ROOM], separator: u8, bytes: &[u8], head: &[u8; HEAD]) -> Written {
     // What is read here lies within the KeyValue or is not used: that it ends where it should is
@@ -81,7 +82,7 @@ fn write_key_value(to: &mut [u8; ROOM], separator: u8, bytes: &[u8], head: &[u8;
             let value = u16::from(low & 0x7f) | u16::from(*high) << 7;
             Written::Whole(at + text::write_small_int(block_at(to, at), value))
         }
-        _ => Written::Key(at),
+        _ => Written::Key(at, value_at),
     }
 }
 
@@ -128,16 +129,13 @@ pub(crate) fn push_usual_key_value(
             out.advance(len);
             true
         }
-        Written::Key(at) => push_number(out, at, &bytes[value_at(bytes)..]),
+        Written::Key(at, value_at) => push_number(out, at, &bytes[value_at..]),
         Written::Nothing => false,
     }
 }
 
-/// Where the value of a KeyValue begins of which the key is written.
-#[inline(always)]
-fn value_at(bytes: &[u8]) -> usize {
-    4 + usize::from(bytes[1])
-}
+/// From this length on an attribute is none of those that `read_usual_attributes` looks at.
+pub(crate) const LONG_ATTRIBUTE: usize = 0x80;
 
 /// Appends a record's attributes as long as they are of the usual form, at most `most` of them;
 /// `separator` is the first one's. The cursor is behind the tag of an attribute, and afterwards
@@ -161,7 +159,7 @@ pub(crate) fn read_usual_attributes(
     while is_next && count < most {
         let Some(start) = ahead.first_chunk::<{ 1 + HEAD }>() else { break };
         let len = usize::from(start[0]);
-        if len >= left || len >= 0x80 {
+        if len >= left || len >= LONG_ATTRIBUTE {
             break;
         }
         let Some(to) = room.first_chunk_mut::<ROOM>() else {
@@ -177,9 +175,9 @@ pub(crate) fn read_usual_attributes(
                 written += len;
                 room = &mut room[len..];
             }
-            Written::Key(len) => {
+            Written::Key(len, value_at) => {
                 out.advance(written);
-                let is_number = push_number(out, len, &pair[value_at(pair)..]);
+                let is_number = push_number(out, len, &pair[value_at..]);
                 (room, written) = (out.initialised(), 0);
                 if !is_number {
                     break;

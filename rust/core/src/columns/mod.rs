@@ -43,7 +43,8 @@ pub(crate) use texts::{CHUNK, Texts};
 
 /// What is common to the columns of a table.
 pub(crate) trait Column {
-    /// Drops the rows from `rows` on, and whatever was begun after them.
+    /// Drops the rows from `rows` on, and whatever was begun after them. There may be fewer: what
+    /// rows have alike is appended after them.
     fn truncate(&mut self, rows: usize);
     /// Remembers the present state.
     fn checkpoint(&mut self);

@@ -92,6 +92,9 @@ impl Repeated {
         let width = self.texts.len();
         let start = self.values.len();
         let last = self.runs.last().map(|run| run.set as usize * width);
+        debug_assert!(
+            last.is_some() || !constants.iter().any(|one| matches!(one, Constant::Unchanged(_)))
+        );
         for (column, constant) in constants.iter().enumerate() {
             self.values.push(match constant {
                 Constant::Text(Some(text)) => {

@@ -91,14 +91,28 @@ pub(crate) trait MetricColumns: SharedColumns {
 
     /// Appends what rows have alike; `have_exemplars` says that those are there already.
     fn append_alike(&mut self, alike: &mut Alike, have_exemplars: bool) {
+        const NO_EXEMPLARS: [u8; 2] = *b"[]";
         let Alike { base, time, rows } = *alike;
         alike.rows = 0;
-        let columns = self.base();
-        columns.time.extend_row_time(time, rows);
-        columns.start_time.extend(base.start_time, rows);
-        columns.flags.extend(i64::from(base.flags), rows);
-        if !have_exemplars && let Some(column) = self.exemplars() {
-            column.extend(*b"[]", rows);
+        let (columns, flags) = (self.base(), i64::from(base.flags));
+        if rows == 1 {
+            // Points of a time each, as one that a scrape gives after another.
+            columns.time.push_row_time(time);
+            columns.start_time.push(base.start_time);
+            columns.flags.push(flags);
+        } else {
+            columns.time.extend_row_time(time, rows);
+            columns.start_time.extend(base.start_time, rows);
+            columns.flags.extend(flags, rows);
+        }
+        match self.exemplars() {
+            Some(column) if !have_exemplars && rows == 1 => {
+                *column.data.room() = NO_EXEMPLARS;
+                column.data.advance(NO_EXEMPLARS.len());
+                column.end_row();
+            }
+            Some(column) if !have_exemplars => column.extend(NO_EXEMPLARS, rows),
+            _ => {}
         }
     }
 }
