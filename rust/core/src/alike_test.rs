@@ -237,3 +237,35 @@ fn a_record_has_as_many_attributes_as_the_limit_whatever_their_form() {
         }
     }
 }
+
+#[test]
+fn an_attribute_ends_within_its_record() {
+    let pair = attribute("k", &field(1, b"text"));
+    let record = |len: usize| {
+        let mut record = fixed64(1, 5_000);
+        record.extend(field(6, &pair));
+        record.extend([6 << 3 | 2, len as u8]);
+        record.extend(&pair);
+        record
+    };
+    let append = |record: Vec<u8>| {
+        let tail = [fixed64(1, 5_000), field(6, &pair)].concat();
+        let payload = request(&[record, tail.clone(), tail.repeat(9)]);
+        BatchBuilder::new(Limits::default()).append(&payload, Signal::Logs, 1).map(|it| it.accepted)
+    };
+    assert_eq!(append(record(pair.len())), Ok(3));
+    // Behind the record's end the payload goes on, as if the attribute did.
+    for beyond in 1..40 {
+        assert!(append(record(pair.len() + beyond)).is_err(), "{beyond}");
+    }
+    // It would be whole with the first byte behind the record, which is the tag of the next one.
+    let mut number = record(pair.len());
+    number.extend(field(6, &attribute("k", &[3 << 3, 2 << 3 | 2])));
+    assert_eq!(append(number.clone()), Ok(3));
+    number.pop();
+    assert!(append(number).is_err());
+    // The tag is the record's last byte.
+    let mut cut = record(pair.len());
+    cut.push(6 << 3 | 2);
+    assert!(append(cut).is_err());
+}
