@@ -165,7 +165,9 @@ def started(tmp_path: Path, services: int) -> tuple[subprocess.Popen[str], Path]
     requests = [logs_request(1, f"service-{n}") for n in range(services)]
     (tmp_path / "logs.pb").write_bytes(stream(*requests))
     output = tmp_path / "out"
-    command = [sys.executable, "-c", "from otlp2parquet.cli import main; main()"]
+    # Who runs tests in the background of a shell hands down that Ctrl-C is ignored.
+    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{heeds}; from otlp2parquet.cli import main; main()"]
     command += ["convert", str(tmp_path / "logs.pb"), "--output", str(output)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
